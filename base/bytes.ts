@@ -103,19 +103,22 @@ export class ByteWriter {
 
   u8(value: number): this {
     assert(isCount(value) && value <= 0xff, `A u8 must be in 0..255, is ${value}`);
-    this.#view.setUint8(this.#reserve(1), value);
+    const at = this.#reserve(1); // may replace #view
+    this.#view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
     assert(isCount(value) && value <= 0xffff, `A u16 must be in 0..65535, is ${value}`);
-    this.#view.setUint16(this.#reserve(2), value, true);
+    const at = this.#reserve(2); // may replace #view
+    this.#view.setUint16(at, value, true);
     return this;
   }
 
   u32(value: number): this {
     assert(isCount(value) && value <= 0xffffffff, `A u32 must be in 0..2^32-1, is ${value}`);
-    this.#view.setUint32(this.#reserve(4), value, true);
+    const at = this.#reserve(4); // may replace #view
+    this.#view.setUint32(at, value, true);
     return this;
   }
 
