@@ -1,0 +1,65 @@
+// Runs a command of this project with everything it needs: installs the dependencies when they are
+// missing or out of date, and puts node_modules/.bin (with Node 24) first on the PATH.
+// Plain JavaScript for a stock Node 20 with nothing installed. Usage: node scripts/run.mjs COMMAND [ARGS...]
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import path from 'node:path';
+
+const root = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), '..');
+const modules = path.join(root, 'node_modules');
+const stamp = path.join(modules, '.walrus-installed');
+
+function install() {
+  const wanted = createHash('sha256')
+    .update(readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  process.stderr.write('walrus: installing dependencies (npm ci), this takes a minute\n');
+  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    env: withoutNpmState(),
+  });
+  if (npm.error !== undefined || npm.status !== 0) {
+    process.stderr.write(
+      `walrus: npm ci failed (${npm.error?.message ?? `exit code ${npm.status}`}); ` +
+        'it needs npm on the PATH and access to a package registry\n',
+    );
+    process.exit(1);
+  }
+  writeFileSync(stamp, wanted);
+}
+
+// What the outer npm passes on would make the inner one behave as if called from a script of its own.
+function withoutNpmState() {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^npm_(lifecycle|package|command)/.test(name)),
+  );
+}
+
+const [command, ...args] = process.argv.slice(2);
+if (command === undefined) {
+  process.stderr.write('usage: node scripts/run.mjs COMMAND [ARGS...]\n');
+  process.exit(2);
+}
+install();
+const child = spawn(command, args, {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, PATH: `${path.join(modules, '.bin')}${path.delimiter}${process.env.PATH}` },
+});
+// A terminal's Ctrl-C reaches the child by itself; a signal sent to this process alone is passed on.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+  });
+}
+child.on('error', (error) => {
+  process.stderr.write(`walrus: cannot run ${command}: ${error.message}\n`);
+  process.exit(127);
+});
+child.on('exit', (code, signal) => {
+  process.exit(signal === null ? (code ?? 1) : 128 + (constants.signals[signal] ?? 0));
+});
