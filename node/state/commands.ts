@@ -32,6 +32,8 @@ export type Command =
    */
   | { readonly type: 'RegisterNode'; readonly node: NodeRecord; readonly bootEpoch: number }
   | { readonly type: 'MarkDiskLost'; readonly diskId: string }
+  /** Forgets a node that holds nothing any more; its disks become LOST, so they never come back. */
+  | { readonly type: 'RemoveNode'; readonly nodeId: NodeId }
   | {
       readonly type: 'CreateTopic';
       readonly name: string;
@@ -52,7 +54,7 @@ export type Command =
       readonly digest: string;
       /** Where the copies are: the ensemble at a close; W or more places after a recovery (R5). */
       readonly replicas: readonly ReplicaPlace[];
-      /** S4 only. */
+      /** S4 only, never at a leader's close: the successor opens at `lossy.to`. */
       readonly lossy: LossyRange | null;
       readonly next: OpenPlan;
       readonly nowMs: number;
@@ -64,6 +66,21 @@ export type Command =
       readonly expected: readonly ReplicaPlace[];
       readonly replicas: readonly ReplicaPlace[];
     }
+  /**
+   * Before the first byte is copied to places outside the ensemble (R5, S2): so that a copy that is never
+   * finished is found again, and deleted with the segment.
+   */
+  | {
+      readonly type: 'PlanCopies';
+      readonly segmentId: SegmentId;
+      readonly places: readonly ReplicaPlace[];
+    }
+  /** Gives partial copies up: their places become former ones, which delete and confirm. */
+  | {
+      readonly type: 'DropCopies';
+      readonly segmentId: SegmentId;
+      readonly places: readonly ReplicaPlace[];
+    }
   /** Retention: tombstones every sealed segment that ends at or below `logStartOffset`. */
   | {
       readonly type: 'AdvanceLogStart';
@@ -71,7 +88,10 @@ export type Command =
       readonly partition: number;
       readonly logStartOffset: Offset;
     }
-  /** A place holds nothing of a DELETED segment any more; the last one removes the record. */
+  /**
+   * A former place holds nothing of these segments any more (durably). The last confirmation of a DELETED
+   * segment removes its record.
+   */
   | {
       readonly type: 'ConfirmDeleted';
       readonly segmentIds: readonly SegmentId[];
@@ -84,7 +104,7 @@ export type Command =
         readonly topic: string;
         readonly partition: number;
         readonly offset: Offset;
-        /** Compare-and-set when given: the position must still be this one. */
+        /** Compare-and-set when given: the position must still be this one; one never committed counts as 0. */
         readonly expected?: Offset;
       }[];
     }
@@ -94,6 +114,9 @@ export type Command =
 
 export type CommandType = Command['type'];
 
+/** The command of one type. */
+export type CommandOf<T extends CommandType> = Extract<Command, { readonly type: T }>;
+
 /** What a command came to. `value` depends on the command and is described in its handler. */
 export type ApplyResult =
   | { readonly ok: true; readonly value: ApplyValue }
@@ -102,6 +125,20 @@ export type ApplyResult =
 export type ApplyValue =
   | { readonly type: 'None' }
   | { readonly type: 'Topic'; readonly name: string; readonly topicId: number }
-  | { readonly type: 'Segment'; readonly segmentId: SegmentId; readonly nextSegmentId: SegmentId }
+  | {
+      readonly type: 'Segment';
+      readonly segmentId: SegmentId;
+      readonly nextSegmentId: SegmentId;
+      /** The segment was already sealed at this end; look the successor up, it may not be the proposed one. */
+      readonly isRepeat: boolean;
+    }
+  /** Positions are committed one by one; those that were refused, by their place in the command. */
+  | { readonly type: 'Positions'; readonly refused: readonly RefusedPosition[] }
   | { readonly type: 'ProducerIds'; readonly first: number; readonly count: number }
   | { readonly type: 'Node'; readonly nodeId: NodeId };
+
+/** A position of a CommitPositions that was not committed. */
+export interface RefusedPosition {
+  readonly index: number;
+  readonly code: ErrorCode;
+}

@@ -55,10 +55,14 @@ export interface PartitionRecord {
   readonly segments: readonly SegmentId[];
 }
 
-/** Acknowledged records that an unclean seal gave up (DESIGN S4). */
+/** Acknowledged records that an unclean seal gave up (DESIGN S4): a hole in the partition's offsets. */
 export interface LossyRange {
+  /** The segment's end. */
   readonly from: Offset;
-  /** Exclusive; the highest offset that is known to have been handed out. */
+  /**
+   * Exclusive, above every offset that may have been handed out. The successor opens here and not at the end, so
+   * that no offset ever names a second record.
+   */
   readonly to: Offset;
 }
 
@@ -67,6 +71,8 @@ export type SegmentState = 'OPEN' | 'RECOVERING' | 'SEALED' | 'DELETED';
 export interface SegmentRecord {
   readonly segmentId: SegmentId;
   readonly topic: string;
+  /** Tells a deleted topic's segments from those of a new topic with the same name. */
+  readonly topicId: number;
   readonly partition: number;
   readonly state: SegmentState;
   readonly baseOffset: Offset;
@@ -83,6 +89,16 @@ export interface SegmentRecord {
   readonly leaderBootEpoch: number;
   /** Open: the ensemble, which never changes. Sealed: where the copies are. */
   readonly ensemble: readonly ReplicaPlace[];
+  /**
+   * Places that may hold an incomplete copy: members that a recovery's seal did not name, and targets of a copy
+   * that is under way (PlanCopies). Nothing is deleted there; not to be read from.
+   */
+  readonly partialPlaces: readonly ReplicaPlace[];
+  /**
+   * The explicit tombstone of single copies (DESIGN S3): these places delete what they hold of the segment and
+   * say so (ConfirmDeleted). Of a DELETED segment: every place that has not confirmed yet.
+   */
+  readonly formerPlaces: readonly ReplicaPlace[];
   readonly ackQuorum: number;
   /** Fewer members than the topic's R. */
   readonly isUnderReplicated: boolean;
