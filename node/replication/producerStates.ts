@@ -11,6 +11,12 @@ import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { WalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
 import type { Offset } from '../../base/units.ts';
+import {
+  baseSequenceOf,
+  producerEpochOf,
+  producerIdOf,
+  recordCountOf,
+} from '../../protocol/recordBatch.ts';
 
 /** Batches of a producer that may be in flight at once, so that may be repeated (KIP-98). */
 export const REPEATABLE_BATCH_COUNT_MAX = 5;
@@ -26,6 +32,16 @@ export interface ProducerBatch {
   readonly producerEpoch: number;
   readonly baseSequence: number;
   readonly recordsCount: number;
+}
+
+/** Reads these from the header of the batch at `at`. */
+export function producerBatchOf(bytes: Uint8Array, at: number): ProducerBatch {
+  return {
+    producerId: producerIdOf(bytes, at),
+    producerEpoch: producerEpochOf(bytes, at),
+    baseSequence: baseSequenceOf(bytes, at),
+    recordsCount: recordCountOf(bytes, at),
+  };
 }
 
 export type SequenceVerdict =

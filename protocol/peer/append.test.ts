@@ -8,6 +8,7 @@ import {
   decodeReplicationMessage,
   encodeAppendAck,
   encodeAppendHeader,
+  encodeOpen,
 } from './append.ts';
 
 const header = {
@@ -36,6 +37,9 @@ test('an Append and its answer round-trip, in the documented sizes', () => {
     ...header,
     batches,
   });
+  const { segmentId: id, token, diskId } = header;
+  const open = { segmentId: id, token, diskId, producerSnapshot: new Uint8Array([9]) };
+  expect(decodeReplicationMessage(encodeOpen(open))).toEqual({ type: 'Open', ...open });
   expect(encodeAppendAck(ack).length).toBe(APPEND_ACK_SIZE_BYTES);
   expect(decodeReplicationMessage(encodeAppendAck(ack))).toEqual({ type: 'AppendAck', ...ack });
 });

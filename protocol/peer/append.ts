@@ -15,6 +15,17 @@
  * | 50 | 8 | firstOffset u64: where the batches begin; without batches: where the leader believes the tail is |
  * | 58 | - | record batches, one after the other, to the end of the message |
  *
+ * Open (leader -> member): creates the member's replica; answered by an AppendAck
+ *
+ * | at | size | field |
+ * |---|---|---|
+ * | 0 | 1 | message kind = 2 (replication) |
+ * | 1 | 1 | type = 3 |
+ * | 2 | 8 | segmentId u64 |
+ * | 10 | 16 | leader session token |
+ * | 26 | 16 | diskId of the member that is meant |
+ * | 42 | - | the producers' state at the segment's base offset, to the end of the message |
+ *
  * AppendAck (member -> leader)
  *
  * | at | size | field |
@@ -40,6 +51,7 @@ export const APPEND_ACK_SIZE_BYTES = 67;
 
 const TYPE_APPEND = 1;
 const TYPE_APPEND_ACK = 2;
+const TYPE_OPEN = 3;
 const ID_SIZE_BYTES = 16;
 
 /** How a member took an Append. */
@@ -56,6 +68,8 @@ export const APPEND_STATUS = {
   REFUSED: 4,
   /** The member's disk is full, failed or its copy is damaged. */
   UNAVAILABLE: 5,
+  /** The member has no replica yet: send an Open. */
+  NEED_OPEN: 6,
 } as const;
 
 export type AppendStatus = keyof typeof APPEND_STATUS;
@@ -76,6 +90,15 @@ export interface Append extends AppendHeader {
   readonly batches: Uint8Array;
 }
 
+export interface Open {
+  readonly type: 'Open';
+  readonly segmentId: SegmentId;
+  readonly token: string;
+  readonly diskId: string;
+  /** A view of the message. */
+  readonly producerSnapshot: Uint8Array;
+}
+
 export interface AppendAck {
   readonly type: 'AppendAck';
   readonly segmentId: SegmentId;
@@ -87,7 +110,7 @@ export interface AppendAck {
   readonly committedOffset: Offset;
 }
 
-export type ReplicationMessage = Append | AppendAck;
+export type ReplicationMessage = Append | AppendAck | Open;
 
 /** The header of an Append; the batches follow as parts of their own, not copied. */
 export function encodeAppendHeader(header: AppendHeader): Uint8Array {
@@ -99,6 +122,17 @@ export function encodeAppendHeader(header: AppendHeader): Uint8Array {
     .raw(fromHex(header.diskId))
     .u64(header.committedOffset)
     .u64(header.firstOffset)
+    .finish();
+}
+
+export function encodeOpen(open: Omit<Open, 'type'>): Uint8Array {
+  return new ByteWriter(42 + open.producerSnapshot.length)
+    .u8(REPLICATION_MESSAGE_KIND)
+    .u8(TYPE_OPEN)
+    .u64(open.segmentId)
+    .raw(fromHex(open.token))
+    .raw(fromHex(open.diskId))
+    .raw(open.producerSnapshot)
     .finish();
 }
 
@@ -134,6 +168,8 @@ export function decodeReplicationMessage(message: Uint8Array): ReplicationMessag
     return { type: 'Append', ...head, committedOffset, firstOffset, batches };
   }
   if (type === TYPE_APPEND_ACK) return { type: 'AppendAck', ...head, ...readAckFields(reader) };
+  if (type === TYPE_OPEN)
+    return { type: 'Open', ...head, producerSnapshot: reader.raw(reader.remaining) };
   return reader.fail(`its type is ${type}`);
 }
 

@@ -1,0 +1,384 @@
+/**
+ * All replicas of this node's disk, as members of their segments: takes Appends from leaders, stores fences,
+ * copies and reads (DESIGN W2-W5, R2, R3, S1). The leader's own replica is in here, too, and is treated the same.
+ *
+ * What a member may answer:
+ * - It creates a replica only for a segment that its applied metadata has, with this disk in it: an unknown
+ *   segment is NOT_READY (metadata lags) or gone, never a reason to create or delete anything (DESIGN 1.5).
+ * - An answer to a fence is evidence only from the disk that is named in the metadata; damage is UNKNOWN, never 0.
+ */
+import { assert } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import { WalrusError, isWalrusError } from '../../base/errors.ts';
+import { offset } from '../../base/units.ts';
+import type { Offset, SegmentId } from '../../base/units.ts';
+import type { Append, AppendAck, AppendStatus, Open } from '../../protocol/peer/append.ts';
+import { splitBatches } from '../../protocol/recordBatch.ts';
+import type { Metadata, SegmentRecord } from '../state/types.ts';
+import type {
+  AppendCredentials,
+  ReadResult,
+  Replica,
+  ReplicaTail,
+  StorageEngine,
+} from '../storage/types.ts';
+import { ProducerStates, producerBatchOf } from './producerStates.ts';
+
+/** Bytes read at a time while a replica's producers are rebuilt. */
+const REBUILD_SLICE_BYTES = 1024 * 1024;
+
+export interface ReplicaHostOptions {
+  readonly storage: StorageEngine;
+  readonly clock: Clock;
+  readonly metadata: () => Metadata;
+  /** Answers a leader at its peer address. */
+  sendAck(address: string, ack: Omit<AppendAck, 'type'>): void;
+}
+
+/** One hosted copy and what is known of it beside its bytes. */
+interface Hosted {
+  readonly replica: Replica;
+  /** The fold of everything up to the tail; null when it must be rebuilt (after a start). */
+  producers: ProducerStates | null;
+  /** What this node knows to be committed (W5); the end once sealed. */
+  committedOffset: Offset;
+  /** Who is owed an answer when `durableTail` moves. */
+  leaderAddress: string | null;
+  isAckDue: boolean;
+}
+
+/** A piece of a segment on its way to another disk. */
+export interface Copy {
+  readonly epoch: number;
+  readonly batches: Uint8Array;
+  /** Of the source replica; empty when that one does not know it either. */
+  readonly producerSnapshot: Uint8Array;
+}
+
+type CommittedListener = (segmentId: SegmentId, committedOffset: Offset) => void;
+
+export class ReplicaHost {
+  readonly #options: ReplicaHostOptions;
+  readonly #hosted = new Map<SegmentId, Hosted>();
+  #onCommitted: CommittedListener = () => undefined;
+
+  constructor(options: ReplicaHostOptions) {
+    this.#options = options;
+    for (const replica of options.storage.replicas()) this.#host(replica, null);
+  }
+
+  /** This node's disk. */
+  get diskId(): string {
+    return this.#options.storage.identity.diskId;
+  }
+
+  /** Sets the one listener for every segment's committed offset. */
+  onCommitted(listener: CommittedListener): void {
+    this.#onCommitted = listener;
+  }
+
+  replica(segmentId: SegmentId): Replica | undefined {
+    return this.#hosted.get(segmentId)?.replica;
+  }
+
+  segmentIds(): readonly SegmentId[] {
+    return [...this.#hosted.keys()];
+  }
+
+  /** The offset below which this node may serve an open segment; its base when it knows nothing. */
+  committedOffset(segment: SegmentRecord): Offset {
+    const hosted = this.#hosted.get(segment.segmentId);
+    if (hosted === undefined) return segment.baseOffset;
+    const bound = segment.endOffset ?? hosted.committedOffset;
+    return offset(Math.min(bound, hosted.replica.tail));
+  }
+
+  /** The leader of the local replica, or a message from it, says what is committed. Never goes back. */
+  setCommitted(segmentId: SegmentId, committedOffset: Offset): void {
+    const hosted = this.#hosted.get(segmentId);
+    if (hosted === undefined || committedOffset <= hosted.committedOffset) return;
+    hosted.committedOffset = committedOffset;
+    this.#onCommitted(segmentId, offset(Math.min(committedOffset, hosted.replica.tail)));
+  }
+
+  /**
+   * Creates this node's own replica of a segment that it is about to lead.
+   * @throws {WalrusError} DISK_FULL, DISK_FAILED
+   */
+  createForLeader(segment: SegmentRecord, producers: ProducerStates): Replica {
+    const hosted = this.#create(segment, producers.encode(), 0);
+    hosted.producers = producers; // the leader records into the same object
+    return hosted.replica;
+  }
+
+  /** @param producerSnapshot - Empty when not known: such a copy cannot say what its producers' state is. */
+  #create(segment: SegmentRecord, producerSnapshot: Uint8Array, fenceEpoch: number): Hosted {
+    const replica = this.#options.storage.createReplica({
+      segmentId: segment.segmentId,
+      token: segment.token,
+      baseOffset: segment.baseOffset,
+      producerSnapshot,
+      ...(fenceEpoch > 0 ? { fenceEpoch } : {}),
+    });
+    const isKnown = producerSnapshot.length > 0;
+    return this.#host(replica, isKnown ? ProducerStates.decode(producerSnapshot) : null);
+  }
+
+  #host(replica: Replica, producers: ProducerStates | null): Hosted {
+    const hosted: Hosted = {
+      replica,
+      producers,
+      committedOffset: replica.baseOffset,
+      leaderAddress: null,
+      isAckDue: false,
+    };
+    this.#hosted.set(replica.segmentId, hosted);
+    replica.onDurable(() => this.#acknowledge(hosted, 'OK'));
+    return hosted;
+  }
+
+  /** Creates the replica that a leader at `address` opens, and answers it when that is durable. */
+  handleOpen(address: string, message: Open): void {
+    const found = this.#admit(message);
+    if (typeof found !== 'string') {
+      this.#answer(address, found);
+      return;
+    }
+    if (found !== 'NEED_OPEN') {
+      this.#refuse(address, message, found);
+      return;
+    }
+    const segment = this.#options.metadata().segments.get(message.segmentId);
+    assert(segment !== undefined, 'An admitted message is for a segment of the metadata');
+    try {
+      this.#answer(address, this.#create(segment, message.producerSnapshot, 0));
+    } catch (error) {
+      this.#refuse(address, message, appendStatusOf(error));
+    }
+  }
+
+  /** Takes an Append of a leader at `address` and answers it, at once or when its data is durable. */
+  handleAppend(address: string, message: Append): void {
+    const found = this.#admit(message);
+    if (typeof found === 'string') {
+      this.#refuse(address, message, found);
+      return;
+    }
+    const status = this.#store(found, message);
+    if (status === 'OK') {
+      this.setCommitted(message.segmentId, message.committedOffset);
+      this.#answer(address, found);
+    } else {
+      found.leaderAddress = address;
+      this.#acknowledge(found, status);
+    }
+  }
+
+  /** With data under way, the group commit's callback answers; else the end of the turn does, once for all. */
+  #answer(address: string, hosted: Hosted): void {
+    hosted.leaderAddress = address;
+    if (hosted.replica.durableTail < hosted.replica.tail || hosted.isAckDue) return;
+    hosted.isAckDue = true;
+    this.#options.clock.defer(() => {
+      hosted.isAckDue = false;
+      this.#acknowledge(hosted, 'OK');
+    });
+  }
+
+  /** The replica that a leader's message is for, or why there is none for it. */
+  #admit(message: Append | Open): Hosted | AppendStatus {
+    if (message.diskId !== this.diskId) return 'REFUSED';
+    const metadata = this.#options.metadata();
+    const segment = metadata.segments.get(message.segmentId);
+    if (segment === undefined) {
+      return message.segmentId >= metadata.nextSegmentId ? 'NOT_READY' : 'FENCED';
+    }
+    if (segment.token !== message.token) return 'REFUSED';
+    if (segment.state !== 'OPEN') return 'FENCED';
+    if (!segment.ensemble.some((place) => place.diskId === this.diskId)) return 'REFUSED';
+    return this.#hosted.get(message.segmentId) ?? 'NEED_OPEN';
+  }
+
+  #store(hosted: Hosted, message: Append): AppendStatus {
+    if (message.firstOffset > hosted.replica.tail) return 'GAP';
+    try {
+      const credentials = { token: message.token, epoch: 0 };
+      for (const batch of splitBatches(message.batches))
+        this.#appendOne(hosted, batch, credentials);
+      return 'OK';
+    } catch (error) {
+      return appendStatusOf(error);
+    }
+  }
+
+  /** Stores one batch and folds it into the producers' state. */
+  #appendOne(hosted: Hosted, batch: Uint8Array, credentials: AppendCredentials): void {
+    const before = hosted.replica.tail;
+    const after = hosted.replica.append(batch, credentials);
+    if (after > before) hosted.producers?.record(producerBatchOf(batch, 0), before);
+  }
+
+  #acknowledge(hosted: Hosted, status: AppendStatus): void {
+    const { replica, leaderAddress } = hosted;
+    if (leaderAddress === null) return;
+    this.#options.sendAck(leaderAddress, {
+      segmentId: replica.segmentId,
+      token: replica.token,
+      diskId: this.diskId,
+      status,
+      tail: replica.tail,
+      durableTail: replica.durableTail,
+      committedOffset: hosted.committedOffset,
+    });
+  }
+
+  #refuse(address: string, message: Append | Open, status: AppendStatus): void {
+    const nothing = offset(0);
+    this.#options.sendAck(address, {
+      segmentId: message.segmentId,
+      token: message.token,
+      diskId: this.diskId,
+      status,
+      tail: nothing,
+      durableTail: nothing,
+      committedOffset: nothing,
+    });
+  }
+
+  /**
+   * R2: fences the segment on this disk durably and reports the tail, also where the segment was never seen.
+   * @throws {WalrusError} through `done`: REPLICA_UNKNOWN for anything that is no evidence.
+   */
+  fence(
+    segment: SegmentRecord,
+    epoch: number,
+    done: (error: WalrusError | null, tail: ReplicaTail | null) => void,
+  ): void {
+    const known = this.#hosted.get(segment.segmentId)?.replica;
+    if (known !== undefined && known.damage !== null) {
+      done(new WalrusError('REPLICA_UNKNOWN', known.damage.message, { cause: known.damage }), null);
+      return;
+    }
+    try {
+      const replica = known ?? this.#create(segment, new Uint8Array(0), epoch).replica;
+      replica.fence(epoch, (error, tail) => {
+        const unknown = error === null ? null : asUnknown(error);
+        done(unknown, unknown === null ? tail : null);
+      });
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      done(asUnknown(error), null);
+    }
+  }
+
+  /**
+   * R5, S2: stores batches that a recovery or a repair copies here. Creates the replica fenced when it is new.
+   * @param copy - The recovery's epoch or the sealed segment's, whole batches, and the source's producer snapshot.
+   * @returns the tail after the copy; durable after `flush` of the storage.
+   * @throws {WalrusError} As Replica.append.
+   */
+  copy(segment: SegmentRecord, copy: Copy): Offset {
+    const fenceEpoch = Math.max(copy.epoch, 1);
+    const hosted =
+      this.#hosted.get(segment.segmentId) ??
+      this.#create(segment, copy.producerSnapshot, fenceEpoch);
+    const credentials = { token: segment.token, epoch: fenceEpoch };
+    for (const batch of splitBatches(copy.batches)) this.#appendOne(hosted, batch, credentials);
+    return hosted.replica.tail;
+  }
+
+  /** Calls back once everything accepted on this disk so far is durable. */
+  flush(done: (error: WalrusError | null) => void): void {
+    this.#options.storage.flush(done);
+  }
+
+  /**
+   * Batches of a segment, up to what is committed or, with `limit`, up to there (recovery and repair).
+   * @throws {WalrusError} REPLICA_UNKNOWN when this node has no copy that reaches `from`; as Replica.read.
+   */
+  read(
+    segment: SegmentRecord,
+    from: Offset,
+    range: { maxBytes: number; limit?: Offset },
+  ): ReadResult {
+    const replica = this.#hosted.get(segment.segmentId)?.replica;
+    const limit = range.limit ?? this.committedOffset(segment);
+    if (replica === undefined || (from > replica.tail && from < limit)) {
+      const what = `segment ${segment.segmentId} from offset ${from}`;
+      throw new WalrusError(
+        'REPLICA_UNKNOWN',
+        `This node has no copy of ${what}: read another replica`,
+      );
+    }
+    return replica.read(from, limit, range.maxBytes);
+  }
+
+  /**
+   * The producers' state at an offset, rebuilt from the log where it is not at hand.
+   * @throws {WalrusError} REPLICA_UNKNOWN, CORRUPT_SEGMENT
+   */
+  producersAt(segment: SegmentRecord, end: Offset): ProducerStates {
+    const hosted = this.#hosted.get(segment.segmentId);
+    if (hosted === undefined || hosted.replica.tail < end) {
+      const what = `segment ${segment.segmentId} up to offset ${end}`;
+      throw new WalrusError(
+        'REPLICA_UNKNOWN',
+        `This node has no copy of ${what}: ask another replica`,
+      );
+    }
+    if (hosted.producers !== null && hosted.replica.tail === end) return hosted.producers;
+    const snapshot = hosted.replica.producerSnapshot;
+    if (snapshot.length === 0 && segment.baseOffset > 0) {
+      const what = `the producers' state at the base of segment ${segment.segmentId}`;
+      throw new WalrusError(
+        'REPLICA_UNKNOWN',
+        `This node does not know ${what}: ask another replica`,
+      );
+    }
+    const producers = ProducerStates.decode(snapshot);
+    let at = segment.baseOffset;
+    while (at < end) {
+      const { bytes, nextOffset } = hosted.replica.read(at, end, REBUILD_SLICE_BYTES);
+      foldBatches(producers, bytes, at);
+      at = nextOffset;
+    }
+    if (hosted.replica.tail === end) hosted.producers = producers;
+    return producers;
+  }
+
+  /** Forgets a segment whose tombstone was applied, and frees its blocks (S3). */
+  delete(segmentId: SegmentId): void {
+    if (!this.#hosted.delete(segmentId)) return;
+    this.#options.storage.deleteReplica(segmentId);
+  }
+}
+
+function foldBatches(producers: ProducerStates, batches: Uint8Array, from: Offset): void {
+  let at = from;
+  for (const bytes of splitBatches(batches)) {
+    const batch = producerBatchOf(bytes, 0);
+    producers.record(batch, at);
+    at = offset(at + batch.recordsCount);
+  }
+}
+
+function asUnknown(error: WalrusError): WalrusError {
+  if (error.code === 'FENCED') return error;
+  return new WalrusError('REPLICA_UNKNOWN', error.message, { cause: error });
+}
+
+function appendStatusOf(error: unknown): AppendStatus {
+  if (!isWalrusError(error)) throw error;
+  switch (error.code) {
+    case 'FENCED':
+      return 'FENCED';
+    case 'WRONG_TOKEN':
+      return 'REFUSED';
+    case 'OUT_OF_ORDER_APPEND':
+    case 'CORRUPT_BATCH':
+    case 'OVERLOADED':
+      return 'GAP';
+    default:
+      return 'UNAVAILABLE';
+  }
+}

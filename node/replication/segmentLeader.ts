@@ -1,0 +1,455 @@
+/**
+ * The leader of one open segment: orders batches, replicates them to the ensemble, and acknowledges what is
+ * durable on W members (DESIGN W1-W7, close).
+ *
+ * Invariants:
+ * - A SegmentLeader lives as long as the process and its segment (W1); it is never made for a segment that an
+ *   earlier process life led.
+ * - committedOffset never goes back, and every acknowledgement lies at or below it (W5).
+ * - Once frozen it acknowledges nothing more until the seal is known from the metadata.
+ * - It acknowledges only while its write lease holds; safety does not rest on that, fencing does.
+ *
+ * Single-threaded; its owner calls it, nothing here waits.
+ */
+import { assert } from '../../base/assert.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { WalrusError, isWalrusError } from '../../base/errors.ts';
+import { offset } from '../../base/units.ts';
+import type { Offset } from '../../base/units.ts';
+import type { AppendAck, AppendHeader, Open } from '../../protocol/peer/append.ts';
+import { nextOffsetOf, setBaseOffset } from '../../protocol/recordBatch.ts';
+import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
+import type { Replica, ReplicaTail } from '../storage/types.ts';
+import { Follower } from './follower.ts';
+import { PendingAppends } from './pendingAppends.ts';
+import type { AckLevel, AppendCallback } from './pendingAppends.ts';
+import { producerBatchOf } from './producerStates.ts';
+import type { ProducerStates } from './producerStates.ts';
+
+/** Bytes of one Append message, unless a single batch is larger. */
+export const APPEND_BYTES_MAX = 1024 * 1024;
+/** Appends waiting for their acknowledgement on one segment. */
+export const PENDING_APPEND_COUNT_MAX = 65_536;
+/** How long members may lag behind the committed offset when there is nothing else to send. */
+export const COMMITTED_TICK_MS = 5;
+/** How often silent members are looked at. */
+export const LEADER_TIMER_MS = 100;
+
+/** `Open` takes appends; `Closing` waits for what is under way; `Frozen` waits for the seal; `Ended` is over. */
+export type LeaderState = 'Open' | 'Closing' | 'Frozen' | 'Ended';
+
+export interface SegmentLeaderOptions {
+  readonly segment: SegmentRecord;
+  /** This node's place in the ensemble. */
+  readonly self: ReplicaPlace;
+  readonly replica: Replica;
+  readonly producers: ProducerStates;
+  readonly clock: Clock;
+  /** Sends to a member; the batches are owned by the transport from then on. */
+  sendAppend(to: ReplicaPlace, header: AppendHeader, batches: readonly Uint8Array[]): void;
+  sendOpen(to: ReplicaPlace, open: Omit<Open, 'type'>): void;
+  /** Whether the metadata names this leader and the node's session is fresh, now. */
+  isLeaseHeld(): boolean;
+  /** The committed offset moved. */
+  onCommitted(committedOffset: Offset): void;
+  /** A member was fenced, or this node's disk failed: the metadata must be asked. */
+  onDeposed(reason: WalrusError): void;
+}
+
+export class SegmentLeader {
+  readonly segment: SegmentRecord;
+  readonly #options: SegmentLeaderOptions;
+  readonly #replica: Replica;
+  readonly #followers: Follower[];
+  readonly #pending: Readonly<Record<AckLevel, PendingAppends>> = {
+    leader: new PendingAppends(),
+    quorum: new PendingAppends(),
+    all: new PendingAppends(),
+  };
+  /** Batches accepted in this turn, to be sent at its end. */
+  #fresh: Uint8Array[] = [];
+  #freshFrom: Offset;
+  #isFlushDue = false;
+  #timer: Timer | null = null;
+  #committedTick: Timer | null = null;
+  #state: LeaderState = 'Open';
+  #committedOffset: Offset;
+  #onDrained: (() => void) | null = null;
+
+  constructor(options: SegmentLeaderOptions) {
+    const { segment, replica, self } = options;
+    assert(segment.state === 'OPEN', 'Only an open segment has a leader');
+    assert(replica.tail === segment.baseOffset, 'A leader begins with an empty segment (W1)');
+    assert(replica.token === segment.token, 'The replica belongs to the leader session');
+    this.#options = options;
+    this.segment = segment;
+    this.#replica = replica;
+    this.#committedOffset = segment.baseOffset;
+    this.#freshFrom = segment.baseOffset;
+    this.#followers = segment.ensemble
+      .filter((place) => place.diskId !== self.diskId)
+      .map((place) => new Follower(place, segment.baseOffset));
+    replica.onDurable(() => this.#advance());
+    for (const follower of this.#followers) this.#probe(follower);
+    this.#startTimer();
+  }
+
+  get state(): LeaderState {
+    return this.#state;
+  }
+
+  get committedOffset(): Offset {
+    return this.#committedOffset;
+  }
+
+  get tail(): Offset {
+    return this.#replica.tail;
+  }
+
+  get sizeBytes(): number {
+    return this.#replica.sizeBytes;
+  }
+
+  /** Every other member, for status and metrics. */
+  get followers(): readonly Follower[] {
+    return this.#followers;
+  }
+
+  /**
+   * Appends one record batch, whose layout the caller has checked. Its base offset is patched in place.
+   * @param batch - Valid during the call only.
+   * @param done - Called once: with the outcome when the ack level is reached, or with a WalrusError.
+   *   SEGMENT_SEALED means: not in this segment, send it to the successor.
+   */
+  append(batch: Uint8Array, acks: AckLevel, done: AppendCallback): void {
+    const refusal = this.#refusal();
+    if (refusal !== null) {
+      done(refusal, null);
+      return;
+    }
+    const facts = producerBatchOf(batch, 0);
+    const verdict = this.#options.producers.check(facts);
+    if (verdict.type === 'Refuse') {
+      done(verdict.error, null);
+      return;
+    }
+    if (verdict.type === 'Duplicate') {
+      const endOffset = offset(verdict.baseOffset + facts.recordsCount);
+      this.#await(
+        { endOffset, outcome: { baseOffset: verdict.baseOffset, isDuplicate: true }, done },
+        acks,
+      );
+      return;
+    }
+    const baseOffset = this.#replica.tail;
+    setBaseOffset(batch, 0, baseOffset);
+    const endOffset = this.#store(batch, done);
+    if (endOffset === null) return;
+    this.#options.producers.record(facts, baseOffset);
+    if (this.#followers.length > 0) this.#fresh.push(batch.slice());
+    this.#await({ endOffset, outcome: { baseOffset, isDuplicate: false }, done }, acks);
+    this.#flushSoon();
+  }
+
+  #refusal(): WalrusError | null {
+    const id = this.segment.segmentId;
+    if (this.#state !== 'Open') {
+      return new WalrusError(
+        'SEGMENT_SEALED',
+        `Cannot append to segment ${id}: it is being closed`,
+      );
+    }
+    if (!this.#options.isLeaseHeld()) {
+      const why = 'this node has lost touch with the metadata leader';
+      return new WalrusError('NOT_LEADER', `Cannot append to segment ${id}: ${why}`);
+    }
+    const waiting = this.#pending.leader.size + this.#pending.quorum.size + this.#pending.all.size;
+    if (waiting >= PENDING_APPEND_COUNT_MAX) {
+      const why = `${waiting} appends wait for their acknowledgement`;
+      return new WalrusError('OVERLOADED', `Cannot append to segment ${id}: ${why}`);
+    }
+    return null;
+  }
+
+  /** The leader's own copy: the same checks as on any member (W4). */
+  #store(batch: Uint8Array, done: AppendCallback): Offset | null {
+    try {
+      return this.#replica.append(batch, { token: this.segment.token, epoch: 0 });
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      done(error, null);
+      if (isWalrusError(error, 'FENCED', 'WRONG_TOKEN', 'DISK_FAILED', 'CORRUPT_SEGMENT'))
+        this.#depose(error);
+      return null;
+    }
+  }
+
+  #await(pending: Parameters<PendingAppends['add']>[0], acks: AckLevel): void {
+    this.#pending[acks].add(pending);
+    if (pending.endOffset <= this.#reached(acks)) this.#acknowledge();
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    this.#options.clock.defer(() => {
+      this.#isFlushDue = false;
+      this.#flush();
+    });
+  }
+
+  /** Sends this turn's batches to every member that keeps up; the others are served from the log. */
+  #flush(): void {
+    if (this.#state === 'Ended') return;
+    const fresh = this.#fresh;
+    const from = this.#freshFrom;
+    this.#fresh = [];
+    this.#freshFrom = this.#replica.tail;
+    for (const follower of this.#followers) {
+      if (follower.state !== 'Replicate') continue;
+      if (follower.nextOffset === from && follower.hasRoom) this.#sendFresh(follower, fresh);
+      this.#pump(follower);
+    }
+  }
+
+  #sendFresh(follower: Follower, fresh: readonly Uint8Array[]): void {
+    let first = 0;
+    while (first < fresh.length) {
+      let end = first;
+      let sizeBytes = 0;
+      while (
+        end < fresh.length &&
+        (end === first || sizeBytes + sizeAt(fresh, end) <= APPEND_BYTES_MAX)
+      ) {
+        sizeBytes += sizeAt(fresh, end);
+        end += 1;
+      }
+      const endOffset = nextOffsetOf(fresh[end - 1] as Uint8Array, 0);
+      this.#sendTo(follower, { endOffset, sizeBytes }, fresh.slice(first, end));
+      first = end;
+    }
+  }
+
+  /** Sends from the log until the member has everything or has enough under way. */
+  #pump(follower: Follower): void {
+    while (
+      follower.state === 'Replicate' &&
+      follower.hasRoom &&
+      follower.nextOffset < this.#freshFrom
+    ) {
+      if (!this.#sendFromLog(follower)) return;
+    }
+  }
+
+  #sendFromLog(follower: Follower): boolean {
+    try {
+      const read = this.#replica.read(follower.nextOffset, this.#freshFrom, APPEND_BYTES_MAX);
+      const bytes = read.bytes.slice(); // the view ends with this turn, the transport keeps it longer
+      this.#sendTo(follower, { endOffset: read.nextOffset, sizeBytes: bytes.length }, [bytes]);
+      return true;
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      this.#depose(error); // the leader's copy is damaged: another member must serve
+      return false;
+    }
+  }
+
+  #sendTo(
+    follower: Follower,
+    what: { endOffset: Offset; sizeBytes: number },
+    batches: readonly Uint8Array[],
+  ): void {
+    const header = {
+      segmentId: this.segment.segmentId,
+      token: this.segment.token,
+      diskId: follower.place.diskId,
+      committedOffset: this.#committedOffset,
+      firstOffset: follower.nextOffset,
+    };
+    follower.sent(what.endOffset, what.sizeBytes, this.#options.clock.monotonicMs());
+    follower.committedSent = this.#committedOffset;
+    this.#options.sendAppend(follower.place, header, batches);
+  }
+
+  /** Asks where the member's tail is, with what it is believed to need next. */
+  #probe(follower: Follower): void {
+    follower.probing(this.#options.clock.monotonicMs());
+    if (!follower.isOpened) this.#sendOpen(follower);
+    else if (follower.nextOffset < this.#freshFrom) this.#sendFromLog(follower);
+    else this.#sendTo(follower, { endOffset: follower.nextOffset, sizeBytes: 0 }, []);
+  }
+
+  #sendOpen(follower: Follower): void {
+    this.#options.sendOpen(follower.place, {
+      segmentId: this.segment.segmentId,
+      token: this.segment.token,
+      diskId: follower.place.diskId,
+      producerSnapshot: this.#replica.producerSnapshot,
+    });
+  }
+
+  /** Takes a member's answer. */
+  onAck(ack: AppendAck): void {
+    if (this.#state === 'Ended' || ack.token !== this.segment.token) return;
+    const follower = this.#followers.find((member) => member.place.diskId === ack.diskId);
+    if (follower === undefined) return;
+    if (ack.status === 'FENCED' || ack.status === 'REFUSED') {
+      const why = `member on node ${follower.place.nodeId} answers ${ack.status}`;
+      this.#depose(new WalrusError('FENCED', `Segment ${this.segment.segmentId}: ${why}`));
+      return;
+    }
+    const now = this.#options.clock.monotonicMs();
+    assert(ack.durableTail <= this.#replica.tail, 'A member never holds more than its leader');
+    follower.acknowledged(ack, now);
+    if (follower.state === 'Probe' && follower.deadlineMs <= now) this.#probe(follower);
+    else this.#pump(follower);
+    this.#advance();
+  }
+
+  /** Recomputes what W members hold durably, and acknowledges (W5). */
+  #advance(): void {
+    if (this.#state === 'Frozen' || this.#state === 'Ended') return;
+    const reached = this.#reachedBy(this.segment.ackQuorum);
+    if (reached > this.#committedOffset) {
+      this.#committedOffset = reached;
+      this.#options.onCommitted(reached);
+      this.#tickSoon();
+    }
+    this.#acknowledge();
+  }
+
+  /** The highest offset below which `count` members are durable. */
+  #reachedBy(count: number): Offset {
+    const tails: Offset[] = [this.#replica.durableTail];
+    for (const follower of this.#followers) tails.push(follower.durableTail);
+    tails.sort((a, b) => b - a);
+    const reached = tails[count - 1];
+    assert(reached !== undefined, 'An ensemble has at least W members');
+    return reached;
+  }
+
+  #reached(acks: AckLevel): Offset {
+    switch (acks) {
+      case 'leader':
+        return this.#replica.durableTail;
+      case 'quorum':
+        return this.#committedOffset;
+      case 'all':
+        return this.#reachedBy(1 + this.#followers.length);
+    }
+  }
+
+  #acknowledge(): void {
+    if (this.#state === 'Frozen' || this.#state === 'Ended' || !this.#options.isLeaseHeld()) return;
+    for (const acks of ['leader', 'quorum', 'all'] as const) {
+      const queue = this.#pending[acks];
+      if (queue.size === 0) continue;
+      for (const pending of queue.takeUpTo(this.#reached(acks)))
+        pending.done(null, pending.outcome);
+    }
+    if (this.#state === 'Closing' && this.#committedOffset === this.#replica.tail)
+      this.#onDrained?.();
+  }
+
+  /** Lets idle members know the committed offset: soon, unless an append carries it before. */
+  #tickSoon(): void {
+    if (this.#committedTick !== null || this.#followers.length === 0) return;
+    this.#committedTick = this.#options.clock.setTimer(COMMITTED_TICK_MS, () => {
+      this.#committedTick = null;
+      if (this.#state === 'Ended') return;
+      for (const follower of this.#followers) {
+        if (follower.state === 'Replicate' && follower.committedSent < this.#committedOffset) {
+          this.#sendTo(follower, { endOffset: follower.nextOffset, sizeBytes: 0 }, []);
+        }
+      }
+    });
+  }
+
+  #startTimer(): void {
+    if (this.#followers.length === 0) return;
+    this.#timer = this.#options.clock.setTimer(LEADER_TIMER_MS, () => {
+      this.#timer = null;
+      if (this.#state === 'Ended') return;
+      const now = this.#options.clock.monotonicMs();
+      for (const follower of this.#followers) this.#checkSilence(follower, now);
+      this.#advance(); // a lease that came back lets acknowledgements go on
+      this.#startTimer();
+    });
+  }
+
+  #checkSilence(follower: Follower, now: number): void {
+    if (now < follower.deadlineMs) return;
+    if (follower.state === 'Probe') this.#probe(follower);
+    else if (follower.hasOutstanding) {
+      follower.timedOut(now);
+      this.#probe(follower);
+    } else if (follower.committedKnown < this.#committedOffset) {
+      this.#sendTo(follower, { endOffset: follower.nextOffset, sizeBytes: 0 }, []);
+    }
+  }
+
+  /**
+   * Stops taking appends; calls back once everything accepted is committed. The caller bounds the wait and
+   * calls `freeze` in any case.
+   */
+  beginClose(onDrained: () => void): void {
+    assert(this.#state === 'Open', 'A segment is closed once');
+    this.#state = 'Closing';
+    this.#onDrained = onDrained;
+    this.#advance();
+  }
+
+  /** Freezes the acknowledgements and names the end to propose. The records beyond it stay undecided. */
+  freeze(): ReplicaTail {
+    assert(
+      this.#state === 'Closing' || this.#state === 'Frozen',
+      'A leader freezes while it closes',
+    );
+    this.#state = 'Frozen';
+    this.#onDrained = null;
+    const digest = this.#replica.digestAt(this.#committedOffset);
+    assert(digest !== null, 'The committed offset is a batch boundary of the leader');
+    return { tail: this.#committedOffset, digest };
+  }
+
+  /**
+   * The metadata says that the segment ended: what lies below is acknowledged, the rest is refused with
+   * SEGMENT_SEALED so that it goes to the successor.
+   * @param endOffset - null when the segment was deleted.
+   * @param isLossy - An unclean seal, which may end below what was acknowledged (S4).
+   */
+  end(endOffset: Offset | null, isLossy: boolean): void {
+    if (this.#state === 'Ended') return;
+    this.#state = 'Ended';
+    this.#timer?.cancel();
+    this.#committedTick?.cancel();
+    this.#onDrained = null;
+    const keepsCommitted = endOffset === null || isLossy || endOffset >= this.#committedOffset;
+    assert(keepsCommitted, 'A clean seal never ends below what was committed');
+    const id = this.segment.segmentId;
+    for (const acks of ['leader', 'quorum', 'all'] as const) {
+      const queue = this.#pending[acks];
+      for (const pending of queue.takeUpTo(endOffset ?? this.segment.baseOffset)) {
+        pending.done(null, pending.outcome);
+      }
+      for (const pending of queue.takeAll()) {
+        pending.done(
+          new WalrusError('SEGMENT_SEALED', `Segment ${id} was sealed before this record`),
+          null,
+        );
+      }
+    }
+  }
+
+  /** A member refuses this leader: acknowledges nothing more and waits for what the metadata says. */
+  #depose(reason: WalrusError): void {
+    if (this.#state === 'Frozen' || this.#state === 'Ended') return;
+    this.#state = 'Frozen';
+    this.#onDrained = null;
+    this.#options.onDeposed(reason);
+  }
+}
+
+function sizeAt(batches: readonly Uint8Array[], index: number): number {
+  return (batches[index] as Uint8Array).length;
+}
