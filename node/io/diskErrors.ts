@@ -1,5 +1,6 @@
 /** From errors of node:fs to the codes of the disk interface. */
 import { WalrusError, messageOf } from '../../base/errors.ts';
+import { errnoOf } from './errno.ts';
 
 const FULL_CODES: readonly unknown[] = ['ENOSPC', 'EDQUOT'];
 
@@ -32,13 +33,4 @@ export function guarded<T>(verb: string, file: string, operation: () => T): T {
   } catch (cause) {
     throw diskError(verb, file, { cause });
   }
-}
-
-/** The system's name of an error: "ENOENT". */
-export function errnoOf(error: unknown): string | undefined {
-  // Not instanceof Error: an error of Node's own modules may come from another realm (jest).
-  if (typeof error === 'object' && error !== null && 'code' in error) {
-    return typeof error.code === 'string' ? error.code : undefined;
-  }
-  return undefined;
 }

@@ -11,7 +11,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { assert } from '../../base/assert.ts';
 import type { Disk, DiskFile, DiskLock } from '../../base/disk.ts';
-import { diskError, errnoOf, guarded } from './diskErrors.ts';
+import { diskError, guarded } from './diskErrors.ts';
+import { errnoOf } from './errno.ts';
 import { lockFile } from './fileLock.ts';
 
 /** The largest pwrite that Linux does in one call (MAX_RW_COUNT, with 4 KiB pages). */
