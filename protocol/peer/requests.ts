@@ -1,0 +1,380 @@
+/**
+ * Requests between nodes, in rpc envelopes (envelope.ts). All are idempotent or carry what makes a repeat
+ * harmless (epochs, tokens, offsets), since an answer may be lost.
+ *
+ * Integers are little-endian; `text` and `bytes` follow their u32 length; tokens, disk ids and digests are hex
+ * text. One entry below for each request: its key, its fields in order, its answer's fields in order.
+ */
+import type { ByteReader, ByteWriter } from '../../base/bytes.ts';
+import { logIndex, nodeId, offset, segmentId } from '../../base/units.ts';
+import type { LogIndex, NodeId, Offset, SegmentId } from '../../base/units.ts';
+
+/** Keys of requests between nodes; never reused. */
+export const PEER_API = {
+  ClusterInfo: 1,
+  RegisterNode: 2,
+  Heartbeat: 3,
+  Propose: 4,
+  CloseSegment: 5,
+  FenceSegment: 6,
+  CopySegment: 7,
+  ReadSegment: 8,
+  ProducerSnapshot: 9,
+  RollSegment: 10,
+  Forward: 11,
+  ConfirmDelivery: 12,
+} as const;
+
+export type PeerApi = keyof typeof PEER_API;
+
+/** How one request and its answer are written and read. Reading throws MALFORMED; views are not copied. */
+export interface PeerCodec<Request, Response> {
+  readonly api: PeerApi;
+  writeRequest(writer: ByteWriter, request: Request): void;
+  readRequest(reader: ByteReader): Request;
+  writeResponse(writer: ByteWriter, response: Response): void;
+  readResponse(reader: ByteReader): Response;
+}
+
+/** ClusterInfo: asked by a node that joins, of any member. Request: empty. */
+export interface ClusterInfoResponse {
+  readonly clusterId: string;
+  /** Peer address of the metadata leader; '' when there is none at the moment. */
+  readonly leaderAddress: string;
+}
+
+export const CLUSTER_INFO: PeerCodec<null, ClusterInfoResponse> = {
+  api: 'ClusterInfo',
+  writeRequest: () => undefined,
+  readRequest: () => null,
+  writeResponse: (w, response) => w.text(response.clusterId).text(response.leaderAddress),
+  readResponse: (r) => ({ clusterId: r.text(), leaderAddress: r.text() }),
+};
+
+/** RegisterNode: a node's start (DESIGN I2, I3), to the metadata leader. Response: empty; a refusal is an error. */
+export interface RegisterNodeRequest {
+  readonly nodeId: NodeId;
+  readonly diskId: string;
+  readonly bootEpoch: number;
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+  readonly httpAddress: string;
+  readonly zone: string;
+  readonly version: string;
+  /** The operator's word that the node's earlier disk is lost. */
+  readonly replacesLostDisk: boolean;
+}
+
+export const REGISTER_NODE: PeerCodec<RegisterNodeRequest, null> = {
+  api: 'RegisterNode',
+  writeRequest: (w, node) =>
+    w
+      .u64(node.nodeId)
+      .text(node.diskId)
+      .u64(node.bootEpoch)
+      .text(node.peerAddress)
+      .text(node.clientAddress)
+      .text(node.httpAddress)
+      .text(node.zone)
+      .text(node.version)
+      .bool(node.replacesLostDisk),
+  readRequest: (r) => ({
+    nodeId: readNodeId(r),
+    diskId: r.text(),
+    bootEpoch: r.u64(),
+    peerAddress: r.text(),
+    clientAddress: r.text(),
+    httpAddress: r.text(),
+    zone: r.text(),
+    version: r.text(),
+    replacesLostDisk: r.bool(),
+  }),
+  writeResponse: () => undefined,
+  readResponse: () => null,
+};
+
+/** Heartbeat: keeps a node's session with the metadata leader, and tells it how the node is. */
+export interface HeartbeatRequest {
+  readonly nodeId: NodeId;
+  readonly diskId: string;
+  readonly bootEpoch: number;
+  readonly appliedIndex: LogIndex;
+  readonly isDiskWritable: boolean;
+  readonly isDiskFull: boolean;
+  readonly usedBytes: number;
+  readonly isDraining: boolean;
+}
+
+export interface HeartbeatResponse {
+  /** False when the metadata names another disk or a newer boot epoch for this node. */
+  readonly isRegistered: boolean;
+  /** Nodes with a live session, as the leader sees them. */
+  readonly aliveNodeIds: readonly NodeId[];
+}
+
+export const HEARTBEAT: PeerCodec<HeartbeatRequest, HeartbeatResponse> = {
+  api: 'Heartbeat',
+  writeRequest: (w, beat) =>
+    w
+      .u64(beat.nodeId)
+      .text(beat.diskId)
+      .u64(beat.bootEpoch)
+      .u64(beat.appliedIndex)
+      .bool(beat.isDiskWritable)
+      .bool(beat.isDiskFull)
+      .u64(beat.usedBytes)
+      .bool(beat.isDraining),
+  readRequest: (r) => ({
+    nodeId: readNodeId(r),
+    diskId: r.text(),
+    bootEpoch: r.u64(),
+    appliedIndex: logIndex(r.u64()),
+    isDiskWritable: r.bool(),
+    isDiskFull: r.bool(),
+    usedBytes: r.u64(),
+    isDraining: r.bool(),
+  }),
+  writeResponse: (w, response) =>
+    w.bool(response.isRegistered).list(response.aliveNodeIds, (item, id) => item.u64(id)),
+  readResponse: (r) => ({ isRegistered: r.bool(), aliveNodeIds: r.list(readNodeId) }),
+};
+
+/** Propose: a metadata command for the leader's log; the answer comes after it was applied there. */
+export interface ProposeRequest {
+  /** As encoded by node/state. */
+  readonly command: Uint8Array;
+}
+
+export interface ProposeResponse {
+  readonly index: LogIndex;
+  /** The apply result, as encoded by node/state. */
+  readonly result: Uint8Array;
+}
+
+export const PROPOSE: PeerCodec<ProposeRequest, ProposeResponse> = {
+  api: 'Propose',
+  writeRequest: (w, request) => w.bytes(request.command),
+  readRequest: (r) => ({ command: r.bytes() }),
+  writeResponse: (w, response) => w.u64(response.index).bytes(response.result),
+  readResponse: (r) => ({ index: logIndex(r.u64()), result: r.bytes() }),
+};
+
+/** CloseSegment: a leader names the end of its segment, to the metadata leader, which seals and opens the next. */
+export interface CloseSegmentRequest {
+  readonly segmentId: SegmentId;
+  readonly token: string;
+  readonly endOffset: Offset;
+  readonly digest: string;
+}
+
+export interface CloseSegmentResponse {
+  readonly nextSegmentId: SegmentId;
+}
+
+export const CLOSE_SEGMENT: PeerCodec<CloseSegmentRequest, CloseSegmentResponse> = {
+  api: 'CloseSegment',
+  writeRequest: (w, request) =>
+    w.u64(request.segmentId).text(request.token).u64(request.endOffset).text(request.digest),
+  readRequest: (r) => ({
+    segmentId: readSegmentId(r),
+    token: r.text(),
+    endOffset: offset(r.u64()),
+    digest: r.text(),
+  }),
+  writeResponse: (w, response) => w.u64(response.nextSegmentId),
+  readResponse: (r) => ({ nextSegmentId: readSegmentId(r) }),
+};
+
+/** FenceSegment: R2 at one member; the answer is evidence of the disk that it names. */
+export interface FenceSegmentRequest {
+  readonly segmentId: SegmentId;
+  readonly token: string;
+  readonly diskId: string;
+  readonly epoch: number;
+}
+
+export interface FenceSegmentResponse {
+  readonly diskId: string;
+  readonly tail: Offset;
+  readonly digest: string;
+}
+
+export const FENCE_SEGMENT: PeerCodec<FenceSegmentRequest, FenceSegmentResponse> = {
+  api: 'FenceSegment',
+  writeRequest: (w, request) =>
+    w.u64(request.segmentId).text(request.token).text(request.diskId).u64(request.epoch),
+  readRequest: (r) => ({
+    segmentId: readSegmentId(r),
+    token: r.text(),
+    diskId: r.text(),
+    epoch: r.u64(),
+  }),
+  writeResponse: (w, response) => w.text(response.diskId).u64(response.tail).text(response.digest),
+  readResponse: (r) => ({ diskId: r.text(), tail: offset(r.u64()), digest: r.text() }),
+};
+
+/** CopySegment: whole batches for a disk that becomes or completes a replica (R5, S2); answered when durable. */
+export interface CopySegmentRequest {
+  readonly segmentId: SegmentId;
+  readonly token: string;
+  readonly diskId: string;
+  readonly epoch: number;
+  /** Of the source replica; used when this disk has none yet. */
+  readonly producerSnapshot: Uint8Array;
+  /** May be empty: asks for the tail only. */
+  readonly batches: Uint8Array;
+}
+
+export interface CopySegmentResponse {
+  readonly durableTail: Offset;
+}
+
+export const COPY_SEGMENT: PeerCodec<CopySegmentRequest, CopySegmentResponse> = {
+  api: 'CopySegment',
+  writeRequest: (w, request) =>
+    w
+      .u64(request.segmentId)
+      .text(request.token)
+      .text(request.diskId)
+      .u64(request.epoch)
+      .bytes(request.producerSnapshot)
+      .bytes(request.batches),
+  readRequest: (r) => ({
+    segmentId: readSegmentId(r),
+    token: r.text(),
+    diskId: r.text(),
+    epoch: r.u64(),
+    producerSnapshot: r.bytes(),
+    batches: r.bytes(),
+  }),
+  writeResponse: (w, response) => w.u64(response.durableTail),
+  readResponse: (r) => ({ durableTail: offset(r.u64()) }),
+};
+
+/** ReadSegment: stored batches of one disk's copy, for recovery, repair and remote reads. */
+export interface ReadSegmentRequest {
+  readonly segmentId: SegmentId;
+  readonly diskId: string;
+  readonly from: Offset;
+  readonly limit: Offset;
+  readonly maxBytes: number;
+}
+
+export interface ReadSegmentResponse {
+  readonly nextOffset: Offset;
+  readonly producerSnapshot: Uint8Array;
+  readonly batches: Uint8Array;
+}
+
+export const READ_SEGMENT: PeerCodec<ReadSegmentRequest, ReadSegmentResponse> = {
+  api: 'ReadSegment',
+  writeRequest: (w, request) =>
+    w
+      .u64(request.segmentId)
+      .text(request.diskId)
+      .u64(request.from)
+      .u64(request.limit)
+      .u32(request.maxBytes),
+  readRequest: (r) => ({
+    segmentId: readSegmentId(r),
+    diskId: r.text(),
+    from: offset(r.u64()),
+    limit: offset(r.u64()),
+    maxBytes: r.u32(),
+  }),
+  writeResponse: (w, response) =>
+    w.u64(response.nextOffset).bytes(response.producerSnapshot).bytes(response.batches),
+  readResponse: (r) => ({
+    nextOffset: offset(r.u64()),
+    producerSnapshot: r.bytes(),
+    batches: r.bytes(),
+  }),
+};
+
+/** ProducerSnapshot: the producers' state at the end of a sealed segment, for the leader of its successor. */
+export interface ProducerSnapshotRequest {
+  readonly segmentId: SegmentId;
+  readonly endOffset: Offset;
+}
+
+export interface ProducerSnapshotResponse {
+  readonly snapshot: Uint8Array;
+}
+
+export const PRODUCER_SNAPSHOT: PeerCodec<ProducerSnapshotRequest, ProducerSnapshotResponse> = {
+  api: 'ProducerSnapshot',
+  writeRequest: (w, request) => w.u64(request.segmentId).u64(request.endOffset),
+  readRequest: (r) => ({ segmentId: readSegmentId(r), endOffset: offset(r.u64()) }),
+  writeResponse: (w, response) => w.bytes(response.snapshot),
+  readResponse: (r) => ({ snapshot: r.bytes() }),
+};
+
+/** RollSegment: the metadata leader asks a segment's leader to close it, for a better ensemble (W6). */
+export interface RollSegmentRequest {
+  readonly segmentId: SegmentId;
+}
+
+export const ROLL_SEGMENT: PeerCodec<RollSegmentRequest, null> = {
+  api: 'RollSegment',
+  writeRequest: (w, request) => w.u64(request.segmentId),
+  readRequest: (r) => ({ segmentId: readSegmentId(r) }),
+  writeResponse: () => undefined,
+  readResponse: () => null,
+};
+
+/** Forward: a client's request that another node must serve; the answer is that of the client protocol. */
+export interface ForwardRequest {
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly body: Uint8Array;
+}
+
+export interface ForwardResponse {
+  readonly body: Uint8Array;
+}
+
+export const FORWARD: PeerCodec<ForwardRequest, ForwardResponse> = {
+  api: 'Forward',
+  writeRequest: (w, request) => w.u16(request.apiKey).u16(request.apiVersion).raw(request.body),
+  readRequest: (r) => ({ apiKey: r.u16(), apiVersion: r.u16(), body: r.raw(r.remaining) }),
+  writeResponse: (w, response) => w.raw(response.body),
+  readResponse: (r) => ({ body: r.raw(r.remaining) }),
+};
+
+/**
+ * ConfirmDelivery: what became of records that a node fetched from a shared cursor for its clients. An answer that
+ * never reached a client gives its record back.
+ */
+export interface ConfirmDeliveryRequest {
+  readonly topic: string;
+  readonly partition: number;
+  readonly deliveries: readonly { readonly offset: Offset; readonly wasDelivered: boolean }[];
+}
+
+export const CONFIRM_DELIVERY: PeerCodec<ConfirmDeliveryRequest, null> = {
+  api: 'ConfirmDelivery',
+  writeRequest: (w, request) =>
+    w
+      .text(request.topic)
+      .u32(request.partition)
+      .list(request.deliveries, (item, one) => item.u64(one.offset).bool(one.wasDelivered)),
+  readRequest: (r) => ({
+    topic: r.text(),
+    partition: r.u32(),
+    deliveries: r.list((item) => ({ offset: offset(item.u64()), wasDelivered: item.bool() })),
+  }),
+  writeResponse: () => undefined,
+  readResponse: () => null,
+};
+
+function readNodeId(reader: ByteReader): NodeId {
+  const id = reader.u64();
+  if (id === 0) reader.fail('a node id is 0');
+  return nodeId(id);
+}
+
+function readSegmentId(reader: ByteReader): SegmentId {
+  const id = reader.u64();
+  if (id === 0) reader.fail('a segment id is 0');
+  return segmentId(id);
+}
