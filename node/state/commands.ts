@@ -85,6 +85,8 @@ export type Command =
   | {
       readonly type: 'AdvanceLogStart';
       readonly topic: string;
+      /** The topic that was meant, not a new one with its name. */
+      readonly topicId: number;
       readonly partition: number;
       readonly logStartOffset: Offset;
     }
@@ -102,6 +104,8 @@ export type Command =
       readonly positions: readonly {
         readonly group: string;
         readonly topic: string;
+        /** When given: the topic that was meant, not a new one with its name. */
+        readonly topicId?: number;
         readonly partition: number;
         readonly offset: Offset;
         /** Compare-and-set when given: the position must still be this one; one never committed counts as 0. */
