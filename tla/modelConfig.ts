@@ -22,6 +22,19 @@ export function overrideConstants(
 }
 
 /**
+ * Makes a configuration check one invariant and nothing else, as a witness needs: the claim that
+ * it denies must fail, and the others would stop the search before it does.
+ * @param config - The text of the file.
+ * @param name - The invariant.
+ * @returns The text without its other invariants and properties.
+ */
+export function checkOnly(config: string, name: string): string {
+  const section =
+    /^[ \t]*(?:INVARIANTS?|PROPERT(?:Y|IES))\b.*\n?(?:(?![ \t]*[A-Z_]{4,}\b).*\n?)*/gm;
+  return `${config.replaceAll(section, '').trimEnd()}\nINVARIANT ${name}\n`;
+}
+
+/**
  * Lists the names under PROPERTY or PROPERTIES. TLC does not say which temporal property was
  * violated, so a mutant of one has a configuration that names only that.
  * @param config - The text of the file.

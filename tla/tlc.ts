@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, readdir, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { overrideConstants } from './modelConfig.ts';
+import { checkOnly, invariantNames, overrideConstants, propertyNames } from './modelConfig.ts';
 import { jobName } from './selection.ts';
 import type { Job } from './selection.ts';
 
@@ -55,9 +55,17 @@ async function prepare(
   await mkdir(join(folder, 'java'));
   const text = await readFile(join(directory, entry.config), 'utf8');
   const mutant = job.kind === 'mutant' ? { Mutant: `"${jobName(job)}"` } : {};
-  const config = overrideConstants(text, { ...entry.constants, ...mutant });
+  const config = narrow(job, overrideConstants(text, { ...entry.constants, ...mutant }));
   await writeFile(join(folder, 'model.cfg'), config);
   return { config, module: `${entry.module}.tla` };
+}
+
+/** A witness may deny a claim that its configuration does not list: it is then checked alone. */
+function narrow(job: Job, config: string): string {
+  if (job.kind !== 'witness') return config;
+  const claim = job.mutant.violates;
+  const listed = [...invariantNames(config), ...propertyNames(config), 'Deadlock'];
+  return listed.includes(claim) ? config : checkOnly(config, claim);
 }
 
 function tlcArguments(setup: TlcSetup, folder: string, module: string): string[] {
