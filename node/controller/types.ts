@@ -3,11 +3,13 @@
  */
 import type { WalrusError } from '../../base/errors.ts';
 import type { PeerIdentity } from '../../base/network.ts';
-import type { LogIndex, NodeId, SegmentId } from '../../base/units.ts';
+import type { NodeId, SegmentId } from '../../base/units.ts';
 import type { PeerCodec } from '../../protocol/peer/requests.ts';
 import type { AckLevel, AppendCallback } from '../replication/pendingAppends.ts';
+import type { MetadataChange } from '../state/change.ts';
 import type { ApplyResult, Command } from '../state/commands.ts';
-import type { Metadata, SegmentRecord } from '../state/types.ts';
+import type { IndexedMetadata } from '../state/mutableMetadata.ts';
+import type { SegmentRecord } from '../state/types.ts';
 
 /** Requests to other nodes and the answering of theirs. A node may call itself: it stays in the process. */
 export interface PeerRpc {
@@ -29,17 +31,9 @@ export interface PeerRpc {
   ): void;
 }
 
-/** What a change of the metadata touched. */
-export interface MetadataChange {
-  readonly index: LogIndex;
-  readonly segmentIds: readonly SegmentId[];
-  readonly topics: readonly string[];
-  readonly nodeIds: readonly NodeId[];
-}
-
 /** The metadata as this node has applied it, and the way to change it. */
 export interface MetadataService {
-  readonly metadata: Metadata;
+  readonly metadata: IndexedMetadata;
   /** Whether this node is the Raft leader, as far as it knows. */
   readonly isLeader: boolean;
   /** The metadata leader's peer address; null when none is known. */

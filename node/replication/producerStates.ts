@@ -15,7 +15,7 @@ import {
   baseSequenceOf,
   producerEpochOf,
   producerIdOf,
-  recordCountOf,
+  recordsCountOf,
 } from '../../protocol/recordBatch.ts';
 
 /** Batches of a producer that may be in flight at once, so that may be repeated (KIP-98). */
@@ -40,7 +40,7 @@ export function producerBatchOf(bytes: Uint8Array, at: number): ProducerBatch {
     producerId: producerIdOf(bytes, at),
     producerEpoch: producerEpochOf(bytes, at),
     baseSequence: baseSequenceOf(bytes, at),
-    recordsCount: recordCountOf(bytes, at),
+    recordsCount: recordsCountOf(bytes, at),
   };
 }
 

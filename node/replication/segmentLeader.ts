@@ -441,11 +441,17 @@ export class SegmentLeader {
     }
   }
 
-  /** A member refuses this leader: acknowledges nothing more and waits for what the metadata says. */
-  #depose(reason: WalrusError): void {
+  /** The metadata says that a recovery has begun: what becomes of the pending appends is its decision. */
+  suspend(): void {
     if (this.#state === 'Frozen' || this.#state === 'Ended') return;
     this.#state = 'Frozen';
     this.#onDrained = null;
+  }
+
+  /** A member refuses this leader: acknowledges nothing more and waits for what the metadata says. */
+  #depose(reason: WalrusError): void {
+    if (this.#state === 'Frozen' || this.#state === 'Ended') return;
+    this.suspend();
     this.#options.onDeposed(reason);
   }
 }

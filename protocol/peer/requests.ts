@@ -139,7 +139,10 @@ export const HEARTBEAT: PeerCodec<HeartbeatRequest, HeartbeatResponse> = {
   readResponse: (r) => ({ isRegistered: r.bool(), aliveNodeIds: r.list(readNodeId) }),
 };
 
-/** Propose: a metadata command for the leader's log; the answer comes after it was applied there. */
+/**
+ * Propose: a metadata command for the leader's log; the answer comes after it was applied there. The result
+ * is the same on every node, so the one who asks takes it from its own state when it has applied the index.
+ */
 export interface ProposeRequest {
   /** As encoded by node/state. */
   readonly command: Uint8Array;
@@ -147,16 +150,14 @@ export interface ProposeRequest {
 
 export interface ProposeResponse {
   readonly index: LogIndex;
-  /** The apply result, as encoded by node/state. */
-  readonly result: Uint8Array;
 }
 
 export const PROPOSE: PeerCodec<ProposeRequest, ProposeResponse> = {
   api: 'Propose',
   writeRequest: (w, request) => w.bytes(request.command),
   readRequest: (r) => ({ command: r.bytes() }),
-  writeResponse: (w, response) => w.u64(response.index).bytes(response.result),
-  readResponse: (r) => ({ index: logIndex(r.u64()), result: r.bytes() }),
+  writeResponse: (w, response) => w.u64(response.index),
+  readResponse: (r) => ({ index: logIndex(r.u64()) }),
 };
 
 /** CloseSegment: a leader names the end of its segment, to the metadata leader, which seals and opens the next. */

@@ -1,0 +1,67 @@
+/**
+ * The metadata leader's knowledge of who is alive: volatile, from heartbeats. Nothing that matters for safety
+ * depends on it: a node that is wrongly taken for dead is fenced, and goes on with other segments.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { NodeId } from '../../base/units.ts';
+import type { HeartbeatRequest } from '../../protocol/peer/requests.ts';
+import type { IndexedMetadata } from '../state/mutableMetadata.ts';
+import { registeredDisk } from '../state/queries.ts';
+
+interface SessionState {
+  readonly beat: HeartbeatRequest | null;
+  readonly atMs: number;
+}
+
+export class Sessions {
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #sessions = new Map<NodeId, SessionState>();
+
+  constructor(clock: Clock, timeoutMs: number) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** A new leader knows nothing: every registered node gets one time-out to be heard from. */
+  begin(metadata: IndexedMetadata): void {
+    this.#sessions.clear();
+    for (const id of metadata.nodes.keys()) this.expect(id);
+  }
+
+  /** A node was registered: it has one time-out to be heard from. */
+  expect(id: NodeId): void {
+    if (!this.#sessions.has(id)) {
+      this.#sessions.set(id, { beat: null, atMs: this.#clock.monotonicMs() });
+    }
+  }
+
+  /** @returns whether the node is who the metadata says. */
+  heard(beat: HeartbeatRequest, metadata: IndexedMetadata): boolean {
+    const node = metadata.nodes.get(beat.nodeId);
+    if (node?.diskId !== beat.diskId) return false;
+    const disk = registeredDisk(metadata, node);
+    if (disk?.bootEpoch !== beat.bootEpoch) return false;
+    this.#sessions.set(beat.nodeId, { beat, atMs: this.#clock.monotonicMs() });
+    return true;
+  }
+
+  /** The node's process has ended, as a refused connection shows: do not wait for the time-out. */
+  lost(id: NodeId): void {
+    this.#sessions.delete(id);
+  }
+
+  isAlive(id: NodeId): boolean {
+    const session = this.#sessions.get(id);
+    return session !== undefined && this.#clock.monotonicMs() - session.atMs < this.#timeoutMs;
+  }
+
+  /** The last heartbeat of a node that is alive; null before the first one. */
+  beatOf(id: NodeId): HeartbeatRequest | null {
+    return this.isAlive(id) ? (this.#sessions.get(id)?.beat ?? null) : null;
+  }
+
+  aliveNodeIds(): readonly NodeId[] {
+    return [...this.#sessions.keys()].filter((id) => this.isAlive(id)).sort((a, b) => a - b);
+  }
+}
