@@ -190,7 +190,7 @@ export class RecordBatchBuilder {
   }
 
   #timestampDelta(timestampMs: number): number {
-    assert(isTimestampMs(timestampMs), `A timestamp must be 0..2^51 ms, is ${timestampMs}`);
+    assert(isTimestampMs(timestampMs), 'A timestamp must be an integer in 0..2^51 ms');
     return this.#count === 0 ? 0 : timestampMs - this.#baseTimestampMs;
   }
 
