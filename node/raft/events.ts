@@ -56,13 +56,7 @@ export type RaftEvent =
   | { readonly type: 'SetVoting'; readonly canVote: boolean };
 
 /** Why an event was not acted on. */
-export type RejectReason =
-  | 'NOT_LEADER'
-  | 'NO_LEADER'
-  | 'TRANSFERRING'
-  | 'OVERLOADED'
-  | 'INVALID_MEMBERSHIP'
-  | 'INVALID_TARGET';
+export type RejectReason = 'NOT_LEADER' | 'TRANSFERRING' | 'INVALID_MEMBERSHIP' | 'INVALID_TARGET';
 
 export interface Rejection {
   readonly reason: RejectReason;

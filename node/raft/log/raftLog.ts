@@ -71,6 +71,7 @@ export class RaftLog {
   #baseTerm: Term;
   #entries: Entry[];
   #failure: WalrusError | null = null;
+  #isClosed = false;
   /** What was on the disk, for `newRaft` and the state machine. */
   readonly recovered: {
     readonly persisted: PersistedState;
@@ -244,6 +245,11 @@ export class RaftLog {
     });
   }
 
+  /** Makes everything written so far durable before it returns. */
+  sync(): void {
+    this.#guarded(() => this.#syncNow());
+  }
+
   /** Makes everything written so far durable, without blocking; a failure is final. */
   syncAsync(done: (error: WalrusError | null) => void): void {
     const current = this.#current;
@@ -251,7 +257,8 @@ export class RaftLog {
     current.syncCount += 1;
     current.file.syncAsync((error) => {
       current.syncCount -= 1;
-      if (current.syncCount === 0 && current !== this.#current) current.file.close();
+      if (current.syncCount === 0 && (this.#isClosed || current !== this.#current))
+        current.file.close();
       if (error !== null) {
         this.#failure ??=
           error instanceof WalrusError
@@ -332,7 +339,9 @@ export class RaftLog {
     });
   }
 
+  /** Closes the file, once no sync is under way. */
   close(): void {
-    this.#current.file.close();
+    this.#isClosed = true;
+    if (this.#current.syncCount === 0) this.#current.file.close();
   }
 }

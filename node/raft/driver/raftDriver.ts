@@ -1,0 +1,463 @@
+/**
+ * One server's Raft: the pure core with a log, a timer, messages and a state machine.
+ *
+ * Events are handled one after the other; each output is acted on in the order of events.ts before the next
+ * event. Group commit: one write for the proposals that are there, one sync at a time; what arrives while it is
+ * under way forms the next batch, and followers get the entries while the leader's own sync runs.
+ * A failed write or sync, and damage, are final: `onFatal`, and nothing is said to anybody afterwards.
+ */
+import { assertDefined } from '../../../base/assert.ts';
+import { concatBytes } from '../../../base/bytes.ts';
+import type { Timer } from '../../../base/clock.ts';
+import { crc32c } from '../../../base/crc32c.ts';
+import { isWalrusError, messageOf, WalrusError } from '../../../base/errors.ts';
+import { logIndex } from '../../../base/units.ts';
+import type { LogIndex } from '../../../base/units.ts';
+import type { Entry } from '../entry.ts';
+import type { Envelope, RaftEvent, RaftOutput, SnapshotInfo } from '../events.ts';
+import type { RaftLog } from '../log/raftLog.ts';
+import { decodeMessage, encodeMessage } from '../messageCodec.ts';
+import type { Message } from '../messages.ts';
+import { configurationAt, latestConfiguration, newRaft } from '../raft.ts';
+import type { Raft } from '../raft.ts';
+import { snapshotsInUse } from '../snapshot.ts';
+import { step } from '../step.ts';
+import type { MembershipChange, RaftNode, RaftStatus, ServerId } from '../types.ts';
+import { AddressBook } from './addressBook.ts';
+import { errorOf, notLeader, overloaded, shuttingDown } from './failures.ts';
+import { openLog } from './openLog.ts';
+import { DEFAULT_DRIVER_SETTINGS } from './options.ts';
+import type { RaftDriverOptions, RaftDriverSettings } from './options.ts';
+import { PendingProposals } from './pendingProposals.ts';
+import type { Waiter } from './pendingProposals.ts';
+import { PendingReads } from './pendingReads.ts';
+import { statusOf } from './status.ts';
+
+/** Who wants to see the output of an event, before anything in it is acted on. */
+interface Caller {
+  look(output: RaftOutput): void;
+  reject(error: WalrusError): void;
+}
+
+/** Someone who waits for leadership to go elsewhere. */
+interface TransferWaiter {
+  resolve(): void;
+  reject(error: WalrusError): void;
+}
+
+export class RaftDriver implements RaftNode {
+  readonly #options: RaftDriverOptions;
+  readonly #settings: RaftDriverSettings;
+  readonly #log: RaftLog;
+  readonly #raft: Raft;
+  readonly #addresses = new AddressBook();
+  readonly #proposals = new PendingProposals();
+  readonly #reads: PendingReads;
+  readonly #listeners: ((status: RaftStatus) => void)[] = [];
+  readonly #events: { readonly event: RaftEvent; readonly caller?: Caller | undefined }[] = [];
+  #isPumping = false;
+  #isStopped = false;
+  #isFlushScheduled = false;
+  #hasChanged = false;
+  #timer: Timer | null = null;
+  #transfer: TransferWaiter | null = null;
+  /** The newest log write, and whether a sync is under way. */
+  #writtenId = 0;
+  #persistedId = 0;
+  #isSyncing = false;
+  #chunks: Uint8Array[] = [];
+  #bytesSinceSnapshot = 0;
+  /** The index below which no further attempt at a snapshot is made. */
+  #nextSnapshotIndex: number;
+
+  /**
+   * Opens the log and starts the server.
+   * @throws {WalrusError} CORRUPT_SEGMENT, UNSUPPORTED_VERSION, DISK_FULL, DISK_FAILED.
+   */
+  constructor(options: RaftDriverOptions) {
+    this.#options = options;
+    const settings = { ...DEFAULT_DRIVER_SETTINGS, ...options.settings };
+    this.#settings = settings;
+    const { disk, directory, random, id } = options;
+    this.#log = openLog(
+      { disk, directory, segmentBytes: settings.segmentBytes },
+      options.bootstrap,
+    );
+    const { persisted, snapshotData } = this.#log.recovered;
+    if (persisted.snapshot !== null && snapshotData !== null)
+      options.stateMachine.restore(persisted.snapshot.index, snapshotData);
+    this.#raft = newRaft({ id, random, persisted, options: options.raftOptions ?? {} });
+    this.#reads = new PendingReads(random);
+    this.#nextSnapshotIndex = this.#raft.lastApplied + settings.snapshotThresholdEntries;
+    this.#armTimer();
+    const { voters } = latestConfiguration(this.#raft).configuration;
+    // Nobody else could lead: no need to wait for a time-out.
+    if (voters.length === 1 && voters[0]?.id === id) this.#handle({ type: 'Campaign' });
+  }
+
+  propose(command: Uint8Array): Promise<{ readonly index: LogIndex; readonly result: unknown }> {
+    return new Promise((resolve, reject) => {
+      const refusal = this.#whyRefused(command);
+      if (refusal !== null) {
+        reject(refusal);
+        return;
+      }
+      this.#proposals.enqueue(command, { resolve, reject });
+      this.#scheduleFlush();
+    });
+  }
+
+  #whyRefused(command: Uint8Array): WalrusError | null {
+    const { commandBytesMax, proposalsMax, proposalBytesMax } = this.#settings;
+    if (this.#isStopped) return shuttingDown();
+    if (this.#raft.role !== 'Leader') return notLeader(this.#raft.leaderId);
+    if (command.length > commandBytesMax)
+      return new WalrusError(
+        'TOO_LARGE',
+        `Cannot propose ${command.length} bytes: a command has at most ${commandBytesMax}`,
+      );
+    const isFull =
+      this.#proposals.count >= proposalsMax ||
+      this.#proposals.queuedBytes + command.length > proposalBytesMax;
+    return isFull ? overloaded('propose: too many proposals are waiting') : null;
+  }
+
+  readBarrier(): Promise<LogIndex> {
+    return new Promise((resolve, reject) => {
+      if (this.#isStopped) reject(shuttingDown());
+      else if (this.#reads.count >= this.#settings.readsMax)
+        reject(overloaded('read: too many reads are waiting'));
+      else {
+        this.#reads.gather({ resolve, reject });
+        this.#scheduleFlush();
+      }
+    });
+  }
+
+  changeMembership(change: MembershipChange): Promise<LogIndex> {
+    return new Promise((resolve, reject) => {
+      if (this.#isStopped) {
+        reject(shuttingDown());
+        return;
+      }
+      const waiter: Waiter = { resolve: ({ index }) => resolve(index), reject };
+      const look = ({ proposed, rejected }: RaftOutput): void => {
+        if (proposed === null) reject(errorOf(rejected));
+        else this.#proposals.appended(proposed.firstIndex, proposed.term, waiter);
+      };
+      this.#handle({ type: 'ProposeMembership', change }, { look, reject });
+    });
+  }
+
+  transferLeadership(to: ServerId): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#isStopped) {
+        reject(shuttingDown());
+        return;
+      }
+      const look = ({ rejected }: RaftOutput): void => {
+        if (rejected !== null) reject(errorOf(rejected));
+        else this.#transfer = { resolve, reject };
+      };
+      this.#handle({ type: 'TransferLeadership', to }, { look, reject });
+    });
+  }
+
+  receive(from: ServerId, bytes: Uint8Array): void {
+    if (this.#isStopped) return;
+    try {
+      // A call from within `send` waits for its turn, and the bytes are valid during the call only.
+      const received = decodeMessage(this.#isPumping ? bytes.slice() : bytes);
+      this.#addresses.learn(from, received.senderAddress);
+      this.#handle({ type: 'Receive', from, message: received.message });
+    } catch (error) {
+      if (!isWalrusError(error, 'MALFORMED', 'UNSUPPORTED_VERSION')) throw error;
+      this.#options.logger.log('warn', 'A Raft message cannot be read and is dropped', {
+        from,
+        error: error.message,
+      });
+    }
+  }
+
+  /** The connection to a server is gone: what was in flight to it will be sent again. */
+  peerUnreachable(id: ServerId): void {
+    if (!this.#isStopped) this.#handle({ type: 'PeerUnreachable', id });
+  }
+
+  /** Keeps this server from voting and standing, for good or until allowed again (ADR 0010). */
+  setVoting(canVote: boolean): void {
+    if (!this.#isStopped) this.#handle({ type: 'SetVoting', canVote });
+  }
+
+  status(): RaftStatus {
+    return statusOf(this.#raft);
+  }
+
+  onChange(listener: (status: RaftStatus) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    for (const { caller } of this.#events.splice(0)) caller?.reject(shuttingDown());
+    this.#proposals.failAll(shuttingDown);
+    this.#reads.failAll(shuttingDown());
+    this.#transfer?.reject(shuttingDown());
+    this.#transfer = null;
+    this.#log.close();
+  }
+
+  #armTimer(): void {
+    this.#timer = this.#options.clock.setTimer(this.#settings.tickMs, () => {
+      if (this.#isStopped) return;
+      this.#armTimer();
+      this.#tick();
+    });
+  }
+
+  #tick(): void {
+    this.#handle({ type: 'Tick' });
+    for (const context of this.#reads.tick(this.#options.clock.monotonicMs()))
+      this.#handle({ type: 'ReadIndex', context });
+    this.#orFail(() => this.#log.prepareSpare());
+  }
+
+  /** Handles what was proposed and asked in this turn together, at its end. */
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    this.#options.clock.defer(() => {
+      this.#isFlushScheduled = false;
+      if (this.#isStopped) return;
+      const nowMs = this.#options.clock.monotonicMs();
+      const context = this.#reads.startGroup(nowMs + this.#settings.readTimeoutMs);
+      if (context !== null) this.#handle({ type: 'ReadIndex', context });
+      this.#flushProposals();
+    });
+  }
+
+  /** Proposes what is queued, unless a sync is under way: then it forms the next batch. */
+  #flushProposals(): void {
+    if (this.#isSyncing || this.#isStopped || this.#proposals.queuedCount === 0) return;
+    const batch = this.#proposals.takeBatch(this.#settings.batchBytesMax);
+    const commands = batch.map(({ command }) => command);
+    const rejectAll = (error: WalrusError): void => {
+      for (const { waiter } of batch) waiter.reject(error);
+    };
+    const look = ({ proposed, rejected }: RaftOutput): void => {
+      if (proposed === null) rejectAll(errorOf(rejected));
+      else this.#proposals.batchAppended(proposed.firstIndex, proposed.term, batch);
+    };
+    this.#handle({ type: 'Propose', commands }, { look, reject: rejectAll });
+  }
+
+  /** Handles an event, after those that came before it. */
+  #handle(event: RaftEvent, caller?: Caller): void {
+    this.#events.push({ event, caller });
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      const output = step(this.#raft, next.event);
+      next.caller?.look(output);
+      this.#orFail(() => this.#act(output));
+    }
+    this.#isPumping = false;
+    this.#notify();
+  }
+
+  /** Runs what touches the disk or the state machine; a failure ends the server. */
+  #orFail(act: () => void): void {
+    if (this.#isStopped) return;
+    try {
+      act();
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: WalrusError): void {
+    if (this.#isStopped) return;
+    this.#options.logger.log('error', 'Raft stops: its disk has failed', { error: error.message });
+    this.stop();
+    this.#options.onFatal(error);
+  }
+
+  #notify(): void {
+    if (!this.#hasChanged || this.#isStopped) return;
+    this.#hasChanged = false;
+    if (this.#listeners.length === 0) return;
+    const status = this.status();
+    for (const listener of this.#listeners) listener(status);
+  }
+
+  /** Acts on an output; the order matters (events.ts). */
+  #act(output: RaftOutput): void {
+    if (output.hardState !== null) this.#log.saveHardState(output.hardState);
+    for (const { prevIndex, entries, writeId } of output.writes) {
+      this.#log.append(prevIndex, entries);
+      this.#writtenId = writeId;
+    }
+    this.#startSync();
+    this.#keepChunk(output);
+    if (output.installSnapshot !== null) this.#installSnapshot(output.installSnapshot);
+    if (output.compactTo !== null) this.#compact(output.compactTo);
+    for (const envelope of output.messages) this.#send(envelope);
+    if (output.committed !== null) this.#apply(output.committed.from, output.committed.to);
+    for (const { context, index } of output.readStates) this.#reads.answered(context, index);
+    if (output.readStates.length > 0) this.#reads.applied(this.#raft.lastApplied);
+    this.#followRole(output);
+  }
+
+  #startSync(): void {
+    if (this.#isSyncing || this.#writtenId === this.#persistedId) return;
+    this.#isSyncing = true;
+    const writeId = this.#writtenId;
+    this.#log.syncAsync((error) => {
+      this.#isSyncing = false;
+      if (this.#isStopped) return;
+      if (error !== null) {
+        this.#fail(error);
+        return;
+      }
+      this.#persistedId = writeId;
+      this.#handle({ type: 'Persisted', writeId });
+      this.#orFail(() => {
+        this.#startSync();
+        this.#flushProposals();
+        if (!this.#isSyncing) this.#log.mark();
+      });
+    });
+  }
+
+  #send({ to, message }: Envelope): void {
+    const { configuration } = latestConfiguration(this.#raft);
+    const member = this.#addresses.find(to, configuration);
+    if (member === null) return; // a removed server that never wrote to us
+    const complete = this.#complete(message);
+    this.#options.send(member, [encodeMessage(complete, this.#options.address)]);
+  }
+
+  /** Attaches the bytes that the core only names. */
+  #complete(message: Envelope['message']): Message {
+    if (message.type === 'AppendEntries') {
+      const { lastIndex, ...rest } = message;
+      const from = logIndex(rest.prevLogIndex + 1);
+      return { ...rest, entries: lastIndex < from ? [] : this.#log.entries(from, lastIndex) };
+    }
+    if (message.type === 'InstallSnapshot') {
+      const { lengthBytes, ...rest } = message;
+      return { ...rest, data: this.#log.readSnapshot(rest.snapshot, rest.offset, lengthBytes) };
+    }
+    return message;
+  }
+
+  #apply(from: LogIndex, to: LogIndex): void {
+    let index = from;
+    for (const entry of this.#log.entries(from, to)) {
+      this.#bytesSinceSnapshot += entry.payload.length;
+      this.#proposals.applied(index, entry.term, this.#applyOne(index, entry));
+      index = logIndex(index + 1);
+    }
+    this.#hasChanged = true;
+    this.#events.push({ event: { type: 'Applied', index: to } });
+    this.#reads.applied(to);
+    this.#takeSnapshotIfDue(to);
+  }
+
+  #applyOne(index: LogIndex, entry: Entry): unknown {
+    return entry.type === 'Command'
+      ? this.#options.stateMachine.apply(index, entry.payload)
+      : undefined;
+  }
+
+  #takeSnapshotIfDue(index: LogIndex): void {
+    const { snapshotThresholdBytes, snapshotThresholdEntries } = this.#settings;
+    const isDue =
+      index >= this.#nextSnapshotIndex || this.#bytesSinceSnapshot >= snapshotThresholdBytes;
+    if (!isDue) return;
+    this.#nextSnapshotIndex = index + snapshotThresholdEntries;
+    this.#bytesSinceSnapshot = 0;
+    const data = this.#options.stateMachine.snapshot();
+    const configuration = configurationAt(this.#raft, index);
+    const snapshot: SnapshotInfo = {
+      index,
+      term: assertDefined(this.#raft.trail.termAt(index), 'An applied entry is in the log'),
+      configuration: configuration.configuration,
+      configurationIndex: configuration.index,
+      sizeBytes: data.length,
+      checksum: crc32c(data),
+    };
+    try {
+      this.#log.saveSnapshot(snapshot, data);
+    } catch (error) {
+      if (!isWalrusError(error, 'DISK_FULL')) throw error;
+      this.#options.logger.log('warn', 'No space for a Raft snapshot; the log grows on', {
+        error: messageOf(error),
+      });
+      return;
+    }
+    this.#events.push({ event: { type: 'SnapshotTaken', snapshot } });
+  }
+
+  #compact(index: LogIndex): void {
+    this.#log.compactTo(index, snapshotsInUse(this.#raft));
+  }
+
+  #keepChunk({ snapshotChunk }: RaftOutput): void {
+    if (snapshotChunk === null) return;
+    if (snapshotChunk.offset === 0) this.#chunks = [];
+    this.#chunks.push(snapshotChunk.data.slice());
+  }
+
+  /** Makes an arrived snapshot the state of this server, if its bytes are what the leader has. */
+  #installSnapshot(snapshot: SnapshotInfo): void {
+    const data = concatBytes(this.#chunks);
+    this.#chunks = [];
+    if (data.length !== snapshot.sizeBytes || crc32c(data) !== snapshot.checksum) {
+      this.#options.logger.log('error', 'A Raft snapshot arrived damaged and is asked for again', {
+        index: snapshot.index,
+      });
+      this.#events.push({ event: { type: 'SnapshotRefused' } });
+      return;
+    }
+    try {
+      this.#log.saveSnapshot(snapshot, data);
+    } catch (error) {
+      if (!isWalrusError(error, 'DISK_FULL')) throw error;
+      this.#options.logger.log('warn', 'No space for the Raft snapshot of the leader');
+      this.#events.push({ event: { type: 'SnapshotRefused' } });
+      return;
+    }
+    this.#log.restartAfter(snapshot);
+    this.#options.stateMachine.restore(snapshot.index, data);
+    this.#nextSnapshotIndex = snapshot.index + this.#settings.snapshotThresholdEntries;
+    this.#bytesSinceSnapshot = 0;
+    this.#hasChanged = true;
+    this.#events.push({ event: { type: 'SnapshotPersisted', snapshot } });
+  }
+
+  #followRole({ roleChange, transferAborted }: RaftOutput): void {
+    if (transferAborted) {
+      this.#transfer?.reject(
+        new WalrusError('TIMED_OUT', 'Cannot transfer leadership: the target did not take over'),
+      );
+      this.#transfer = null;
+    }
+    if (roleChange === null) return;
+    this.#hasChanged = true;
+    const { role, leaderId, currentTerm } = roleChange;
+    this.#options.logger.log('info', 'Raft role', { role, leader: leaderId, term: currentTerm });
+    // Reads that waited for a leader are asked again at once by the next tick.
+    if (role === 'Leader') return;
+    this.#proposals.failAll(() => notLeader(this.#raft.leaderId));
+    this.#transfer?.resolve();
+    this.#transfer = null;
+  }
+}
