@@ -1,0 +1,352 @@
+/**
+ * The metadata leader's work: registers nodes, keeps their sessions, seals and opens segments, recovers those whose
+ * leader is gone, keeps the voters as wanted, and re-replicates sealed segments. It acts only while this node leads
+ * Raft; everything it decides is a compare-and-set in the metadata, so that two that both believe to lead do no harm.
+ */
+import type { Clock, Timer } from '../../base/clock.ts';
+import { WalrusError, isWalrusError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import type { SegmentId } from '../../base/units.ts';
+import {
+  CLOSE_SEGMENT,
+  HEARTBEAT,
+  REGISTER_NODE,
+  ROLL_SEGMENT,
+} from '../../protocol/peer/requests.ts';
+import type { CloseSegmentRequest, RegisterNodeRequest } from '../../protocol/peer/requests.ts';
+import type { RaftNode } from '../raft/types.ts';
+import type { Command, OpenPlan } from '../state/commands.ts';
+import { defaultReplication, successorOf } from '../state/queries.ts';
+import type { NodeRecord, Replication, ReplicaPlace, SegmentRecord } from '../state/types.ts';
+import { gatherCandidates, planOpen } from './candidates.ts';
+import { replicationOf, segmentsToRecover, segmentsToRoll } from './failureDetector.ts';
+import { nextMembershipChange } from './membership.ts';
+import { Recovery } from './recovery.ts';
+import { nextCopies } from './replicationPlan.ts';
+import { Sessions } from './sessions.ts';
+import type { MetadataService, PeerRpc } from './types.ts';
+
+/** How often the leader looks at everything that has no event of its own. */
+export const PASS_INTERVAL_MS = 100;
+/** Recoveries under way at once. */
+export const RECOVERY_COUNT_MAX = 64;
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 2000;
+/** Between two requests to roll the same segment to a better ensemble (W6). */
+export const ROLL_INTERVAL_MS = 5000;
+const ROLL_TIMEOUT_MS = 1000;
+
+export interface ControllerOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly rpc: PeerRpc;
+  readonly metadata: MetadataService;
+  readonly raft: RaftNode;
+  readonly sessionTimeoutMs: number;
+}
+
+interface Retry {
+  readonly notBeforeMs: number;
+  readonly delayMs: number;
+}
+
+export class Controller {
+  readonly sessions: Sessions;
+  readonly #options: ControllerOptions;
+  readonly #recovery: Recovery;
+  readonly #recovering = new Set<SegmentId>();
+  readonly #retries = new Map<SegmentId, Retry>();
+  readonly #rolledMs = new Map<SegmentId, number>();
+  readonly #closing = new Map<SegmentId, Promise<SegmentId>>();
+  /** The boot epoch up to which a node's segments were looked at. */
+  readonly #checkedBoots = new Map<number, number>();
+  #isChangingMembership = false;
+  #isLeader = false;
+  #timer: Timer | null = null;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    const { clock, logger, rpc, metadata } = options;
+    this.sessions = new Sessions(clock, options.sessionTimeoutMs);
+    this.#recovery = new Recovery({
+      clock,
+      logger,
+      rpc,
+      metadata,
+      planNext: (segment) => this.#planNext(segment),
+      freshPlaces: (segment) => this.#freshPlaces(segment),
+    });
+    metadata.onLeadership((isLeader) => this.#onLeadership(isLeader));
+    rpc.handle(REGISTER_NODE, async (request) => {
+      await this.#register(request);
+      return null;
+    });
+    rpc.handle(HEARTBEAT, (beat) => {
+      this.#checkLeads();
+      const isRegistered = this.sessions.heard(beat, metadata.metadata);
+      return { isRegistered, aliveNodeIds: this.sessions.aliveNodeIds() };
+    });
+    rpc.handle(CLOSE_SEGMENT, async (request) => ({ nextSegmentId: await this.#close(request) }));
+  }
+
+  /** Stops acting; nothing is handed over. */
+  stop(): void {
+    this.#isLeader = false;
+    this.#timer?.cancel();
+  }
+
+  /** @throws {WalrusError} NOT_LEADER, so that the caller finds the leader. */
+  #checkLeads(): void {
+    if (this.#options.metadata.isLeader) return;
+    throw new WalrusError('NOT_LEADER', 'This node does not lead the metadata');
+  }
+
+  #onLeadership(isLeader: boolean): void {
+    this.#isLeader = isLeader;
+    this.#timer?.cancel();
+    if (!isLeader) return;
+    this.sessions.begin(this.#options.metadata.metadata);
+    this.#checkedBoots.clear();
+    this.#retries.clear();
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    this.#timer = this.#options.clock.setTimer(PASS_INTERVAL_MS, () => {
+      if (!this.#isLeader) return;
+      this.#pass();
+      this.#schedule();
+    });
+  }
+
+  /** One look at everything; starts what is to be done and waits for none of it. */
+  #pass(): void {
+    const { metadata } = this.#options.metadata;
+    for (const node of metadata.nodes.values()) this.sessions.expect(node.nodeId);
+    const isBootChecked = (node: NodeRecord): boolean =>
+      this.#checkedBoots.get(node.nodeId) === metadata.disks.get(node.diskId)?.bootEpoch;
+    for (const segment of segmentsToRecover(metadata, this.sessions, isBootChecked)) {
+      this.#startRecovery(segment);
+    }
+    for (const node of metadata.nodes.values()) {
+      this.#checkedBoots.set(node.nodeId, metadata.disks.get(node.diskId)?.bootEpoch ?? 0);
+    }
+    for (const segmentId of this.#retries.keys()) this.#retryRecovery(segmentId);
+    this.#roll();
+    void this.#changeMembership();
+    this.#planCopies();
+  }
+
+  #startRecovery(segment: SegmentRecord): void {
+    const { segmentId } = segment;
+    const retry = this.#retries.get(segmentId);
+    if (retry !== undefined && this.#options.clock.monotonicMs() < retry.notBeforeMs) return;
+    if (this.#recovering.has(segmentId)) return;
+    if (this.#recovering.size >= RECOVERY_COUNT_MAX) {
+      // Noted, so that a segment of an earlier boot is not forgotten with its node's check.
+      this.#retries.set(segmentId, retry ?? { notBeforeMs: 0, delayMs: RETRY_MS_MIN });
+      return;
+    }
+    this.#recovering.add(segmentId);
+    void this.#recover(segment);
+  }
+
+  #retryRecovery(segmentId: SegmentId): void {
+    const segment = this.#options.metadata.metadata.segments.get(segmentId);
+    if (segment?.state === 'OPEN' || segment?.state === 'RECOVERING') this.#startRecovery(segment);
+    else this.#retries.delete(segmentId);
+  }
+
+  async #recover(segment: SegmentRecord): Promise<void> {
+    const { segmentId } = segment;
+    try {
+      await this.#recovery.run(segment);
+      this.#retries.delete(segmentId);
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      const delayMs = Math.min(
+        2 * (this.#retries.get(segmentId)?.delayMs ?? RETRY_MS_MIN / 2),
+        RETRY_MS_MAX,
+      );
+      const notBeforeMs = this.#options.clock.monotonicMs() + delayMs;
+      this.#retries.set(segmentId, { notBeforeMs, delayMs });
+      this.#options.logger.log('warn', 'a recovery has to wait', {
+        segmentId,
+        code: error.code,
+        why: error.message,
+      });
+    } finally {
+      this.#recovering.delete(segmentId);
+    }
+  }
+
+  #roll(): void {
+    const { metadata } = this.#options.metadata;
+    const candidates = gatherCandidates(metadata, this.sessions);
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const segment of segmentsToRoll(metadata, candidates)) {
+      const { segmentId } = segment;
+      const last = this.#rolledMs.get(segmentId);
+      if (last !== undefined && nowMs - last < ROLL_INTERVAL_MS) continue;
+      this.#rolledMs.set(segmentId, nowMs);
+      const address = metadata.nodes.get(segment.leader.nodeId)?.peerAddress;
+      if (address === undefined) continue;
+      this.#options.rpc
+        .call(address, ROLL_SEGMENT, { segmentId }, ROLL_TIMEOUT_MS)
+        .catch((error: unknown) => {
+          this.#options.logger.log('info', 'cannot ask for a roll', {
+            segmentId,
+            error: String(error),
+          });
+        });
+    }
+    for (const [segmentId, atMs] of this.#rolledMs) {
+      if (nowMs - atMs >= ROLL_INTERVAL_MS) this.#rolledMs.delete(segmentId);
+    }
+  }
+
+  async #changeMembership(): Promise<void> {
+    if (this.#isChangingMembership) return;
+    const { raft, metadata, logger } = this.#options;
+    const change = nextMembershipChange(raft.status(), metadata.metadata, this.sessions);
+    if (change === null) return;
+    this.#isChangingMembership = true;
+    try {
+      await raft.changeMembership(change);
+      logger.log('info', 'changed the metadata membership', { change: change.type });
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      logger.log('info', 'cannot change the membership yet', {
+        change: change.type,
+        code: error.code,
+      });
+    } finally {
+      this.#isChangingMembership = false;
+    }
+  }
+
+  /** S2: gives sealed segments with too few copies new homes; the nodes copy by themselves. */
+  #planCopies(): void {
+    const { metadata } = this.#options.metadata;
+    const candidates = gatherCandidates(metadata, this.sessions);
+    for (const command of nextCopies(metadata, candidates)) this.#proposeQuietly(command);
+  }
+
+  #proposeQuietly(command: Command): void {
+    this.#options.metadata.propose(command).catch((error: unknown) => {
+      this.#options.logger.log('info', 'a metadata change has to wait', {
+        command: command.type,
+        error: String(error),
+      });
+    });
+  }
+
+  #planNext(segment: SegmentRecord): OpenPlan {
+    const { metadata } = this.#options.metadata;
+    const candidates = gatherCandidates(metadata, this.sessions);
+    const replication = replicationOf(metadata, segment);
+    const request = { replication, previousLeader: segment.leader.nodeId };
+    return planOpen(candidates, request, this.#options.random);
+  }
+
+  #freshPlaces(segment: SegmentRecord): readonly ReplicaPlace[] {
+    const nodes = new Set(segment.ensemble.map((place) => place.nodeId));
+    return gatherCandidates(this.#options.metadata.metadata, this.sessions)
+      .filter((candidate) => candidate.isHealthy)
+      .sort((a, b) => Number(nodes.has(a.place.nodeId)) - Number(nodes.has(b.place.nodeId)))
+      .map((candidate) => candidate.place);
+  }
+
+  /** A leader's close: the seal and the next segment in one command. Repeats get the same answer. */
+  #close(request: CloseSegmentRequest): Promise<SegmentId> {
+    this.#checkLeads();
+    const underWay = this.#closing.get(request.segmentId);
+    if (underWay !== undefined) return underWay;
+    const closing = this.#sealAndOpen(request).finally(() => {
+      this.#closing.delete(request.segmentId);
+    });
+    this.#closing.set(request.segmentId, closing);
+    return closing;
+  }
+
+  async #sealAndOpen(request: CloseSegmentRequest): Promise<SegmentId> {
+    const { segmentId, token, endOffset, digest } = request;
+    const { metadata } = this.#options.metadata;
+    const segment = metadata.segments.get(segmentId);
+    if (segment === undefined) {
+      throw new WalrusError('SEGMENT_NOT_FOUND', `There is no segment ${segmentId} to close`);
+    }
+    if (
+      segment.state === 'SEALED' &&
+      segment.endOffset === endOffset &&
+      segment.digest === digest
+    ) {
+      return successorOf(metadata, segment)?.segmentId ?? segmentId;
+    }
+    const result = await this.#options.metadata.propose({
+      type: 'SealAndOpen',
+      segmentId,
+      expected: { state: 'OPEN', token },
+      endOffset,
+      digest,
+      replicas: segment.ensemble,
+      lossy: null,
+      next: this.#planNext(segment),
+      nowMs: this.#options.clock.wallMs(),
+    });
+    if (!result.ok) throw new WalrusError(result.code, result.message);
+    return result.value.type === 'Segment' ? result.value.nextSegmentId : segmentId;
+  }
+
+  async #register(request: RegisterNodeRequest): Promise<void> {
+    this.#checkLeads();
+    const { replacesLostDisk, bootEpoch, ...node } = request;
+    const earlier = this.#options.metadata.metadata.nodes.get(node.nodeId)?.diskId;
+    if (replacesLostDisk && earlier !== undefined && earlier !== node.diskId) {
+      await this.#proposeOrThrow({ type: 'MarkDiskLost', diskId: earlier });
+    }
+    await this.#proposeOrThrow({ type: 'RegisterNode', node, bootEpoch });
+    this.sessions.expect(node.nodeId);
+    void this.#changeMembership();
+  }
+
+  async #proposeOrThrow(command: Command): Promise<void> {
+    const result = await this.#options.metadata.propose(command);
+    if (!result.ok) throw new WalrusError(result.code, result.message);
+  }
+
+  /**
+   * Creates a topic; every partition gets its first segment. Only on the metadata leader.
+   * @returns the topic's id.
+   * @throws {WalrusError} NOT_LEADER, NOT_ENOUGH_REPLICAS, and what the metadata refuses (TOPIC_EXISTS ...).
+   */
+  async createTopic(topic: {
+    readonly name: string;
+    readonly partitions: number;
+    readonly replication: Replication | null;
+  }): Promise<number> {
+    this.#checkLeads();
+    const { metadata } = this.#options.metadata;
+    const replication = topic.replication ?? defaultReplication(metadata);
+    const candidates = gatherCandidates(metadata, this.sessions);
+    const plans: OpenPlan[] = [];
+    let previousLeader = null;
+    for (let partition = 0; partition < topic.partitions; partition += 1) {
+      const plan = planOpen(candidates, { replication, previousLeader }, this.#options.random);
+      previousLeader = plan.leader.nodeId;
+      plans.push(plan);
+    }
+    const nowMs = this.#options.clock.wallMs();
+    const result = await this.#options.metadata.propose({
+      type: 'CreateTopic',
+      name: topic.name,
+      replication,
+      plans,
+      nowMs,
+    });
+    if (!result.ok) throw new WalrusError(result.code, result.message);
+    return result.value.type === 'Topic' ? result.value.topicId : 0;
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * This node's session with the metadata leader: heartbeats, and from their answers the right to acknowledge
+ * writes (the write lease of DESIGN section 5). A node that is cut off stops by itself after `leaseMs`.
+ */
+import type { Clock } from '../../base/clock.ts';
+import { WalrusError, isWalrusError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import type { NodeId } from '../../base/units.ts';
+import { HEARTBEAT } from '../../protocol/peer/requests.ts';
+import type { HeartbeatRequest } from '../../protocol/peer/requests.ts';
+import type { MetadataService, PeerRpc, Session } from './types.ts';
+
+export interface HeartbeatOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly rpc: PeerRpc;
+  readonly metadata: MetadataService;
+  readonly intervalMs: number;
+  /** Shorter than the leader's session time-out, so that a node stops before it is replaced. */
+  readonly leaseMs: number;
+  /** What to say of this node now. */
+  describe(): HeartbeatRequest;
+  /** The metadata names another disk or a newer boot for this node: it must end. */
+  onRefused(error: WalrusError): void;
+}
+
+export class Heartbeat implements Session {
+  readonly #options: HeartbeatOptions;
+  #freshUntilMs = Number.NEGATIVE_INFINITY;
+  #alive: ReadonlySet<NodeId> = new Set();
+  #refusal: WalrusError | null = null;
+  #isStopped = false;
+  #isUnderWay = false;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+  }
+
+  get isFresh(): boolean {
+    return this.#options.clock.monotonicMs() < this.#freshUntilMs;
+  }
+
+  get aliveNodeIds(): ReadonlySet<NodeId> {
+    return this.#alive;
+  }
+
+  get refusal(): WalrusError | null {
+    return this.#refusal;
+  }
+
+  /** Starts beating; called once the node is registered. */
+  start(): void {
+    this.#beat();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#freshUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #beat(): void {
+    if (this.#isStopped) return;
+    if (!this.#isUnderWay) void this.#send();
+    this.#options.clock.setTimer(this.#options.intervalMs, () => this.#beat());
+  }
+
+  async #send(): Promise<void> {
+    const { clock, rpc, metadata, leaseMs, logger } = this.#options;
+    const address = metadata.leaderAddress;
+    if (address === null) return;
+    this.#isUnderWay = true;
+    // The lease counts from the sending: the leader's own count begins later.
+    const sentMs = clock.monotonicMs();
+    try {
+      const answer = await rpc.call(address, HEARTBEAT, this.#options.describe(), leaseMs);
+      if (answer.isRegistered) this.#renew(sentMs + leaseMs, answer.aliveNodeIds);
+      else await this.#checkRefusal();
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      logger.log('debug', 'a heartbeat was not answered', { address, code: error.code });
+    } finally {
+      this.#isUnderWay = false;
+    }
+  }
+
+  #renew(untilMs: number, aliveNodeIds: readonly NodeId[]): void {
+    if (this.#isStopped) return;
+    this.#freshUntilMs = Math.max(this.#freshUntilMs, untilMs);
+    this.#alive = new Set(aliveNodeIds);
+  }
+
+  /** A leader with old metadata may not know this boot yet: only the metadata itself says that it is over. */
+  async #checkRefusal(): Promise<void> {
+    const { metadata } = this.#options;
+    await metadata.barrier();
+    const { nodeId, diskId, bootEpoch } = this.#options.describe();
+    const node = metadata.metadata.nodes.get(nodeId);
+    const disk = metadata.metadata.disks.get(diskId);
+    const isSame =
+      node?.diskId === diskId && disk?.bootEpoch === bootEpoch && disk.state === 'REGISTERED';
+    if (isSame) return;
+    const why = `disk ${diskId} is ${disk?.state === 'LOST' ? 'marked lost' : 'registered by a later start'}`;
+    const error = new WalrusError('DISK_REFUSED', `Node ${nodeId} cannot go on: its ${why}`);
+    this.#refusal = error;
+    this.stop();
+    this.#options.onRefused(error);
+  }
+}

@@ -1,0 +1,100 @@
+/** Answers other nodes' requests to this disk's replicas: fence, copy, read (DESIGN R2, R5, S2). */
+import { WalrusError } from '../../base/errors.ts';
+import type { SegmentId } from '../../base/units.ts';
+import { COPY_SEGMENT, FENCE_SEGMENT, READ_SEGMENT } from '../../protocol/peer/requests.ts';
+import type { CopySegmentRequest, FenceSegmentRequest } from '../../protocol/peer/requests.ts';
+import type { ReplicaHost } from '../replication/replicaHost.ts';
+import type { SegmentRecord } from '../state/types.ts';
+import type { ReplicaTail } from '../storage/types.ts';
+import type { MetadataService, PeerRpc } from './types.ts';
+
+/** Bytes of one answer to a read, whatever was asked for. */
+const READ_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Registers the handlers. */
+export function serveReplicas(rpc: PeerRpc, host: ReplicaHost, metadata: MetadataService): void {
+  const service = new ReplicaService(host, metadata);
+  rpc.handle(FENCE_SEGMENT, async (request) => {
+    const { tail, digest } = await service.fence(request);
+    return { diskId: host.diskId, tail, digest };
+  });
+  rpc.handle(COPY_SEGMENT, (request) => service.copy(request));
+  rpc.handle(READ_SEGMENT, (request) => {
+    const segment = service.segmentFor(request);
+    const maxBytes = Math.min(request.maxBytes, READ_BYTES_MAX);
+    const { bytes, nextOffset } = host.read(segment, request.from, {
+      maxBytes,
+      limit: request.limit,
+    });
+    const producerSnapshot = host.replica(segment.segmentId)?.producerSnapshot ?? new Uint8Array(0);
+    return { nextOffset, producerSnapshot, batches: bytes };
+  });
+}
+
+class ReplicaService {
+  readonly #host: ReplicaHost;
+  readonly #metadata: MetadataService;
+
+  constructor(host: ReplicaHost, metadata: MetadataService) {
+    this.#host = host;
+    this.#metadata = metadata;
+  }
+
+  /** @throws {WalrusError} REPLICA_UNKNOWN for another disk, SEGMENT_NOT_FOUND, WRONG_TOKEN */
+  segmentFor(request: {
+    readonly segmentId: SegmentId;
+    readonly diskId: string;
+    readonly token?: string;
+  }): SegmentRecord {
+    const { segmentId, diskId, token } = request;
+    if (diskId !== this.#host.diskId) {
+      const here = `this node's disk is ${this.#host.diskId}`;
+      throw new WalrusError(
+        'REPLICA_UNKNOWN',
+        `A request for disk ${diskId} came to another: ${here}`,
+      );
+    }
+    const segment = this.#metadata.metadata.segments.get(segmentId);
+    if (segment === undefined) {
+      throw new WalrusError(
+        'SEGMENT_NOT_FOUND',
+        `This node does not know segment ${segmentId}, or not yet`,
+      );
+    }
+    if (token !== undefined && token !== segment.token) {
+      throw new WalrusError(
+        'WRONG_TOKEN',
+        `A request for segment ${segmentId} has another session's token`,
+      );
+    }
+    return segment;
+  }
+
+  fence(request: FenceSegmentRequest): Promise<ReplicaTail> {
+    const segment = this.segmentFor(request);
+    if (!segment.ensemble.some((place) => place.diskId === this.#host.diskId)) {
+      // A disk that was not there from the start is never evidence (R3).
+      throw new WalrusError(
+        'REPLICA_UNKNOWN',
+        `This disk is no member of segment ${segment.segmentId}`,
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#host.fence(segment, request.epoch, (error, tail) => {
+        if (error !== null) reject(error);
+        else if (tail !== null) resolve(tail);
+      });
+    });
+  }
+
+  copy(request: CopySegmentRequest): Promise<{ durableTail: ReplicaTail['tail'] }> {
+    const segment = this.segmentFor(request);
+    const tail = this.#host.copy(segment, request);
+    return new Promise((resolve, reject) => {
+      this.#host.flush((error) => {
+        if (error !== null) reject(error);
+        else resolve({ durableTail: tail });
+      });
+    });
+  }
+}
