@@ -1,0 +1,101 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { bytesEqual } from '../../../base/bytes.ts';
+import { isWalrusError } from '../../../base/errors.ts';
+import { SeededRandom, between, pick } from '../../../base/random.ts';
+import type { Random } from '../../../base/random.ts';
+import { COMMAND_TYPES, anyCommand, commandOf } from '../testing/commandArbitrary.ts';
+import { COMMAND_NUMBERS, decodeCommand, encodeCommand } from './commandCodec.ts';
+
+describe('encodeCommand() and decodeCommand()', () => {
+  test.each(COMMAND_TYPES)('round-trip every %s', (type) => {
+    fc.assert(
+      fc.property(commandOf(type), (command) => {
+        const bytes = encodeCommand(command);
+        expect([bytes[0], bytes[1]]).toEqual([1, COMMAND_NUMBERS[type]]);
+        expect(decodeCommand(bytes)).toEqual(command);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('keep the numbers that logs on disk hold', () => {
+    expect(COMMAND_NUMBERS).toEqual({
+      Bootstrap: 1,
+      RegisterNode: 2,
+      MarkDiskLost: 3,
+      RemoveNode: 4,
+      CreateTopic: 5,
+      DeleteTopic: 6,
+      BeginRecovery: 7,
+      SealAndOpen: 8,
+      ReplaceReplicas: 9,
+      PlanCopies: 10,
+      DropCopies: 11,
+      AdvanceLogStart: 12,
+      ConfirmDeleted: 13,
+      CommitPositions: 14,
+      DeleteGroup: 15,
+      AllocateProducerIds: 16,
+      SetConfig: 17,
+    });
+  });
+
+  test('keep the bytes that logs on disk hold', () => {
+    const bytes = encodeCommand({ type: 'DeleteTopic', name: 'orders' });
+    expect([...bytes]).toEqual([1, 6, 6, 0, 0, 0, 111, 114, 100, 101, 114, 115]);
+  });
+
+  test('refuse versions and types that are not known', () => {
+    const bytes = encodeCommand({ type: 'DeleteGroup', group: 'g' });
+    const withByte = (at: number, value: number): Uint8Array => bytes.with(at, value);
+    for (const other of [withByte(0, 0), withByte(0, 2), withByte(1, 0), withByte(1, 18)]) {
+      expect(codeOf(() => decodeCommand(other))).toBe('UNSUPPORTED_VERSION');
+    }
+  });
+
+  test('refuse what is cut short, too long or out of range', () => {
+    const bytes = encodeCommand({ type: 'DeleteGroup', group: 'group' });
+    for (let length = 0; length < bytes.length; length += 1) {
+      expect(codeOf(() => decodeCommand(bytes.subarray(0, length)))).toBe('MALFORMED');
+    }
+    expect(codeOf(() => decodeCommand(new Uint8Array([...bytes, 0])))).toBe('MALFORMED');
+    expect(() => decodeCommand(new Uint8Array([1, 4, 0, 0, 0, 0]))).toThrow('a node id is 0');
+    expect(codeOf(() => encodeCommand({ type: 'MarkDiskLost', diskId: 'abc' }))).toBe('MALFORMED');
+    expect(codeOf(() => encodeCommand({ type: 'MarkDiskLost', diskId: 'A'.repeat(32) }))).toBe(
+      'MALFORMED',
+    );
+  });
+
+  test('survive mutated input: a command that encodes to the same bytes, or a WalrusError', () => {
+    const random = new SeededRandom(20_26);
+    const seeds = fc.sample(anyCommand, { numRuns: 300, seed: 1 }).map(encodeCommand);
+    for (let round = 0; round < 60_000; round += 1) {
+      const bytes = mutate(random, pick(random, seeds));
+      try {
+        const again = encodeCommand(decodeCommand(bytes));
+        if (!bytesEqual(again, bytes)) throw new Error('read as something else');
+      } catch (error) {
+        if (!isWalrusError(error, 'MALFORMED', 'UNSUPPORTED_VERSION')) throw error;
+      }
+    }
+  });
+});
+
+function mutate(random: Random, source: Uint8Array): Uint8Array {
+  const bytes = source.slice(0, source.length - (between(random, 0, 3) === 0 ? 1 : 0));
+  for (let i = between(random, 0, 3); i >= 0 && bytes.length > 0; i -= 1) {
+    const at = between(random, 0, bytes.length - 1);
+    bytes[at] = pick(random, [0, 1, 2, 127, 128, 255, between(random, 0, 255)]);
+  }
+  return bytes;
+}
+
+function codeOf(attempt: () => unknown): string {
+  try {
+    attempt();
+  } catch (error) {
+    return isWalrusError(error) ? error.code : String(error);
+  }
+  return 'none';
+}
