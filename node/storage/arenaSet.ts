@@ -1,0 +1,163 @@
+/**
+ * The arena files of a disk. Knows which files have been written since the last group commit, and how far each
+ * file reaches (its frontier, in chunks): beyond it nothing has been allocated.
+ */
+import { assertDefined } from '../../base/assert.ts';
+import type { Disk, DiskFile } from '../../base/disk.ts';
+import { WalrusError } from '../../base/errors.ts';
+import {
+  ARENA_BYTES,
+  ARENA_CHUNKS,
+  ARENAS_MAX,
+  arenaName,
+  arenaPath,
+  BALLAST_BYTES,
+  CHUNK_BYTES,
+  STORAGE_DIRECTORY,
+} from './geometry.ts';
+
+interface Arena {
+  readonly number: number;
+  readonly file: DiskFile;
+  frontierChunks: number;
+  sizeBytes: number;
+}
+
+/** All arenas; the only code that opens, writes and reads their files. */
+export class ArenaSet {
+  readonly #disk: Disk;
+  readonly #arenas = new Map<number, Arena>();
+  #dirty: Arena[] = [];
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+    for (const name of disk.list(STORAGE_DIRECTORY)) {
+      const number = Number(/^arena-(\d{5})$/.exec(name)?.[1] ?? -1);
+      if (number < 0 || name !== arenaName(number)) continue;
+      const file = disk.open(arenaPath(number));
+      const sizeBytes = file.sizeBytes();
+      const frontierChunks = Math.min(ARENA_CHUNKS, Math.ceil(sizeBytes / CHUNK_BYTES));
+      this.#arenas.set(number, { number, file, frontierChunks, sizeBytes });
+    }
+  }
+
+  /** Bytes of all arena files. */
+  get allocatedBytes(): number {
+    let sum = 0;
+    for (const arena of this.#arenas.values()) sum += arena.sizeBytes;
+    return sum;
+  }
+
+  /** The addresses of all chunks within the frontiers, in order. */
+  chunkAddresses(): number[] {
+    const addresses: number[] = [];
+    for (const arena of this.#arenas.values()) {
+      for (let chunk = 0; chunk < arena.frontierChunks; chunk += 1) {
+        addresses.push(arena.number * ARENA_BYTES + chunk * CHUNK_BYTES);
+      }
+    }
+    return addresses;
+  }
+
+  /** Whether the arena of a block is there; moves its frontier over the block. */
+  claim(address: number, sizeBytes: number): boolean {
+    const arena = this.#arenas.get(Math.floor(address / ARENA_BYTES));
+    if (!arena) return false;
+    const end = Math.ceil(((address % ARENA_BYTES) + sizeBytes) / CHUNK_BYTES);
+    arena.frontierChunks = Math.max(arena.frontierChunks, end);
+    return true;
+  }
+
+  /**
+   * The address of the first chunk beyond the frontiers; creates an arena when all are used up.
+   * @throws {WalrusError} DISK_FULL when the chunk would use up the ballast
+   */
+  nextFreshChunk(): number {
+    this.#requireSpace(CHUNK_BYTES);
+    for (const arena of this.#arenas.values()) {
+      if (arena.frontierChunks < ARENA_CHUNKS) {
+        return arena.number * ARENA_BYTES + arena.frontierChunks * CHUNK_BYTES;
+      }
+    }
+    const number = this.#arenas.size === 0 ? 0 : Math.max(...this.#arenas.keys()) + 1;
+    if (number >= ARENAS_MAX) {
+      throw new WalrusError('DISK_FULL', `Cannot make another arena: there are ${ARENAS_MAX}`);
+    }
+    const file = this.#disk.create(arenaPath(number));
+    this.#disk.syncDirectory(STORAGE_DIRECTORY);
+    this.#arenas.set(number, { number, file, frontierChunks: 0, sizeBytes: 0 });
+    return number * ARENA_BYTES;
+  }
+
+  /** Whether a chunk is still beyond its arena's frontier. */
+  isFresh(address: number): boolean {
+    const chunk = (address % ARENA_BYTES) / CHUNK_BYTES;
+    return chunk >= this.#arenaOf(address).frontierChunks;
+  }
+
+  /** Moves the frontier over a chunk that `nextFreshChunk` gave. */
+  takeFreshChunk(address: number): void {
+    this.#arenaOf(address).frontierChunks += 1;
+  }
+
+  #requireSpace(bytes: number): void {
+    let promised = 0;
+    for (const arena of this.#arenas.values()) {
+      promised += Math.max(0, arena.frontierChunks * CHUNK_BYTES - arena.sizeBytes);
+    }
+    const free = this.#disk.freeBytes() - BALLAST_BYTES - promised;
+    if (free >= bytes) return;
+    const message =
+      `Cannot store more: the disk is full (needs ${bytes} bytes, ` +
+      `${Math.max(0, free)} free besides the reserve of ${BALLAST_BYTES})`;
+    throw new WalrusError('DISK_FULL', message);
+  }
+
+  write(bytes: Uint8Array, address: number): void {
+    const arena = this.#arenaOf(address);
+    const position = address % ARENA_BYTES;
+    if (!this.#dirty.includes(arena)) this.#dirty.push(arena);
+    arena.file.write(bytes, position);
+    arena.sizeBytes = Math.max(arena.sizeBytes, position + bytes.length);
+  }
+
+  /** Writes without making the arena part of the next group: for what may be lost. */
+  writeLazily(bytes: Uint8Array, address: number): void {
+    const arena = this.#arenaOf(address);
+    const position = address % ARENA_BYTES;
+    arena.file.write(bytes, position);
+    arena.sizeBytes = Math.max(arena.sizeBytes, position + bytes.length);
+  }
+
+  /** Fills `into`; what is beyond the end of the file is zeros. */
+  read(into: Uint8Array, address: number): void {
+    const count = this.#arenaOf(address).file.read(into, address % ARENA_BYTES);
+    if (count < into.length) into.fill(0, count);
+  }
+
+  fileOf(address: number): DiskFile {
+    return this.#arenaOf(address).file;
+  }
+
+  /** The files written since the last call. */
+  takeDirty(): DiskFile[] {
+    const files = this.#dirty.map((arena) => arena.file);
+    this.#dirty = [];
+    return files;
+  }
+
+  /** Makes everything durable, blocking. */
+  syncAll(): void {
+    for (const arena of this.#arenas.values()) arena.file.sync();
+    this.#dirty = [];
+  }
+
+  close(): void {
+    for (const arena of this.#arenas.values()) arena.file.close();
+  }
+
+  #arenaOf(address: number): Arena {
+    const arena = this.#arenas.get(Math.floor(address / ARENA_BYTES));
+    return assertDefined(arena, `There is no arena for address ${address}`);
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * Recovery of one replica: walk its frames, find where the good part ends, and decide whether what follows is a torn
+ * write or damage (DESIGN D1).
+ *
+ * Every frame and every mark states a synced place: all of the log below it was durable when it was written. The
+ * highest of them, in the good part and behind it, is proven. When the good part ends below it, something that was
+ * durable is gone: damage. Otherwise the rest was never known to be durable: it is cut off, and the headers of whole
+ * frames in it are erased, so that they can never be taken for later ones.
+ *
+ * Headers are checked for the whole log here. Bodies are checked here only from the proven place on; below it they are
+ * checked when they are read.
+ */
+import type { WalrusError } from '../../base/errors.ts';
+import type { ArenaSet } from './arenaSet.ts';
+import { isBatchCrcRight } from './batchHeader.ts';
+import {
+  BLOCK_DATA_START,
+  decodeBlockHeader,
+  decodeMark,
+  type BlockHeader,
+} from './blockHeader.ts';
+import { damageError } from './damage.ts';
+import { chainDigest } from './digest.ts';
+import {
+  FRAME_HEADER_BYTES,
+  FRAME_MAGIC,
+  FRAME_PEEK_BYTES,
+  frameBytes,
+  type Frame,
+} from './frame.ts';
+import type { FramePeeker } from './framePeeker.ts';
+import { BLOCK_SPAN, blockBytes } from './geometry.ts';
+import type { ReplicaLog } from './replicaLog.ts';
+import type { BlockRef } from './replicaRecord.ts';
+
+export interface Recovered {
+  readonly damage: WalrusError | null;
+  /** Blocks that hold nothing of the log any more, removed from the record. */
+  readonly removedBlocks: readonly BlockRef[];
+  /** Whether anything behind the good part was erased. */
+  readonly isTorn: boolean;
+  /** Whether the mark on the disk says less than is known now. */
+  readonly needsMark: boolean;
+}
+
+interface Tools {
+  readonly arenas: ArenaSet;
+  readonly peeker: FramePeeker;
+}
+
+/** The walk's state: the good part so far. */
+interface Walk {
+  readonly log: ReplicaLog;
+  /** The block in which the good part ends; -1 before the first. */
+  blockIndex: number;
+  position: number;
+  proven: number;
+  markedPlace: number;
+}
+
+/** Brings a log whose record is known into the state of the disk. */
+export function recoverLog(tools: Tools, log: ReplicaLog): Recovered {
+  const walk: Walk = { log, blockIndex: -1, position: 0, proven: 0, markedPlace: 0 };
+  tools.peeker.reset();
+  const missing = log.record.blocks.findIndex(
+    (block) => !tools.arenas.claim(block.address, blockBytes(block.blockClass)),
+  );
+  const blockCount = missing < 0 ? log.record.blocks.length : missing;
+  walkBlocks(tools, walk, blockCount);
+  scanRest(tools, walk, blockCount);
+  if (walk.proven <= goodPlace(walk)) checkBodies(tools, walk);
+  const isDamaged = missing >= 0 || walk.proven > goodPlace(walk);
+  if (isDamaged) return damagedResult(walk, missing);
+  return cutOff(tools, walk);
+}
+
+function goodPlace(walk: Walk): number {
+  return walk.blockIndex < 0 ? 0 : walk.blockIndex * BLOCK_SPAN + walk.position;
+}
+
+function walkBlocks(tools: Tools, walk: Walk, blockCount: number): void {
+  const { log } = walk;
+  for (let i = 0; i < blockCount; i += 1) {
+    const block = log.record.blocks[i];
+    if (!block || !openBlock(tools, walk, block, i)) return;
+    walk.blockIndex = i;
+    walk.position = BLOCK_DATA_START;
+    log.sizeBytes += BLOCK_DATA_START;
+    while (tools.peeker.peek(block, walk.position) && acceptFrame(walk, tools.peeker.frame)) {
+      walk.position += frameBytes(tools.peeker.frame.batchLength);
+    }
+    block.end = walk.position;
+  }
+}
+
+/** Whether a block's header is the one that follows the good part. */
+function openBlock(tools: Tools, walk: Walk, block: BlockRef, sequence: number): boolean {
+  const bytes = new Uint8Array(BLOCK_DATA_START);
+  tools.arenas.read(bytes, block.address);
+  walk.markedPlace = decodeMark(bytes, block);
+  walk.proven = Math.max(walk.proven, walk.markedPlace);
+  const header = decodeBlockHeader(bytes);
+  return header !== null && isHeaderOf(header, walk.log, block) && header.sequence === sequence;
+}
+
+function isHeaderOf(header: BlockHeader, log: ReplicaLog, block: BlockRef): boolean {
+  const isOwn =
+    header.segmentId === log.record.segmentId &&
+    header.epoch.boot === block.boot &&
+    header.epoch.count === block.count &&
+    header.sizeBytes === blockBytes(block.blockClass);
+  const continues =
+    header.startOffset === log.tail &&
+    header.digestHigh === log.digest.high &&
+    header.digestLow === log.digest.low;
+  return isOwn && continues;
+}
+
+/** Adds a frame to the good part when it continues it. */
+function acceptFrame(walk: Walk, frame: Frame): boolean {
+  const { log } = walk;
+  if (frame.baseOffset !== log.tail) return false;
+  const digest = { high: log.digest.high, low: log.digest.low };
+  chainDigest(digest, frame.baseOffset, frame.count, frame.crc);
+  if (digest.high !== frame.digestHigh || digest.low !== frame.digestLow) return false;
+  log.noteBatch(goodPlace(walk), frame.baseOffset);
+  log.digest.high = digest.high;
+  log.digest.low = digest.low;
+  log.tail += frame.count;
+  log.maxTimestamp = Math.max(log.maxTimestamp, frame.maxTimestamp);
+  log.sizeBytes += frameBytes(frame.batchLength);
+  walk.proven = Math.max(walk.proven, frame.syncedPlace);
+  return true;
+}
+
+/** Looks behind the good part for frames and marks: what they prove. Returns the addresses of the frames. */
+function scanRest(tools: Tools, walk: Walk, blockCount: number): number[] {
+  const found: number[] = [];
+  for (let i = Math.max(0, walk.blockIndex); i < blockCount; i += 1) {
+    const block = walk.log.record.blocks[i];
+    if (!block) continue;
+    const isEndBlock = i === walk.blockIndex;
+    if (!isEndBlock) {
+      const bytes = new Uint8Array(BLOCK_DATA_START);
+      tools.arenas.read(bytes, block.address);
+      walk.proven = Math.max(walk.proven, decodeMark(bytes, block));
+    }
+    scanBlock(tools, walk, block, { from: isEndBlock ? walk.position : BLOCK_DATA_START, found });
+  }
+  return found;
+}
+
+function scanBlock(
+  tools: Tools,
+  walk: Walk,
+  block: BlockRef,
+  scan: { readonly from: number; readonly found: number[] },
+): void {
+  const { peeker } = tools;
+  const last = blockBytes(block.blockClass) - FRAME_PEEK_BYTES;
+  let position = scan.from;
+  while (position <= last) {
+    let at = peeker.load(block, position, FRAME_PEEK_BYTES);
+    const end = at + (peeker.loadedUntil - (block.address + position)) - FRAME_PEEK_BYTES;
+    const first = at;
+    while (at <= end && peeker.view.getUint32(at, true) !== FRAME_MAGIC) at += 8;
+    position += at - first;
+    if (at > end || position > last) continue;
+    if (peeker.peek(block, position)) {
+      walk.proven = Math.max(walk.proven, peeker.frame.syncedPlace);
+      scan.found.push(block.address + position);
+    }
+    position += 8;
+  }
+}
+
+/** Checks the bodies from the proven place on; the good part ends before the first wrong one. */
+function checkBodies(tools: Tools, walk: Walk): void {
+  const { log } = walk;
+  const entry = log.index.floorByPlace(walk.proven);
+  if (!entry) return;
+  const endPlace = goodPlace(walk);
+  const cursor = log.cursorAt(entry.place);
+  const state = { tail: entry.offset, high: entry.digestHigh, low: entry.digestLow };
+  let maxTimestamp = entry.maxTimestampBefore;
+  while (state.tail < log.tail) {
+    const block = log.settle(cursor);
+    const place = cursor.blockIndex * BLOCK_SPAN + cursor.position;
+    if (!tools.peeker.peek(block, cursor.position) || place >= endPlace) break;
+    const { frame } = tools.peeker;
+    if (place >= walk.proven && !isBodyRight(tools, block, cursor.position, frame.batchLength)) {
+      walk.blockIndex = cursor.blockIndex;
+      walk.position = cursor.position;
+      block.end = cursor.position;
+      log.tail = state.tail;
+      Object.assign(log.digest, { high: state.high, low: state.low });
+      log.maxTimestamp = maxTimestamp;
+      log.index.truncate(place);
+      return;
+    }
+    state.tail = frame.baseOffset + frame.count;
+    state.high = frame.digestHigh;
+    state.low = frame.digestLow;
+    maxTimestamp = Math.max(maxTimestamp, frame.maxTimestamp);
+    cursor.position += frameBytes(frame.batchLength);
+  }
+}
+
+function isBodyRight(tools: Tools, block: BlockRef, position: number, length: number): boolean {
+  const batch = new Uint8Array(length);
+  tools.arenas.read(batch, block.address + position + FRAME_HEADER_BYTES);
+  return isBatchCrcRight(batch, 0, length);
+}
+
+function damagedResult(walk: Walk, missing: number): Recovered {
+  const { log } = walk;
+  const index = missing >= 0 ? missing : Math.max(0, walk.blockIndex);
+  const damage = damageError({
+    segmentId: log.record.segmentId,
+    offset: log.tail,
+    block: log.record.blocks[index],
+    position: missing >= 0 ? 0 : walk.position,
+    problem:
+      missing >= 0 ? 'the arena file is missing' : 'what was durable there is not valid any more',
+  });
+  return { damage, removedBlocks: [], isTorn: false, needsMark: false };
+}
+
+/** Erases what is behind the good part, all of it never known to be durable. */
+function cutOff(tools: Tools, walk: Walk): Recovered {
+  const { log } = walk;
+  const { blocks } = log.record;
+  const rest = scanRest(tools, walk, blocks.length);
+  for (const address of rest) tools.arenas.write(new Uint8Array(FRAME_HEADER_BYTES), address);
+  tools.peeker.reset();
+  const removedBlocks = blocks.splice(walk.blockIndex + 1);
+  log.sizeBytes = 0;
+  for (const block of blocks) log.sizeBytes += block.end;
+  const needsMark = blocks.length > 0 && walk.markedPlace !== goodPlace(walk);
+  const isTorn = rest.length > 0 || removedBlocks.length > 0;
+  return { damage: null, removedBlocks, isTorn, needsMark };
+}

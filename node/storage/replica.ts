@@ -1,0 +1,260 @@
+/** A replica as the replication layer sees it: who may append, fences, reads, evidence (DESIGN section 2). */
+import { crc32c } from '../../base/crc32c.ts';
+import { messageOf, WalrusError } from '../../base/errors.ts';
+import { offset, segmentId, type Offset, type SegmentId } from '../../base/units.ts';
+import {
+  BATCH_CRC_START,
+  batchBaseOffset,
+  batchCount,
+  batchCrc,
+  batchProblem,
+} from './batchHeader.ts';
+import { damageError } from './damage.ts';
+import { formatDigest } from './digest.ts';
+import { BATCH_BYTES_MAX, frameBytes, type Frame } from './frame.ts';
+import type { LogCursor, ReplicaLog } from './replicaLog.ts';
+import { readBatches } from './replicaReader.ts';
+import type { IndexEntry } from './segmentIndex.ts';
+import type { StorageContext } from './storageContext.ts';
+import type { AppendCredentials, ReadResult, Replica, ReplicaTail } from './types.ts';
+
+const NOTHING = new Uint8Array(0);
+
+export class StoredReplica implements Replica {
+  readonly log: ReplicaLog;
+  damage: WalrusError | null = null;
+  readonly #context: StorageContext;
+  #isDeleted = false;
+
+  constructor(context: StorageContext, log: ReplicaLog) {
+    this.#context = context;
+    this.log = log;
+  }
+
+  get segmentId(): SegmentId {
+    return segmentId(this.log.record.segmentId);
+  }
+
+  get token(): string {
+    return this.log.record.token;
+  }
+
+  get baseOffset(): Offset {
+    return offset(this.log.record.baseOffset);
+  }
+
+  get producerSnapshot(): Uint8Array {
+    return this.log.record.producerSnapshot;
+  }
+
+  get tail(): Offset {
+    return offset(this.log.tail);
+  }
+
+  get durableTail(): Offset {
+    return offset(this.log.durableTail);
+  }
+
+  get fenceEpoch(): number {
+    return this.log.record.fenceEpoch;
+  }
+
+  get sizeBytes(): number {
+    return this.log.sizeBytes;
+  }
+
+  append(batch: Uint8Array, credentials: AppendCredentials): Offset {
+    this.#admit(credentials);
+    const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
+    this.#checkBatch(batch, view);
+    if (batchBaseOffset(view, 0) !== this.log.tail) return this.#repeat(view);
+    this.#context.commit.assertWritable(frameBytes(batch.length));
+    this.log.push(batch, view);
+    return this.tail;
+  }
+
+  #admit(credentials: AppendCredentials): void {
+    this.#checkExists();
+    const { record } = this.log;
+    if (credentials.token !== record.token) {
+      const message = `Cannot append to segment ${record.segmentId}: the session token is another`;
+      throw new WalrusError('WRONG_TOKEN', message);
+    }
+    if (credentials.epoch !== record.fenceEpoch) {
+      const message =
+        `Cannot append to segment ${record.segmentId} with epoch ${credentials.epoch}: ` +
+        `it is fenced with ${record.fenceEpoch}`;
+      throw new WalrusError('FENCED', message, { details: { fenceEpoch: record.fenceEpoch } });
+    }
+    if (this.damage) throw this.damage;
+  }
+
+  #checkBatch(batch: Uint8Array, view: DataView): void {
+    const id = this.log.record.segmentId;
+    if (batch.length > BATCH_BYTES_MAX) {
+      const message = `Cannot append ${batch.length} bytes to segment ${id}: at most ${BATCH_BYTES_MAX}`;
+      throw new WalrusError('TOO_LARGE', message);
+    }
+    let problem = batchProblem(view, 0, batch.length);
+    if (problem === null && crc32c(batch.subarray(BATCH_CRC_START)) !== batchCrc(view, 0)) {
+      problem = 'its checksum is wrong';
+    }
+    if (problem === null) return;
+    throw new WalrusError('CORRUPT_BATCH', `Cannot append a batch to segment ${id}: ${problem}`);
+  }
+
+  /** Accepts a batch that is stored already; anything else leaves a gap or an overlap. */
+  #repeat(view: DataView): Offset {
+    const { tail, record } = this.log;
+    const base = batchBaseOffset(view, 0);
+    if (base >= record.baseOffset && base < tail) {
+      const { frame } = this.#find(base);
+      const isSame =
+        frame.baseOffset === base &&
+        frame.count === batchCount(view, 0) &&
+        frame.crc === batchCrc(view, 0);
+      if (isSame) return offset(base + frame.count);
+    }
+    const message = `Cannot append offset ${base} to segment ${record.segmentId}: its tail is ${tail}`;
+    throw new WalrusError('OUT_OF_ORDER_APPEND', message, { details: { tail } });
+  }
+
+  fence(epoch: number, done: (error: WalrusError | null, tail: ReplicaTail | null) => void): void {
+    this.#checkExists();
+    const { record } = this.log;
+    if (epoch < record.fenceEpoch) {
+      const message =
+        `Cannot fence segment ${record.segmentId} with epoch ${epoch}: ` +
+        `it is fenced with ${record.fenceEpoch}`;
+      const details = { fenceEpoch: record.fenceEpoch };
+      this.#context.commit.afterTurn(() =>
+        done(new WalrusError('FENCED', message, { details }), null),
+      );
+      return;
+    }
+    if (epoch > record.fenceEpoch && this.#context.commit.health.state === 'HEALTHY') {
+      record.fenceEpoch = epoch;
+      this.#context.catalog.append({ kind: 'FENCE', segmentId: record.segmentId, epoch });
+    }
+    const tail = { tail: this.tail, digest: formatDigest(this.log.digest) };
+    this.#context.commit.whenDurable((error) => {
+      const problem = error ?? this.damage;
+      if (problem) done(problem, null);
+      else done(null, tail);
+    });
+  }
+
+  digestAt(end: Offset): string | null {
+    const { log } = this;
+    if (end === log.tail) return formatDigest(log.digest);
+    if (end < log.record.baseOffset || end > log.tail || this.#isDeleted) return null;
+    if (end === log.record.baseOffset) return formatDigest({ high: 0, low: 0 });
+    const entry = log.index.floorByOffset(end);
+    if (!entry) return null;
+    if (entry.offset === end) {
+      return formatDigest({ high: entry.digestHigh, low: entry.digestLow });
+    }
+    const { frame } = this.#walk(
+      entry,
+      (candidate) => candidate.baseOffset + candidate.count >= end,
+    );
+    if (frame.baseOffset + frame.count !== end) return null;
+    return formatDigest({ high: frame.digestHigh, low: frame.digestLow });
+  }
+
+  read(from: Offset, limit: Offset, maxBytes: number): ReadResult {
+    this.#checkExists();
+    const { log } = this;
+    if (from < log.record.baseOffset || from > log.tail) {
+      if (this.damage && from > log.tail) throw this.damage;
+      const message =
+        `Cannot read offset ${from} of segment ${log.record.segmentId}: ` +
+        `it has ${log.record.baseOffset}..${log.tail}`;
+      throw new WalrusError('OFFSET_OUT_OF_RANGE', message);
+    }
+    if (from === log.tail && this.damage && limit > from) throw this.damage;
+    if (from >= Math.min(limit, log.tail)) return { bytes: NOTHING, nextOffset: from };
+    const { cursor, frame } = this.#find(from);
+    const options = { cursor, baseOffset: frame.baseOffset, limit, maxBytes };
+    const result = readBatches(this.#context, log, frame, options);
+    if (result.damage) this.#noteDamage(result.damage);
+    if (result.bytes.length > 0) {
+      return { bytes: result.bytes, nextOffset: offset(result.nextOffset) };
+    }
+    if (result.damage) throw result.damage;
+    return { bytes: NOTHING, nextOffset: from };
+  }
+
+  findByTime(timestampMs: number): Offset | null {
+    this.#checkExists();
+    if (this.log.maxTimestamp < timestampMs) return null;
+    const entry = this.log.index.floorByTime(timestampMs);
+    if (!entry) return null;
+    const { frame } = this.#walk(entry, (candidate) => candidate.maxTimestamp >= timestampMs);
+    return offset(frame.baseOffset);
+  }
+
+  onDurable(listener: (durableTail: Offset) => void): void {
+    this.log.onDurable = (durableTail) => listener(offset(durableTail));
+  }
+
+  /** The replica is gone: its blocks will be another's. */
+  markDeleted(): void {
+    this.#isDeleted = true;
+    this.log.discard();
+  }
+
+  #checkExists(): void {
+    if (!this.#isDeleted) return;
+    const message = `Segment ${this.log.record.segmentId} has been deleted from this disk`;
+    throw new WalrusError('SEGMENT_NOT_FOUND', message);
+  }
+
+  #noteDamage(error: WalrusError): void {
+    this.damage ??= error;
+  }
+
+  /** The frame that contains an offset of the log. */
+  #find(at: number): { frame: Frame; cursor: LogCursor } {
+    const entry = this.log.index.floorByOffset(at);
+    if (!entry) throw this.#lost(at);
+    return this.#walk(entry, (frame) => frame.baseOffset + frame.count > at);
+  }
+
+  /** Walks from an index entry to the first frame that meets a condition; there is one before the tail. */
+  #walk(entry: IndexEntry, isIt: (frame: Frame) => boolean): { frame: Frame; cursor: LogCursor } {
+    const { log } = this;
+    log.prepareWalk();
+    const cursor = log.cursorAt(entry.place);
+    let expected = entry.offset;
+    while (expected < log.tail) {
+      const frame = this.#peek(cursor);
+      if (frame?.baseOffset !== expected) throw this.#lost(expected, cursor);
+      if (isIt(frame)) return { frame, cursor };
+      expected += frame.count;
+      cursor.position += frameBytes(frame.batchLength);
+    }
+    throw this.#lost(expected, cursor);
+  }
+
+  #peek(cursor: LogCursor): Frame | null {
+    try {
+      return this.log.peek(cursor);
+    } catch (cause) {
+      throw new WalrusError('DISK_FAILED', `Cannot read: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  #lost(at: number, cursor?: LogCursor): WalrusError {
+    const { record } = this.log;
+    const error = damageError({
+      segmentId: record.segmentId,
+      offset: at,
+      block: record.blocks[cursor?.blockIndex ?? 0],
+      position: cursor?.position ?? 0,
+      problem: 'there is no valid frame',
+    });
+    this.#noteDamage(error);
+    return error;
+  }
+}

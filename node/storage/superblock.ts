@@ -1,0 +1,136 @@
+/**
+ * The two superblocks: who this disk is (DESIGN I1, I2). One file with two slots, 4096 bytes apart; a new state goes
+ * to the slot with the older one, so that a torn write leaves the other.
+ *
+ * | at | bytes | field                                   |
+ * |---:|------:|-----------------------------------------|
+ * |  0 |     8 | magic `WALRUSDK`                         |
+ * |  8 |     4 | format version (the same place for ever) |
+ * | 12 |     4 | CRC-32C of bytes 0..11 and 16..79        |
+ * | 16 |    16 | clusterId                                |
+ * | 32 |    16 | diskId                                   |
+ * | 48 |     8 | nodeId                                   |
+ * | 56 |     8 | bootEpoch                                |
+ * | 64 |    16 | zeros                                    |
+ */
+import { fromHex, toHex, ByteWriter, encodeUtf8, bytesEqual } from '../../base/bytes.ts';
+import { crc32c } from '../../base/crc32c.ts';
+import type { Disk, DiskFile } from '../../base/disk.ts';
+import { WalrusError } from '../../base/errors.ts';
+import { isCount, nodeId } from '../../base/units.ts';
+import { FORMAT_VERSION, STORAGE_DIRECTORY } from './geometry.ts';
+import type { DiskIdentity } from './types.ts';
+
+export const SUPERBLOCK_PATH = `${STORAGE_DIRECTORY}/superblock`;
+const SLOT_BYTES = 4096;
+const SUPERBLOCK_BYTES = 80;
+const MAGIC = encodeUtf8('WALRUSDK');
+
+/** The bytes of one superblock. */
+export function encodeSuperblock(identity: DiskIdentity): Uint8Array {
+  const writer = new ByteWriter(SUPERBLOCK_BYTES);
+  writer.raw(MAGIC).u32(identity.formatVersion).u32(0);
+  writer.raw(fromHex(identity.clusterId)).raw(fromHex(identity.diskId));
+  writer.u64(identity.nodeId).u64(identity.bootEpoch).u64(0).u64(0);
+  const bytes = writer.finish();
+  writer.patchU32(12, checksum(bytes));
+  return writer.finish();
+}
+
+function checksum(bytes: Uint8Array): number {
+  return crc32c(bytes.subarray(16, SUPERBLOCK_BYTES), crc32c(bytes.subarray(0, 12)));
+}
+
+/**
+ * The identity in a slot; null when it is damaged.
+ * @throws {WalrusError} UNSUPPORTED_VERSION
+ */
+export function decodeSuperblock(bytes: Uint8Array): DiskIdentity | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!bytesEqual(bytes.subarray(0, 8), MAGIC)) return null;
+  if (view.getUint32(12, true) !== checksum(bytes)) return null;
+  const formatVersion = view.getUint32(8, true);
+  if (formatVersion !== FORMAT_VERSION) {
+    const message =
+      `Cannot open the data directory: its format version is ${formatVersion} and this build knows ` +
+      `${FORMAT_VERSION}; start the version of walrus that wrote it, or give another directory`;
+    throw new WalrusError('UNSUPPORTED_VERSION', message);
+  }
+  const u64 = (at: number): number =>
+    view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
+  if (!isCount(u64(48)) || u64(48) < 1 || !isCount(u64(56))) return null;
+  return {
+    formatVersion,
+    clusterId: toHex(bytes.subarray(16, 32)),
+    diskId: toHex(bytes.subarray(32, 48)),
+    nodeId: nodeId(u64(48)),
+    bootEpoch: u64(56),
+  };
+}
+
+/** A superblock file that was read: the newest identity and the slot to be written next. */
+export interface Superblocks {
+  readonly identity: DiskIdentity;
+  readonly nextSlot: 0 | 1;
+  /** A slot was damaged; the other one served. */
+  readonly isDamaged: boolean;
+}
+
+/**
+ * Reads both slots; null when there is no superblock file.
+ * @throws {WalrusError} UNSUPPORTED_VERSION, or WRONG_DATA_DIR when neither slot can be used
+ */
+export function readSuperblocks(disk: Disk): Superblocks | null {
+  if (!disk.exists(SUPERBLOCK_PATH)) return null;
+  const file = disk.open(SUPERBLOCK_PATH);
+  const slots = [readSlot(file, 0), readSlot(file, 1)] as const;
+  file.close();
+  const [first, second] = slots;
+  if (!first && !second) {
+    const message =
+      'Cannot open the data directory: both superblocks are damaged, or are of something else; ' +
+      'the disk must be replaced: give an empty directory and let the cluster copy its data';
+    throw new WalrusError('WRONG_DATA_DIR', message);
+  }
+  if (!second) return { identity: first as DiskIdentity, nextSlot: 1, isDamaged: true };
+  if (!first) return { identity: second, nextSlot: 0, isDamaged: true };
+  if (first.diskId !== second.diskId || first.clusterId !== second.clusterId) {
+    const message =
+      'Cannot open the data directory: its superblocks name two disks ' +
+      `(${first.diskId} and ${second.diskId}); it was put together from parts and cannot be used`;
+    throw new WalrusError('WRONG_DATA_DIR', message);
+  }
+  return first.bootEpoch > second.bootEpoch
+    ? { identity: first, nextSlot: 1, isDamaged: false }
+    : { identity: second, nextSlot: 0, isDamaged: false };
+}
+
+function readSlot(file: DiskFile, slot: number): DiskIdentity | null {
+  const bytes = new Uint8Array(SUPERBLOCK_BYTES);
+  if (file.read(bytes, slot * SLOT_BYTES) < SUPERBLOCK_BYTES) return null;
+  return decodeSuperblock(bytes);
+}
+
+/** Makes an identity durable in one slot. */
+export function writeSuperblock(disk: Disk, identity: DiskIdentity, slot: 0 | 1): void {
+  const file = disk.open(SUPERBLOCK_PATH);
+  file.write(encodeSuperblock(identity), slot * SLOT_BYTES);
+  file.sync();
+  file.close();
+}
+
+/** Makes the superblock file, with the identity in both slots, appear at once and durably. */
+export function createSuperblocks(disk: Disk, identity: DiskIdentity): void {
+  const path = `${SUPERBLOCK_PATH}.new`;
+  if (disk.exists(path)) disk.remove(path);
+  const file = disk.create(path);
+  const bytes = new Uint8Array(2 * SLOT_BYTES);
+  bytes.set(encodeSuperblock(identity), 0);
+  bytes.set(encodeSuperblock(identity), SLOT_BYTES);
+  file.write(bytes, 0);
+  file.sync();
+  file.close();
+  disk.rename(path, SUPERBLOCK_PATH);
+  disk.syncDirectory(STORAGE_DIRECTORY);
+  disk.syncDirectory('.');
+}
