@@ -4,7 +4,7 @@
 import type { WalrusError } from '../../base/errors.ts';
 import type { PeerIdentity } from '../../base/network.ts';
 import type { NodeId, SegmentId } from '../../base/units.ts';
-import type { PeerCodec } from '../../protocol/peer/requests.ts';
+import type { Api } from '../../protocol/client/codec.ts';
 import type { AckLevel, AppendCallback } from '../replication/pendingAppends.ts';
 import type { MetadataChange } from '../state/change.ts';
 import type { ApplyResult, Command } from '../state/commands.ts';
@@ -20,13 +20,13 @@ export interface PeerRpc {
    */
   call<Request, Response>(
     address: string,
-    codec: PeerCodec<Request, Response>,
+    api: Api<Request, Response>,
     request: Request,
     timeoutMs: number,
   ): Promise<Response>;
   /** Sets the one handler of a request. Views in the request are valid until its first await. */
   handle<Request, Response>(
-    codec: PeerCodec<Request, Response>,
+    api: Api<Request, Response>,
     handler: (request: Request, from: PeerIdentity) => Promise<Response> | Response,
   ): void;
 }

@@ -5,36 +5,15 @@
  * Integers are little-endian; `text` and `bytes` follow their u32 length; tokens, disk ids and digests are hex
  * text. One entry below for each request: its key, its fields in order, its answer's fields in order.
  */
-import type { ByteReader, ByteWriter } from '../../base/bytes.ts';
-import { logIndex, nodeId, offset, segmentId } from '../../base/units.ts';
+import type { ByteReader } from '../../base/bytes.ts';
+import { logIndex } from '../../base/units.ts';
 import type { LogIndex, NodeId, Offset, SegmentId } from '../../base/units.ts';
+import { INTERNAL_API_KEY_MIN } from '../client/apis.ts';
+import { readNodeId, readOffset, readSegmentId } from '../client/codec.ts';
+import type { Api } from '../client/codec.ts';
 
-/** Keys of requests between nodes; never reused. */
-export const PEER_API = {
-  ClusterInfo: 1,
-  RegisterNode: 2,
-  Heartbeat: 3,
-  Propose: 4,
-  CloseSegment: 5,
-  FenceSegment: 6,
-  CopySegment: 7,
-  ReadSegment: 8,
-  ProducerSnapshot: 9,
-  RollSegment: 10,
-  Forward: 11,
-  ConfirmDelivery: 12,
-} as const;
-
-export type PeerApi = keyof typeof PEER_API;
-
-/** How one request and its answer are written and read. Reading throws MALFORMED; views are not copied. */
-export interface PeerCodec<Request, Response> {
-  readonly api: PeerApi;
-  writeRequest(writer: ByteWriter, request: Request): void;
-  readRequest(reader: ByteReader): Request;
-  writeResponse(writer: ByteWriter, response: Response): void;
-  readResponse(reader: ByteReader): Response;
-}
+/** Versions that this build speaks, of all of them. */
+const VERSIONS = { minVersion: 0, maxVersion: 0 } as const;
 
 /** ClusterInfo: asked by a node that joins, of any member. Request: empty. */
 export interface ClusterInfoResponse {
@@ -43,8 +22,10 @@ export interface ClusterInfoResponse {
   readonly leaderAddress: string;
 }
 
-export const CLUSTER_INFO: PeerCodec<null, ClusterInfoResponse> = {
-  api: 'ClusterInfo',
+export const CLUSTER_INFO: Api<null, ClusterInfoResponse> = {
+  apiKey: INTERNAL_API_KEY_MIN + 1,
+  name: 'ClusterInfo',
+  ...VERSIONS,
   writeRequest: () => undefined,
   readRequest: () => null,
   writeResponse: (w, response) => w.text(response.clusterId).text(response.leaderAddress),
@@ -65,8 +46,10 @@ export interface RegisterNodeRequest {
   readonly replacesLostDisk: boolean;
 }
 
-export const REGISTER_NODE: PeerCodec<RegisterNodeRequest, null> = {
-  api: 'RegisterNode',
+export const REGISTER_NODE: Api<RegisterNodeRequest, null> = {
+  apiKey: INTERNAL_API_KEY_MIN + 2,
+  name: 'RegisterNode',
+  ...VERSIONS,
   writeRequest: (w, node) =>
     w
       .u64(node.nodeId)
@@ -112,8 +95,10 @@ export interface HeartbeatResponse {
   readonly aliveNodeIds: readonly NodeId[];
 }
 
-export const HEARTBEAT: PeerCodec<HeartbeatRequest, HeartbeatResponse> = {
-  api: 'Heartbeat',
+export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
+  apiKey: INTERNAL_API_KEY_MIN + 3,
+  name: 'Heartbeat',
+  ...VERSIONS,
   writeRequest: (w, beat) =>
     w
       .u64(beat.nodeId)
@@ -152,8 +137,10 @@ export interface ProposeResponse {
   readonly index: LogIndex;
 }
 
-export const PROPOSE: PeerCodec<ProposeRequest, ProposeResponse> = {
-  api: 'Propose',
+export const PROPOSE: Api<ProposeRequest, ProposeResponse> = {
+  apiKey: INTERNAL_API_KEY_MIN + 4,
+  name: 'Propose',
+  ...VERSIONS,
   writeRequest: (w, request) => w.bytes(request.command),
   readRequest: (r) => ({ command: r.bytes() }),
   writeResponse: (w, response) => w.u64(response.index),
@@ -172,14 +159,16 @@ export interface CloseSegmentResponse {
   readonly nextSegmentId: SegmentId;
 }
 
-export const CLOSE_SEGMENT: PeerCodec<CloseSegmentRequest, CloseSegmentResponse> = {
-  api: 'CloseSegment',
+export const CLOSE_SEGMENT: Api<CloseSegmentRequest, CloseSegmentResponse> = {
+  apiKey: INTERNAL_API_KEY_MIN + 5,
+  name: 'CloseSegment',
+  ...VERSIONS,
   writeRequest: (w, request) =>
     w.u64(request.segmentId).text(request.token).u64(request.endOffset).text(request.digest),
   readRequest: (r) => ({
     segmentId: readSegmentId(r),
     token: r.text(),
-    endOffset: offset(r.u64()),
+    endOffset: readOffset(r),
     digest: r.text(),
   }),
   writeResponse: (w, response) => w.u64(response.nextSegmentId),
@@ -200,8 +189,10 @@ export interface FenceSegmentResponse {
   readonly digest: string;
 }
 
-export const FENCE_SEGMENT: PeerCodec<FenceSegmentRequest, FenceSegmentResponse> = {
-  api: 'FenceSegment',
+export const FENCE_SEGMENT: Api<FenceSegmentRequest, FenceSegmentResponse> = {
+  apiKey: INTERNAL_API_KEY_MIN + 6,
+  name: 'FenceSegment',
+  ...VERSIONS,
   writeRequest: (w, request) =>
     w.u64(request.segmentId).text(request.token).text(request.diskId).u64(request.epoch),
   readRequest: (r) => ({
@@ -211,7 +202,7 @@ export const FENCE_SEGMENT: PeerCodec<FenceSegmentRequest, FenceSegmentResponse>
     epoch: r.u64(),
   }),
   writeResponse: (w, response) => w.text(response.diskId).u64(response.tail).text(response.digest),
-  readResponse: (r) => ({ diskId: r.text(), tail: offset(r.u64()), digest: r.text() }),
+  readResponse: (r) => ({ diskId: r.text(), tail: readOffset(r), digest: r.text() }),
 };
 
 /** CopySegment: whole batches for a disk that becomes or completes a replica (R5, S2); answered when durable. */
@@ -230,8 +221,10 @@ export interface CopySegmentResponse {
   readonly durableTail: Offset;
 }
 
-export const COPY_SEGMENT: PeerCodec<CopySegmentRequest, CopySegmentResponse> = {
-  api: 'CopySegment',
+export const COPY_SEGMENT: Api<CopySegmentRequest, CopySegmentResponse> = {
+  apiKey: INTERNAL_API_KEY_MIN + 7,
+  name: 'CopySegment',
+  ...VERSIONS,
   writeRequest: (w, request) =>
     w
       .u64(request.segmentId)
@@ -239,7 +232,8 @@ export const COPY_SEGMENT: PeerCodec<CopySegmentRequest, CopySegmentResponse> = 
       .text(request.diskId)
       .u64(request.epoch)
       .bytes(request.producerSnapshot)
-      .bytes(request.batches),
+      .u32(request.batches.length)
+      .appendTail(request.batches),
   readRequest: (r) => ({
     segmentId: readSegmentId(r),
     token: r.text(),
@@ -249,7 +243,7 @@ export const COPY_SEGMENT: PeerCodec<CopySegmentRequest, CopySegmentResponse> = 
     batches: r.bytes(),
   }),
   writeResponse: (w, response) => w.u64(response.durableTail),
-  readResponse: (r) => ({ durableTail: offset(r.u64()) }),
+  readResponse: (r) => ({ durableTail: readOffset(r) }),
 };
 
 /** ReadSegment: stored batches of one disk's copy, for recovery, repair and remote reads. */
@@ -267,8 +261,10 @@ export interface ReadSegmentResponse {
   readonly batches: Uint8Array;
 }
 
-export const READ_SEGMENT: PeerCodec<ReadSegmentRequest, ReadSegmentResponse> = {
-  api: 'ReadSegment',
+export const READ_SEGMENT: Api<ReadSegmentRequest, ReadSegmentResponse> = {
+  apiKey: INTERNAL_API_KEY_MIN + 8,
+  name: 'ReadSegment',
+  ...VERSIONS,
   writeRequest: (w, request) =>
     w
       .u64(request.segmentId)
@@ -279,14 +275,18 @@ export const READ_SEGMENT: PeerCodec<ReadSegmentRequest, ReadSegmentResponse> = 
   readRequest: (r) => ({
     segmentId: readSegmentId(r),
     diskId: r.text(),
-    from: offset(r.u64()),
-    limit: offset(r.u64()),
+    from: readOffset(r),
+    limit: readOffset(r),
     maxBytes: r.u32(),
   }),
   writeResponse: (w, response) =>
-    w.u64(response.nextOffset).bytes(response.producerSnapshot).bytes(response.batches),
+    w
+      .u64(response.nextOffset)
+      .bytes(response.producerSnapshot)
+      .u32(response.batches.length)
+      .appendTail(response.batches),
   readResponse: (r) => ({
-    nextOffset: offset(r.u64()),
+    nextOffset: readOffset(r),
     producerSnapshot: r.bytes(),
     batches: r.bytes(),
   }),
@@ -302,10 +302,12 @@ export interface ProducerSnapshotResponse {
   readonly snapshot: Uint8Array;
 }
 
-export const PRODUCER_SNAPSHOT: PeerCodec<ProducerSnapshotRequest, ProducerSnapshotResponse> = {
-  api: 'ProducerSnapshot',
+export const PRODUCER_SNAPSHOT: Api<ProducerSnapshotRequest, ProducerSnapshotResponse> = {
+  apiKey: INTERNAL_API_KEY_MIN + 9,
+  name: 'ProducerSnapshot',
+  ...VERSIONS,
   writeRequest: (w, request) => w.u64(request.segmentId).u64(request.endOffset),
-  readRequest: (r) => ({ segmentId: readSegmentId(r), endOffset: offset(r.u64()) }),
+  readRequest: (r) => ({ segmentId: readSegmentId(r), endOffset: readOffset(r) }),
   writeResponse: (w, response) => w.bytes(response.snapshot),
   readResponse: (r) => ({ snapshot: r.bytes() }),
 };
@@ -315,31 +317,14 @@ export interface RollSegmentRequest {
   readonly segmentId: SegmentId;
 }
 
-export const ROLL_SEGMENT: PeerCodec<RollSegmentRequest, null> = {
-  api: 'RollSegment',
+export const ROLL_SEGMENT: Api<RollSegmentRequest, null> = {
+  apiKey: INTERNAL_API_KEY_MIN + 10,
+  name: 'RollSegment',
+  ...VERSIONS,
   writeRequest: (w, request) => w.u64(request.segmentId),
   readRequest: (r) => ({ segmentId: readSegmentId(r) }),
   writeResponse: () => undefined,
   readResponse: () => null,
-};
-
-/** Forward: a client's request that another node must serve; the answer is that of the client protocol. */
-export interface ForwardRequest {
-  readonly apiKey: number;
-  readonly apiVersion: number;
-  readonly body: Uint8Array;
-}
-
-export interface ForwardResponse {
-  readonly body: Uint8Array;
-}
-
-export const FORWARD: PeerCodec<ForwardRequest, ForwardResponse> = {
-  api: 'Forward',
-  writeRequest: (w, request) => w.u16(request.apiKey).u16(request.apiVersion).raw(request.body),
-  readRequest: (r) => ({ apiKey: r.u16(), apiVersion: r.u16(), body: r.raw(r.remaining) }),
-  writeResponse: (w, response) => w.raw(response.body),
-  readResponse: (r) => ({ body: r.raw(r.remaining) }),
 };
 
 /**
@@ -352,8 +337,10 @@ export interface ConfirmDeliveryRequest {
   readonly deliveries: readonly { readonly offset: Offset; readonly wasDelivered: boolean }[];
 }
 
-export const CONFIRM_DELIVERY: PeerCodec<ConfirmDeliveryRequest, null> = {
-  api: 'ConfirmDelivery',
+export const CONFIRM_DELIVERY: Api<ConfirmDeliveryRequest, null> = {
+  apiKey: INTERNAL_API_KEY_MIN + 11,
+  name: 'ConfirmDelivery',
+  ...VERSIONS,
   writeRequest: (w, request) =>
     w
       .text(request.topic)
@@ -362,20 +349,8 @@ export const CONFIRM_DELIVERY: PeerCodec<ConfirmDeliveryRequest, null> = {
   readRequest: (r) => ({
     topic: r.text(),
     partition: r.u32(),
-    deliveries: r.list((item) => ({ offset: offset(item.u64()), wasDelivered: item.bool() })),
+    deliveries: r.list((item) => ({ offset: readOffset(item), wasDelivered: item.bool() })),
   }),
   writeResponse: () => undefined,
   readResponse: () => null,
 };
-
-function readNodeId(reader: ByteReader): NodeId {
-  const id = reader.u64();
-  if (id === 0) reader.fail('a node id is 0');
-  return nodeId(id);
-}
-
-function readSegmentId(reader: ByteReader): SegmentId {
-  const id = reader.u64();
-  if (id === 0) reader.fail('a segment id is 0');
-  return segmentId(id);
-}
