@@ -295,17 +295,18 @@ LearnCommitted(s) ==
     /\ UNCHANGED <<metadataVars, process, log, durable, fenced, closes, ends, clientVars,
                    disk, crashes, jumps>>
 
-Acknowledge(s, record, offset) ==
-    /\ process[s] \in {"serving", "closing"}
+Acknowledge(record, offset) ==
     /\ acks' = acks \union {[record |-> record, offset |-> offset]}
     /\ acks' # acks
     /\ UNCHANGED <<metadataVars, segmentVars, sent, epochs, owner, disk, crashes, jumps>>
 
-\* A committed record is acknowledged.
+\* A committed record is acknowledged: by a leader that serves or closes, up to its committedOffset;
+\* by one that has read in the metadata where its segment ended, up to that end.
 AckCommitted(s, i) ==
-    /\ i \in 2..known[s]
+    /\ \/ process[s] \in {"serving", "closing"} /\ i \in 2..known[s]
+       \/ process[s] = "stopped" /\ Chain[s].state = "SEALED" /\ i \in 2..Chain[s].end
     /\ log[s][i].kind = "plain" => owner[log[s][i].record] = s
-    /\ Acknowledge(s, log[s][i], Chain[s].base + i - 2)
+    /\ Acknowledge(log[s][i], Chain[s].base + i - 2)
 
 \* A retry of a record that is there already gets its first offset, once that is committed: it may
 \* be in this segment, or in an earlier one, where everything is.
@@ -319,7 +320,7 @@ AckRepeated(s, p, e, q) ==
               /\ x.sequence = q
               /\ \/ Mutant = "AckRepeatedAtOnce"
                  \/ x.offset < Chain[s].base + Records(known[s])
-              /\ Acknowledge(s, Record(p, e, q), x.offset)
+              /\ Acknowledge(Record(p, e, q), x.offset)
 
 \* The leader closes its segment: it freezes at its committedOffset and proposes that as the end.
 Close(s) ==

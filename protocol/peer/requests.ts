@@ -5,7 +5,6 @@
  * Integers are little-endian; `text` and `bytes` follow their u32 length; tokens, disk ids and digests are hex
  * text. One entry below for each request: its key, its fields in order, its answer's fields in order.
  */
-import type { ByteReader } from '../../base/bytes.ts';
 import { logIndex } from '../../base/units.ts';
 import type { LogIndex, NodeId, Offset, SegmentId } from '../../base/units.ts';
 import { INTERNAL_API_KEY_MIN } from '../client/apis.ts';
