@@ -1,0 +1,463 @@
+/**
+ * One Walrus node, put together from its parts on an injected world: the same code under the simulator and in a
+ * process. It owns the order of starting (disk, Raft, registration, serving) and of stopping.
+ *
+ * A node serves nothing before the metadata has registered this boot of this disk (DESIGN I1-I3).
+ */
+import { assert } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Disk } from '../base/disk.ts';
+import { WalrusError, isWalrusError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { PeerTransport } from '../base/network.ts';
+import { randomHex } from '../base/random.ts';
+import type { Random } from '../base/random.ts';
+import type { NodeId } from '../base/units.ts';
+import {
+  decodeReplicationMessage,
+  encodeAppendAck,
+  encodeAppendHeader,
+  encodeOpen,
+} from '../protocol/peer/append.ts';
+import { CLUSTER_INFO, REGISTER_NODE } from '../protocol/peer/requests.ts';
+import type { HeartbeatRequest } from '../protocol/peer/requests.ts';
+import { Controller } from './controller/controller.ts';
+import { Deletion } from './controller/deletion.ts';
+import { Heartbeat } from './controller/heartbeat.ts';
+import { RaftMetadata } from './controller/metadataService.ts';
+import { Repair } from './controller/repair.ts';
+import { serveReplicas } from './controller/replicaService.ts';
+import { SegmentManager } from './controller/segmentManager.ts';
+import { RaftDriver } from './raft/driver/raftDriver.ts';
+import { serverId } from './raft/types.ts';
+import type { Configuration } from './raft/types.ts';
+import { ReplicaHost } from './replication/replicaHost.ts';
+import { TransportPeerRpc } from './server/peerRpc.ts';
+import { decodeRaftEnvelope, encodeRaftEnvelope } from './server/raftEnvelope.ts';
+import { MetadataStateMachine } from './state/metadataStateMachine.ts';
+import type { ClusterConfig, ReplicaPlace } from './state/types.ts';
+import { openStorage } from './storage/engine.ts';
+import { formatDisk, readDiskIdentity } from './storage/formatDisk.ts';
+import type { DiskIdentity, StorageEngine } from './storage/types.ts';
+
+/** Marks a disk whose node has created its cluster: it may begin a Raft group of its own, once. */
+const CREATOR_FILE = 'cluster-creator';
+const RAFT_DIRECTORY = 'raft';
+const CLUSTER_ID_BYTES = 16;
+const ASK_TIMEOUT_MS = 1000;
+/** Between two tries to join or to register; doubles up to the maximum. */
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 2000;
+
+export interface NodeAddresses {
+  readonly peer: string;
+  readonly client: string;
+  readonly http: string;
+}
+
+export interface WalrusNodeOptions {
+  readonly nodeId: NodeId;
+  /** '' for whatever the disk, or the cluster joined, says. */
+  readonly clusterId: string;
+  /** Where this node is reached, as others are told. */
+  readonly addresses: NodeAddresses;
+  /** Peer addresses of members; empty: a node with an empty disk creates a cluster. */
+  readonly join: readonly string[];
+  /** The operator's word that this node's earlier disk is lost, and that this empty one replaces it. */
+  readonly replaceDisk: boolean;
+  readonly zone: string;
+  readonly version: string;
+  /** For a cluster that this node creates. */
+  readonly clusterConfig: ClusterConfig;
+  readonly timing: NodeTiming;
+}
+
+export interface NodeTiming {
+  readonly raftTickMs: number;
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  readonly sessionTimeoutMs: number;
+  /** Below the session time-out. */
+  readonly leaseMs: number;
+  readonly heartbeatIntervalMs: number;
+}
+
+/** What a node runs on. */
+export interface World {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly logger: Logger;
+  readonly transport: PeerTransport;
+  /** The node cannot go on: its disk failed, or the metadata refuses it. Called once. */
+  onFatal(error: WalrusError): void;
+}
+
+/** The parts of a node that has started, for whoever serves clients with it. */
+export interface NodeParts {
+  readonly identity: DiskIdentity;
+  readonly self: ReplicaPlace;
+  readonly rpc: TransportPeerRpc;
+  readonly storage: StorageEngine;
+  readonly host: ReplicaHost;
+  readonly raft: RaftDriver;
+  readonly metadata: RaftMetadata;
+  readonly session: Heartbeat;
+  readonly segments: SegmentManager;
+  readonly controller: Controller;
+  readonly repair: Repair;
+  readonly deletion: Deletion;
+}
+
+export class WalrusNode {
+  readonly #options: WalrusNodeOptions;
+  readonly #world: World;
+  readonly #rpc: TransportPeerRpc;
+  #parts: NodeParts | null = null;
+  #clusterId: string;
+  #isStopped = false;
+  #isDraining = false;
+  #isRegistered = false;
+
+  constructor(options: WalrusNodeOptions, world: World) {
+    this.#options = options;
+    this.#world = world;
+    this.#clusterId = options.clusterId;
+    const { clock, logger, transport } = world;
+    const self = { nodeId: options.nodeId, address: options.addresses.peer };
+    this.#rpc = new TransportPeerRpc({ clock, logger, transport, self });
+  }
+
+  /** The cluster's id; '' until it is known. For the transport's handshake. */
+  get clusterId(): string {
+    return this.#clusterId;
+  }
+
+  /** Whether the metadata has registered this boot, so that the node serves. */
+  get isRegistered(): boolean {
+    return this.#isRegistered;
+  }
+
+  /** @throws {AssertionError} before `start` has opened the disk. */
+  get parts(): NodeParts {
+    assert(this.#parts !== null, 'A node has parts once it has opened its disk');
+    return this.#parts;
+  }
+
+  /**
+   * Opens or formats the disk, joins or creates the cluster, and registers.
+   * @param onOpened - Called once the parts are there, before this node is registered.
+   * @throws {WalrusError} DATA_DIR_LOCKED, WRONG_DATA_DIR, DISK_REFUSED, WRONG_CLUSTER, SHUTTING_DOWN ...
+   */
+  async start(onOpened: (parts: NodeParts) => void = () => undefined): Promise<void> {
+    const isCreator = await this.#prepareDisk();
+    const parts = this.#open(isCreator);
+    this.#parts = parts;
+    onOpened(parts);
+    if (isCreator) await this.#createCluster(parts);
+    await this.#register(parts);
+    this.#isRegistered = true;
+    parts.session.start();
+    parts.repair.start();
+    parts.deletion.start();
+  }
+
+  /** Stops at once; what was acknowledged is durable anyway. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    const parts = this.#parts;
+    if (parts === null) return;
+    parts.session.stop();
+    parts.segments.stop();
+    parts.controller.stop();
+    parts.repair.stop();
+    parts.deletion.stop();
+    parts.raft.stop();
+    await parts.storage.close();
+  }
+
+  /** Hands leadership of segments over, before a stop: this node gets no new ones. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#parts?.segments.closeAll();
+  }
+
+  /** Makes sure that the disk is formatted; tells whether its node has created its cluster. */
+  async #prepareDisk(): Promise<boolean> {
+    const { disk, random } = this.#world;
+    const found = readDiskIdentity(disk);
+    if (found !== null) {
+      this.#clusterId = found.clusterId;
+      return disk.exists(CREATOR_FILE);
+    }
+    const isCreator = this.#options.join.length === 0;
+    if (isCreator) {
+      if (this.#clusterId === '') this.#clusterId = randomHex(random, CLUSTER_ID_BYTES);
+      if (!disk.exists(CREATOR_FILE)) disk.create(CREATOR_FILE).close();
+      disk.syncDirectory('');
+    } else {
+      this.#clusterId = (await this.#askCluster()).clusterId;
+    }
+    formatDisk({ disk, random, clusterId: this.#clusterId, nodeId: this.#options.nodeId });
+    return isCreator;
+  }
+
+  /** Asks the given members until one answers. */
+  async #askCluster(): Promise<{ clusterId: string; leaderAddress: string }> {
+    let delayMs = RETRY_MS_MIN;
+    for (;;) {
+      const answer = await this.#askMembers();
+      if (answer !== null) return answer;
+      await this.#retryAfter(delayMs);
+      delayMs = Math.min(2 * delayMs, RETRY_MS_MAX);
+    }
+  }
+
+  async #askMembers(): Promise<{ clusterId: string; leaderAddress: string } | null> {
+    for (const address of this.#options.join) {
+      const answer = await this.#askMember(address);
+      if (answer !== null) return answer;
+    }
+    return null;
+  }
+
+  async #askMember(address: string): Promise<{ clusterId: string; leaderAddress: string } | null> {
+    if (address === this.#options.addresses.peer) return null;
+    try {
+      const answer = await this.#rpc.call(address, CLUSTER_INFO, null, ASK_TIMEOUT_MS);
+      return answer.clusterId === '' ? null : answer;
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      this.#world.logger.log('info', 'a member does not answer yet', { address, code: error.code });
+      return null;
+    }
+  }
+
+  #open(isCreator: boolean): NodeParts {
+    const { clock, disk, logger } = this.#world;
+    const { nodeId, addresses } = this.#options;
+    const storage = openStorage({ disk, clock, logger, expected: { nodeId } });
+    const { identity } = storage;
+    const self: ReplicaPlace = { nodeId, diskId: identity.diskId };
+    const stateMachine = new MetadataStateMachine();
+    const metadata = new RaftMetadata({ clock, rpc: this.#rpc, stateMachine });
+    const id = serverId(nodeId, identity.diskId);
+    const bootstrap: Configuration = { voters: [{ id, address: addresses.peer }], learners: [] };
+    const raft = new RaftDriver({
+      id,
+      address: addresses.peer,
+      bootstrap: isCreator ? bootstrap : null,
+      disk,
+      directory: RAFT_DIRECTORY,
+      clock,
+      random: this.#world.random,
+      stateMachine: metadata.stateMachine,
+      logger,
+      send: (to, parts) => {
+        this.#world.transport.send(to.address, [encodeRaftEnvelope(id, to.id), ...parts]);
+      },
+      onFatal: (error) => this.#world.onFatal(error),
+      settings: { tickMs: this.#options.timing.raftTickMs },
+      raftOptions: {
+        electionTicksMin: this.#options.timing.electionTicks,
+        electionTicksMax: 2 * this.#options.timing.electionTicks,
+        heartbeatTicks: this.#options.timing.heartbeatTicks,
+      },
+    });
+    metadata.attach(raft);
+    const core = { identity, self, storage, raft, metadata };
+    return this.#assemble(core);
+  }
+
+  #assemble(
+    core: Pick<NodeParts, 'identity' | 'self' | 'storage' | 'raft' | 'metadata'>,
+  ): NodeParts {
+    const { clock, logger, random } = this.#world;
+    const { identity, self, storage, raft, metadata } = core;
+    const rpc = this.#rpc;
+    const host = new ReplicaHost({
+      storage,
+      clock,
+      metadata: () => metadata.metadata,
+      sendAck: (address, ack) => {
+        this.#world.transport.send(address, [encodeAppendAck(ack)]);
+      },
+    });
+    const { timing } = this.#options;
+    const session = new Heartbeat({
+      clock,
+      logger,
+      rpc,
+      metadata,
+      intervalMs: timing.heartbeatIntervalMs,
+      leaseMs: timing.leaseMs,
+      describe: () => this.#describe(core),
+      onRefused: (error) => this.#world.onFatal(error),
+    });
+    const segments = new SegmentManager({
+      self,
+      bootEpoch: identity.bootEpoch,
+      clock,
+      logger,
+      metadata,
+      session,
+      host,
+      rpc,
+      sendAppend: (to, header, batches) =>
+        this.#sendTo(to, [encodeAppendHeader(header), ...batches]),
+      sendOpen: (to, open) => this.#sendTo(to, [encodeOpen(open)]),
+    });
+    const { sessionTimeoutMs } = timing;
+    const controller = new Controller({
+      clock,
+      random,
+      logger,
+      rpc,
+      metadata,
+      raft,
+      sessionTimeoutMs,
+    });
+    const repair = new Repair({ self, clock, logger, metadata, host, rpc });
+    const deletion = new Deletion({ diskId: self.diskId, clock, logger, metadata, host });
+    serveReplicas(rpc, host, metadata);
+    rpc.handle(CLUSTER_INFO, () => ({
+      clusterId: identity.clusterId,
+      leaderAddress: metadata.leaderAddress ?? '',
+    }));
+    const parts = { ...core, rpc, host, session, segments, controller, repair, deletion };
+    this.#route(parts);
+    return parts;
+  }
+
+  /** Messages that are neither requests nor answers. */
+  #route({ raft, host, segments, self }: NodeParts): void {
+    this.#rpc.onOtherMessages({
+      raft: (_from, bytes) => {
+        const { from, toDiskId, message } = decodeRaftEnvelope(bytes);
+        if (toDiskId === self.diskId) raft.receive(from, message);
+      },
+      replication: (from, bytes) => {
+        const message = decodeReplicationMessage(bytes);
+        switch (message.type) {
+          case 'Append':
+            host.handleAppend(from.address, message);
+            break;
+          case 'Open':
+            host.handleOpen(from.address, message);
+            break;
+          case 'AppendAck':
+            segments.onAck(message);
+            break;
+        }
+      },
+    });
+  }
+
+  #sendTo(to: ReplicaPlace, parts: readonly Uint8Array[]): void {
+    const node = this.parts.metadata.metadata.nodes.get(to.nodeId);
+    if (node !== undefined) this.#world.transport.send(node.peerAddress, parts);
+  }
+
+  #describe({
+    identity,
+    storage,
+    raft,
+  }: Pick<NodeParts, 'identity' | 'storage' | 'raft'>): HeartbeatRequest {
+    const usage = storage.usage();
+    return {
+      nodeId: identity.nodeId,
+      diskId: identity.diskId,
+      bootEpoch: identity.bootEpoch,
+      appliedIndex: raft.status().lastApplied,
+      isDiskWritable: storage.health.state === 'HEALTHY',
+      isDiskFull: usage.freeBytes <= 0,
+      usedBytes: usage.usedBytes,
+      isDraining: this.#isDraining,
+    };
+  }
+
+  /** The first node: the metadata begins with the cluster's id and settings. */
+  async #createCluster({ metadata, identity }: NodeParts): Promise<void> {
+    const { clusterConfig: config } = this.#options;
+    let delayMs = RETRY_MS_MIN;
+    // A repeat after a crash, or after others have joined, finds it done.
+    while (metadata.metadata.clusterId === '') {
+      try {
+        await metadata.propose({ type: 'Bootstrap', clusterId: identity.clusterId, config });
+      } catch (error) {
+        if (!isWalrusError(error) || !error.retriable) throw error;
+        await this.#retryAfter(delayMs);
+        delayMs = Math.min(2 * delayMs, RETRY_MS_MAX);
+      }
+    }
+  }
+
+  /** I2, I3: no serving before the metadata knows this boot. */
+  async #register(parts: NodeParts): Promise<void> {
+    let delayMs = RETRY_MS_MIN;
+    let isInDoubt = false;
+    while (!this.#isKnown(parts)) {
+      try {
+        await this.#registerOnce(parts);
+        isInDoubt = true; // done there; it takes a moment until it is applied here
+      } catch (error) {
+        if (!isWalrusError(error)) throw error;
+        // Refused because an earlier try, whose answer was lost, has registered this very boot?
+        if (!error.retriable && !(isInDoubt && error.code === 'DISK_REFUSED')) throw error;
+        isInDoubt ||= error.code === 'TIMED_OUT';
+        this.#world.logger.log('info', 'cannot register yet', {
+          code: error.code,
+          why: error.message,
+        });
+      }
+      if (!this.#isKnown(parts)) await this.#retryAfter(delayMs);
+      delayMs = Math.min(2 * delayMs, RETRY_MS_MAX);
+    }
+  }
+
+  #isKnown({ metadata, identity }: NodeParts): boolean {
+    const { nodes, disks } = metadata.metadata;
+    const node = nodes.get(identity.nodeId);
+    const disk = disks.get(identity.diskId);
+    return (
+      node?.diskId === identity.diskId &&
+      node.peerAddress === this.#options.addresses.peer &&
+      disk?.bootEpoch === identity.bootEpoch
+    );
+  }
+
+  async #registerOnce({ metadata, identity }: NodeParts): Promise<void> {
+    const { addresses, zone, version, replaceDisk } = this.#options;
+    // A node that joins is in no Raft group yet: the members know who leads.
+    const address = metadata.leaderAddress ?? (await this.#askMembers())?.leaderAddress ?? '';
+    if (address === '') {
+      throw new WalrusError(
+        'METADATA_UNAVAILABLE',
+        'The cluster has no metadata leader at the moment',
+      );
+    }
+    const request = {
+      nodeId: identity.nodeId,
+      diskId: identity.diskId,
+      bootEpoch: identity.bootEpoch,
+      peerAddress: addresses.peer,
+      clientAddress: addresses.client,
+      httpAddress: addresses.http,
+      zone,
+      version,
+      replacesLostDisk: replaceDisk,
+    };
+    await this.#rpc.call(address, REGISTER_NODE, request, 5 * ASK_TIMEOUT_MS);
+  }
+
+  /** @throws {WalrusError} SHUTTING_DOWN */
+  #retryAfter(delayMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#world.clock.setTimer(delayMs, () => {
+        if (this.#isStopped) reject(new WalrusError('SHUTTING_DOWN', 'The node is stopping'));
+        else resolve();
+      });
+    });
+  }
+}
