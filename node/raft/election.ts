@@ -12,10 +12,17 @@ import { becomeFollower } from './terms.ts';
 
 const NO_PAYLOAD = new Uint8Array(0);
 
-/** Whether this server may stand: it is a voter, may vote, and is not in the middle of a snapshot. */
+/**
+ * Whether this server may stand: it has a vote, may use it, and is not in the middle of a snapshot. "A server that
+ * is not part of its own latest configuration should still start new elections, as it might still be needed until
+ * the C_new entry is committed" (thesis §4.2.2): its log may be the only one that is long enough.
+ */
 export function isPromotable(raft: Raft): boolean {
   if (!raft.canVote || raft.incoming?.isInstalling === true) return false;
-  return isVoter(latestConfiguration(raft).configuration, raft.id);
+  const { configurations, commitIndex } = raft;
+  const committed = configurations.findLastIndex(({ index }) => index <= commitIndex);
+  const possible = configurations.slice(Math.max(committed, 0));
+  return possible.some(({ configuration }) => isVoter(configuration, raft.id));
 }
 
 /** One tick of a server that does not lead. */

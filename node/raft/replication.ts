@@ -79,6 +79,8 @@ export function sendEmpty(raft: Raft, to: ServerId, progress: Progress): void {
     sendRange(raft, to, { progress, prevTerm, lastIndex: prevIndex });
     return;
   }
+  // What was in flight is compacted: if it was lost, nothing else would ever find that out.
+  if (progress.state !== 'Snapshot') startSnapshot(raft, to, progress);
   send(raft, to, {
     type: 'AppendEntries',
     term: raft.currentTerm,

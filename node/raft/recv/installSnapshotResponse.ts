@@ -1,6 +1,7 @@
 /** Receiving the answer to InstallSnapshot. */
 import type { InstallSnapshotResponse } from '../messages.ts';
 import type { Raft } from '../raft.ts';
+import { advanceReads } from '../readIndex.ts';
 import { sendChunk } from '../snapshot.ts';
 import type { ServerId } from '../types.ts';
 
@@ -8,11 +9,13 @@ import type { ServerId } from '../types.ts';
 export function recvInstallSnapshotResponse(
   raft: Raft,
   from: ServerId,
-  { index, nextOffset }: InstallSnapshotResponse,
+  { index, nextOffset, round }: InstallSnapshotResponse,
 ): void {
   const progress = raft.progress.get(from);
   if (raft.role !== 'Leader' || progress === undefined) return;
   progress.isActive = true;
+  progress.ackedRound = Math.max(progress.ackedRound, Math.min(round, raft.round));
+  advanceReads(raft);
   const { transfer } = progress;
   if (transfer?.snapshot.index !== index || nextOffset > transfer.snapshot.sizeBytes) return;
   // A repeated answer must not make a second stream of chunks.
