@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { concatBytes } from '../base/bytes.ts';
 import { isWalrusError } from '../base/errors.ts';
 import { FrameDecoder } from './frame.ts';
+import { fuzz } from './testing/fuzz.ts';
 
 function frame(content: Uint8Array): Uint8Array {
   const length = new Uint8Array(4);
@@ -135,5 +136,17 @@ describe('FrameDecoder', () => {
       null,
     );
     expect(seen).toEqual([4, 50]);
+  });
+
+  test('survives damaged streams and cuts, and delivers nothing over its limit', () => {
+    const stream = concatBytes(
+      [3, 200, 0, 64].map((size) => frame(new Uint8Array(size).fill(size))),
+    );
+    fuzz(1, [stream], (bytes) => {
+      const at = bytes.length >> 1;
+      const result = decode([bytes.subarray(0, at), bytes.subarray(at)], 256);
+      expect(result.frames.every((content) => content.length <= 256)).toBe(true);
+      if (result.error !== null) throw result.error;
+    });
   });
 });

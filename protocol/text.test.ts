@@ -4,6 +4,7 @@ import { encodeUtf8 } from '../base/bytes.ts';
 import { dialectOf } from './dialect.ts';
 import type { TextCommand, TextReply } from './text.ts';
 import { encodeTextCommand, encodeTextReply, parseTextCommand, parseTextReply } from './text.ts';
+import { fuzz } from './testing/fuzz.ts';
 import { nameProblem } from './topicName.ts';
 
 const topicName = fc
@@ -119,6 +120,34 @@ describe('text replies', () => {
       fc.property(reply, (value) => {
         expect(parseTextReply(encodeTextReply(value).subarray(4))).toEqual(value);
       }),
+    );
+  });
+});
+
+describe('damaged input', () => {
+  test('is a command, or INVALID with a message that fits a line', () => {
+    const inputs = ['PUT logs hello  ', 'REGISTER a', 'GET abc', 'STATE x', 'METRICS'].map(
+      encodeUtf8,
+    );
+    fuzz(1, inputs, (frame) => {
+      const command = parseTextCommand(frame);
+      if (command.type !== 'INVALID') return;
+      expect(command.message).toMatch(/^[^\r\n]{1,300}$/);
+    });
+  });
+
+  test('of a client is a reply', () => {
+    const replies: TextReply[] = [
+      { type: 'OK' },
+      { type: 'EMPTY' },
+      { type: 'VALUE', payload: encodeUtf8('x') },
+      { type: 'ERR', message: 'no' },
+      { type: 'JSON', text: '{}' },
+    ];
+    fuzz(
+      2,
+      replies.map((reply) => encodeTextReply(reply).subarray(4)),
+      parseTextReply,
     );
   });
 });

@@ -50,6 +50,26 @@ export interface TextTopicState {
   readonly segment_leaders: Readonly<Record<string, number>>;
 }
 
+/** What `METRICS` answers: the ancestor's fields that its clients read, more may follow. */
+export interface TextMetrics {
+  readonly id: number;
+  readonly current_term: number;
+  readonly state: 'Leader' | 'Follower' | 'Candidate' | 'Learner';
+  readonly current_leader: number | null;
+  readonly last_log_index: number | null;
+  readonly last_applied: { readonly index: number } | null;
+  readonly membership_config: {
+    readonly membership: {
+      /** The voters as a list in a list (the ancestor's joint configurations). */
+      readonly configs: readonly (readonly number[])[];
+      /** Every member, by node id. */
+      readonly nodes: Readonly<Record<string, unknown>>;
+    };
+  };
+  /** On the leader: how far each node's log is known to reach, the leader itself included. */
+  readonly replication: Readonly<Record<string, { readonly index: number } | null>> | null;
+}
+
 const SPACE = 0x20;
 const NO_BYTES = new Uint8Array(0);
 const OK = encodeUtf8('OK');
