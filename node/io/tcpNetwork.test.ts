@@ -130,6 +130,12 @@ for (const canMoveHandles of [true, false]) {
       expect(stream.pendingBytes).toBeGreaterThan(0);
       expect(sender.events).toEqual(['open']);
       serverSide.resume();
+      await received.until(() => received.byteCount > total / 4);
+      serverSide.pause();
+      const countAtPause = received.byteCount;
+      for (let i = 0; i < 50; i += 1) await turn();
+      expect(received.byteCount).toBe(countAtPause);
+      serverSide.resume();
       await received.until(() => received.byteCount === total);
       await sender.until(() => sender.events.includes('drain'));
       expect(stream.pendingBytes).toBe(0);
@@ -155,9 +161,12 @@ for (const canMoveHandles of [true, false]) {
     });
 
     test('a reply before end() arrives although the client goes on sending', async () => {
+      let calls = 0;
       const server = new Recorder();
       const address = await listen(network, (stream) => {
         server.onData = () => {
+          calls += 1;
+          stream.pause();
           stream.write(encodeUtf8('ERR too large'));
           stream.end();
         };
@@ -169,7 +178,7 @@ for (const canMoveHandles of [true, false]) {
       await client.closed();
       expect(client.text).toBe('ERR too large');
       await server.closed();
-      expect(server.events).toEqual(['close']);
+      expect([calls, server.events]).toEqual([1, ['close']]);
     });
 
     test('a reset is told once, with its reason', async () => {

@@ -211,7 +211,13 @@ describe('StreamPeerTransport over a network in memory', () => {
     const local = { clusterId: CLUSTER, nodeId: nodeId(9), address: 'x:1', softwareVersion: '2' };
     const hello = { protocolVersion: PEER_PROTOCOL_VERSION, ...local };
     const version = PEER_PROTOCOL_VERSION + 1;
-    greet(...encodePeerFrame([encodeHello({ ...hello, protocolVersion: version })]));
+    const wrongVersion = encodePeerFrame([encodeHello({ ...hello, protocolVersion: version })]);
+    // What follows a refused hello is not looked at, whatever it says.
+    const after = [
+      ...encodePeerFrame([encodeHello(hello)]),
+      ...encodePeerFrame([encodeUtf8('no')]),
+    ];
+    greet(...wrongVersion, ...after);
     expect(answers.join()).toContain(`peer protocol ${version}`);
     greet(encodeUtf8('\x0e\0\0\0REGISTER topic'));
     greet(encodeUtf8('GET / HTTP/1.1\r\n\r\n'));
