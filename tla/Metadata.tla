@@ -765,15 +765,19 @@ AppliedNeverLost ==
 
 DurableConfig(s) == ConfigAt(disk[s].log, commitIndex[s], snapshotIndex[s])
 
-\* Two servers whose logs could win an election, each in its own configuration, need votes of
-\* common servers: each majority of the one meets each majority of the other.
+\* A server that would win an election if it crashed and campaigned now.
 CouldWin(s) ==
   LET lg == disk[s].log
-      c == DurableConfig(s)
-      behind == { v \in c.voters \ damaged :
-                    \/ LastTerm(lg) > LastTerm(disk[v].log)
-                    \/ LastTerm(lg) = LastTerm(disk[v].log) /\ Len(lg) >= Len(disk[v].log) }
-  IN s \in c.voters \ damaged /\ Majority(behind, c.voters)
+      voters == DurableConfig(s).voters
+      message == [lastLogIndex |-> Len(lg), lastLogTerm |-> LastTerm(lg)]
+  IN /\ s \in voters \ damaged
+     /\ Majority({ v \in voters \ damaged : UpToDate(message, disk[v].log) }, voters)
+
+\* Leader Completeness, seen before the election.
+NextLeaderComplete == \A s \in Server : CouldWin(s) => HasAllCommitted(s)
+
+\* Two servers that could win, each in its own configuration, need votes of common servers: each
+\* majority of the one meets each majority of the other.
 Overlap(v, w) == \* smallest majorities of v and w, as far apart as they can be
   LET common == Cardinality(v \cap w)
       need(x) == Cardinality(x) \div 2 + 1
