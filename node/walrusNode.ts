@@ -138,6 +138,11 @@ export class WalrusNode {
     return this.#isRegistered;
   }
 
+  /** Whether the disk is open and the parts are there. */
+  get isOpen(): boolean {
+    return this.#parts !== null;
+  }
+
   /** @throws {AssertionError} before `start` has opened the disk. */
   get parts(): NodeParts {
     assert(this.#parts !== null, 'A node has parts once it has opened its disk');

@@ -142,7 +142,7 @@ export class TransportPeerRpc implements PeerRpc {
   #dispatch(from: PeerIdentity, message: Uint8Array): void {
     switch (messageKindOf(message)) {
       case MESSAGE_KIND.RAFT:
-        this.#other?.raft(from, message.subarray(1));
+        this.#other?.raft(from, message);
         break;
       case MESSAGE_KIND.REPLICATION:
         this.#other?.replication(from, message);

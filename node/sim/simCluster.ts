@@ -1,0 +1,228 @@
+/**
+ * A whole cluster in one process on virtual time: the real node code on simulated disks and a simulated network.
+ * Machines (a disk, a wall clock, an address) outlive the processes that run on them.
+ */
+import { assert, assertDefined } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { WalrusError } from '../../base/errors.ts';
+import { isWalrusError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import { SeededRandom } from '../../base/random.ts';
+import { nodeId } from '../../base/units.ts';
+import type { NodeId } from '../../base/units.ts';
+import type { ClusterConfig } from '../state/types.ts';
+import { WalrusNode } from '../walrusNode.ts';
+import type { NodeParts, NodeTiming } from '../walrusNode.ts';
+import { Scheduler } from './scheduler.ts';
+import { SimDisk } from './simDisk.ts';
+import { SimNetwork } from './simNetwork.ts';
+import { SimClock, SimProcess } from './simProcess.ts';
+
+/** The defaults of a real node. */
+export const SIM_TIMING: NodeTiming = {
+  raftTickMs: 50,
+  electionTicks: 10,
+  heartbeatTicks: 2,
+  sessionTimeoutMs: 1000,
+  leaseMs: 800,
+  heartbeatIntervalMs: 100,
+};
+
+export interface SimClusterOptions {
+  readonly seed: number;
+  readonly nodeCount: number;
+  readonly config: ClusterConfig;
+  readonly timing?: NodeTiming;
+  /** Where a line of what happens goes: time, node, message. */
+  readonly trace?: (line: string) => void;
+}
+
+/** Called when a process life has opened its disk, before it is registered: where servers are attached. */
+export type OnOpened = (machine: Machine, parts: NodeParts) => void;
+
+/** One host: what is left when its process dies. */
+export class Machine {
+  readonly nodeId: NodeId;
+  readonly address: string;
+  readonly disk: SimDisk;
+  readonly wall = { offsetMs: 1_700_000_000_000 };
+  /** The operator's word at the next start. */
+  replaceDisk = false;
+  process: SimProcess | null = null;
+  node: WalrusNode | null = null;
+  clock: Clock | null = null;
+  /** Why the last life ended by itself, or could not start. */
+  failure: WalrusError | null = null;
+
+  constructor(id: NodeId, makeDisk: (clock: Clock) => SimDisk) {
+    this.nodeId = id;
+    this.address = `node-${id}:6001`;
+    const current = (): Clock => assertDefined(this.clock, 'A disk is used by a running process');
+    this.disk = makeDisk({
+      monotonicMs: () => current().monotonicMs(),
+      wallMs: () => current().wallMs(),
+      setTimer: (delayMs, callback) => current().setTimer(delayMs, callback),
+      defer: (callback) => current().defer(callback),
+    });
+  }
+
+  get isRunning(): boolean {
+    return this.process?.isAlive === true;
+  }
+
+  get isServing(): boolean {
+    return this.isRunning && this.node?.isRegistered === true;
+  }
+
+  /** The parts of the running node; null while it is down or has not opened its disk. */
+  get parts(): NodeParts | null {
+    if (!this.isRunning || this.node === null) return null;
+    return this.node.isOpen ? this.node.parts : null;
+  }
+}
+
+export class SimCluster {
+  readonly scheduler = new Scheduler();
+  readonly random: SeededRandom;
+  readonly network: SimNetwork;
+  readonly machines: readonly Machine[];
+  readonly #options: SimClusterOptions;
+  readonly #onOpened: OnOpened[] = [];
+  /** Failures of the code itself: an assertion, or anything else that nobody expects. */
+  readonly bugs: unknown[] = [];
+
+  constructor(options: SimClusterOptions) {
+    this.#options = options;
+    this.random = new SeededRandom(options.seed);
+    this.network = new SimNetwork(this.scheduler, this.random.fork());
+    this.machines = Array.from({ length: options.nodeCount }, (_, index) => {
+      const diskRandom = this.random.fork();
+      return new Machine(nodeId(index + 1), (clock) => new SimDisk({ random: diskRandom, clock }));
+    });
+  }
+
+  onOpened(listener: OnOpened): void {
+    this.#onOpened.push(listener);
+  }
+
+  /** Starts every machine; the first one creates the cluster. */
+  async startAll(withinMs = 20_000): Promise<void> {
+    for (const machine of this.machines) this.start(machine);
+    await this.runUntil(() => this.machines.every((machine) => machine.isServing), withinMs);
+  }
+
+  /** Starts a machine's process on whatever its disk holds. */
+  start(machine: Machine): void {
+    assert(!machine.isRunning, 'A machine runs one process');
+    const process = new SimProcess();
+    const clock = new SimClock(this.scheduler, process, machine.wall);
+    machine.process = process;
+    machine.clock = clock;
+    machine.failure = null;
+    const random = this.random.fork();
+    const logger = this.#loggerOf(machine);
+    const self = { nodeId: machine.nodeId, address: machine.address };
+    const transport = this.network.attach(self, process);
+    const node = new WalrusNode(this.#nodeOptions(machine), {
+      clock,
+      random,
+      disk: machine.disk,
+      logger,
+      transport,
+      onFatal: (error) => this.#fail(machine, process, error),
+    });
+    machine.node = node;
+    this.trace(machine, 'starts');
+    node
+      .start((parts) => {
+        for (const listener of this.#onOpened) listener(machine, parts);
+      })
+      .then(
+        () => this.trace(machine, 'serves'),
+        (error: unknown) => this.#fail(machine, process, error),
+      );
+  }
+
+  #nodeOptions(machine: Machine): ConstructorParameters<typeof WalrusNode>[0] {
+    const others = this.machines.filter((other) => other !== machine).map((other) => other.address);
+    const isFirstStart = this.machines.every((other) => other.disk.paths().length === 0);
+    const isCreator = machine === this.machines[0] && isFirstStart;
+    return {
+      nodeId: machine.nodeId,
+      clusterId: '',
+      addresses: {
+        peer: machine.address,
+        client: `node-${machine.nodeId}:9091`,
+        http: `node-${machine.nodeId}:9191`,
+      },
+      join: isCreator ? [] : others,
+      replaceDisk: machine.replaceDisk,
+      zone: '',
+      version: 'sim',
+      clusterConfig: this.#options.config,
+      timing: this.#options.timing ?? SIM_TIMING,
+    };
+  }
+
+  #fail(machine: Machine, process: SimProcess, error: unknown): void {
+    if (!process.isAlive) return;
+    if (!isWalrusError(error)) {
+      this.bugs.push(error);
+      return;
+    }
+    machine.failure = error;
+    this.trace(machine, `fails: ${error.code} ${error.message}`);
+    this.kill(machine);
+  }
+
+  /** `kill -9`: the process ends, what it has written stays in the page cache. */
+  kill(machine: Machine): void {
+    this.#end(machine);
+    machine.disk.kill();
+    this.trace(machine, 'is killed');
+  }
+
+  /** A power failure: unsynced writes are lost or torn as the disk's faults say. */
+  crash(machine: Machine): void {
+    this.#end(machine);
+    machine.disk.crash();
+    this.trace(machine, 'crashes');
+  }
+
+  #end(machine: Machine): void {
+    machine.process?.kill();
+    machine.process = null;
+  }
+
+  /** Runs for a time. */
+  async run(durationMs: number): Promise<void> {
+    await this.scheduler.run(this.scheduler.nowMs + durationMs, () => this.bugs.length > 0);
+    this.#throwBugs();
+  }
+
+  /** Runs until a condition holds; fails when it does not within the time. */
+  async runUntil(condition: () => boolean, withinMs: number): Promise<void> {
+    const deadlineMs = this.scheduler.nowMs + withinMs;
+    await this.scheduler.run(deadlineMs, () => this.bugs.length > 0 || condition());
+    this.#throwBugs();
+    assert(condition(), `What was waited for did not come within ${withinMs} ms`);
+  }
+
+  #throwBugs(): void {
+    if (this.bugs.length > 0) throw this.bugs[0];
+  }
+
+  trace(machine: Machine | null, message: string): void {
+    const who = machine === null ? 'cluster' : `node ${machine.nodeId}`;
+    this.#options.trace?.(`${this.scheduler.nowMs.toFixed(3)} ${who} ${message}`);
+  }
+
+  #loggerOf(machine: Machine): Logger {
+    if (this.#options.trace === undefined) return { log: () => undefined };
+    return {
+      log: (level, message, fields) => {
+        this.trace(machine, `${level} ${message} ${JSON.stringify(fields ?? {})}`);
+      },
+    };
+  }
+}
