@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { concatBytes } from '../base/bytes.ts';
+import { bytesEqual, concatBytes } from '../base/bytes.ts';
 import { isWalrusError } from '../base/errors.ts';
 import { FrameDecoder } from './frame.ts';
 import { fuzz } from './testing/fuzz.ts';
@@ -10,6 +10,8 @@ function frame(content: Uint8Array): Uint8Array {
   new DataView(length.buffer).setUint32(0, content.length, true);
   return concatBytes([length, content]);
 }
+
+const noBytes = new Uint8Array(0);
 
 /** Cuts bytes at the given positions. */
 function cut(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
@@ -48,7 +50,10 @@ describe('FrameDecoder', () => {
       fc.property(contents, fc.array(fc.nat(8000)), (frames, cuts) => {
         const bytes = concatBytes(frames.map(frame));
         const result = decode(cut(bytes, cuts), 2000);
-        expect(result.frames).toEqual(frames);
+        const isSame = frames.every((content, i) =>
+          bytesEqual(content, result.frames[i] ?? noBytes),
+        );
+        expect([isSame, result.frames.length]).toEqual([true, frames.length]);
         expect([result.error, result.decoder.pendingBytes]).toEqual([null, 0]);
       }),
     );
@@ -71,8 +76,11 @@ describe('FrameDecoder', () => {
     const small = new Uint8Array(50_000).fill(3);
     const bytes = concatBytes([frame(a), frame(small), frame(b), frame(small)]);
     const result = decode(cut(bytes, [70_000, 140_000, 220_000, 300_000, 410_000]), 1_000_000);
-    expect(result.frames).toEqual([a, small, b, small]);
-    expect(result.owned).toEqual([a, b]);
+    const same = (got: Uint8Array[], wanted: Uint8Array[]) =>
+      got.length === wanted.length &&
+      got.every((bytes, i) => bytesEqual(bytes, wanted[i] ?? bytes));
+    expect(same(result.frames, [a, small, b, small])).toBe(true);
+    expect(same(result.owned, [a, b])).toBe(true);
   });
 
   test('refuses an oversize frame, naming size and limit, and reads nothing after it', () => {
@@ -145,7 +153,7 @@ describe('FrameDecoder', () => {
     fuzz(1, [stream], (bytes) => {
       const at = bytes.length >> 1;
       const result = decode([bytes.subarray(0, at), bytes.subarray(at)], 256);
-      expect(result.frames.every((content) => content.length <= 256)).toBe(true);
+      if (result.frames.some((content) => content.length > 256)) throw new Error('over the limit');
       if (result.error !== null) throw result.error;
     });
   });

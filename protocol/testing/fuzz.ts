@@ -3,7 +3,7 @@
  * must succeed or throw a WalrusError with a documented code; nothing else, and without large allocations.
  * FUZZ_COUNT sets the number of damaged inputs for each decoder.
  */
-import { ERROR_CODES, WalrusError } from '../../base/errors.ts';
+import { ERROR_CODES, WalrusError, messageOf } from '../../base/errors.ts';
 import { SeededRandom, between, chance, pick } from '../../base/random.ts';
 
 /** Damaged inputs for each decoder in a normal run. */
@@ -75,20 +75,35 @@ export function fuzz(
   inputs: readonly Uint8Array[],
   decode: (bytes: Uint8Array) => unknown,
 ): FuzzResult {
-  const random = new SeededRandom(seed);
+  const stackTraceLimit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0; // stacks of refusals take most of the time
+  try {
+    return run(new SeededRandom(seed), inputs, decode);
+  } catch (error) {
+    throw new Error(`fuzz with seed ${seed}: ${messageOf(error)}`, { cause: error });
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+function run(
+  random: SeededRandom,
+  inputs: readonly Uint8Array[],
+  decode: (bytes: Uint8Array) => unknown,
+): FuzzResult {
   const count = fuzzCount();
   let accepted = 0;
-  for (let run = 0; run < count; run += 1) {
-    const input = chance(random, 0.98)
-      ? mutate(random, pick(random, inputs))
-      : mutate(random, new Uint8Array(between(random, 0, 64)));
+  for (let index = 0; index < count; index += 1) {
+    const isDamaged = chance(random, 0.98);
+    const base = isDamaged ? pick(random, inputs) : new Uint8Array(between(random, 0, 64));
+    const input = mutate(random, base);
     try {
       decode(input);
       accepted += 1;
     } catch (error) {
       if (error instanceof WalrusError && error.code in ERROR_CODES) continue;
       const hex = Buffer.from(input).toString('hex');
-      throw new Error(`seed ${seed}, run ${run}, input ${hex}`, { cause: error });
+      throw new Error(`run ${index}, input ${hex}: ${messageOf(error)}`, { cause: error });
     }
   }
   return { accepted, refused: count - accepted };
