@@ -17,12 +17,12 @@
 import { crc32c } from '../../base/crc32c.ts';
 import {
   BATCH_HEADER_BYTES,
-  batchBaseOffset,
-  batchCount,
-  batchCrc,
-  batchMaxTimestamp,
-  batchProblem,
-} from './batchHeader.ts';
+  baseOffsetOf,
+  batchSizeOf,
+  crcOf,
+  maxTimestampOf,
+  recordsCountOf,
+} from '../../protocol/recordBatch.ts';
 import { BLOCK_DATA_START, type BlockEpoch } from './blockHeader.ts';
 import { BLOCK_SPAN } from './geometry.ts';
 
@@ -124,14 +124,14 @@ export function decodeFrame(spot: FrameSpot, into: Frame): boolean {
   const length = view.getUint32(at + 8, true);
   if (spot.position + frameBytes(length) > spot.capacity) return false;
   const batchAt = at + FRAME_HEADER_BYTES;
-  if (batchProblem(view, batchAt, length) !== null) return false;
+  if (batchSizeOf(bytes, batchAt) !== length) return false;
   into.batchLength = length;
   into.syncedPlace = view.getUint32(at + 28, true) * 2 ** 32 + view.getUint32(at + 24, true);
   into.digestHigh = view.getUint32(at + 32, true);
   into.digestLow = view.getUint32(at + 36, true);
-  into.baseOffset = batchBaseOffset(view, batchAt);
-  into.count = batchCount(view, batchAt);
-  into.crc = batchCrc(view, batchAt);
-  into.maxTimestamp = batchMaxTimestamp(view, batchAt);
+  into.baseOffset = baseOffsetOf(bytes, batchAt);
+  into.count = recordsCountOf(bytes, batchAt);
+  into.crc = crcOf(bytes, batchAt);
+  into.maxTimestamp = maxTimestampOf(bytes, batchAt);
   return true;
 }

@@ -11,8 +11,8 @@
  * checked when they are read.
  */
 import type { WalrusError } from '../../base/errors.ts';
+import { computeBatchCrc, crcOf } from '../../protocol/recordBatch.ts';
 import type { ArenaSet } from './arenaSet.ts';
-import { isBatchCrcRight } from './batchHeader.ts';
 import {
   BLOCK_DATA_START,
   decodeBlockHeader,
@@ -209,7 +209,7 @@ function checkBodies(tools: Tools, walk: Walk): void {
 function isBodyRight(tools: Tools, block: BlockRef, position: number, length: number): boolean {
   const batch = new Uint8Array(length);
   tools.arenas.read(batch, block.address + position + FRAME_HEADER_BYTES);
-  return isBatchCrcRight(batch, 0, length);
+  return computeBatchCrc(batch, 0, length) === crcOf(batch);
 }
 
 function damagedResult(walk: Walk, missing: number): Recovered {

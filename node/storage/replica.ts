@@ -1,14 +1,13 @@
 /** A replica as the replication layer sees it: who may append, fences, reads, evidence (DESIGN section 2). */
-import { crc32c } from '../../base/crc32c.ts';
 import { messageOf, WalrusError } from '../../base/errors.ts';
 import { offset, segmentId, type Offset, type SegmentId } from '../../base/units.ts';
 import {
-  BATCH_CRC_START,
-  batchBaseOffset,
-  batchCount,
-  batchCrc,
-  batchProblem,
-} from './batchHeader.ts';
+  baseOffsetOf,
+  batchSizeOf,
+  crcOf,
+  recordsCountOf,
+  validateBatch,
+} from '../../protocol/recordBatch.ts';
 import { damageError } from './damage.ts';
 import { formatDigest } from './digest.ts';
 import { BATCH_BYTES_MAX, frameBytes, type Frame } from './frame.ts';
@@ -65,11 +64,10 @@ export class StoredReplica implements Replica {
 
   append(batch: Uint8Array, credentials: AppendCredentials): Offset {
     this.#admit(credentials);
-    const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
-    this.#checkBatch(batch, view);
-    if (batchBaseOffset(view, 0) !== this.log.tail) return this.#repeat(view);
+    this.#checkBatch(batch);
+    if (baseOffsetOf(batch) !== this.log.tail) return this.#repeat(batch);
     this.#context.commit.assertWritable(frameBytes(batch.length));
-    this.log.push(batch, view);
+    this.log.push(batch);
     return this.tail;
   }
 
@@ -89,30 +87,27 @@ export class StoredReplica implements Replica {
     if (this.damage) throw this.damage;
   }
 
-  #checkBatch(batch: Uint8Array, view: DataView): void {
+  #checkBatch(batch: Uint8Array): void {
     const id = this.log.record.segmentId;
     if (batch.length > BATCH_BYTES_MAX) {
       const message = `Cannot append ${batch.length} bytes to segment ${id}: at most ${BATCH_BYTES_MAX}`;
       throw new WalrusError('TOO_LARGE', message);
     }
-    let problem = batchProblem(view, 0, batch.length);
-    if (problem === null && crc32c(batch.subarray(BATCH_CRC_START)) !== batchCrc(view, 0)) {
-      problem = 'its checksum is wrong';
-    }
+    const problem = batchProblem(batch);
     if (problem === null) return;
     throw new WalrusError('CORRUPT_BATCH', `Cannot append a batch to segment ${id}: ${problem}`);
   }
 
   /** Accepts a batch that is stored already; anything else leaves a gap or an overlap. */
-  #repeat(view: DataView): Offset {
+  #repeat(batch: Uint8Array): Offset {
     const { tail, record } = this.log;
-    const base = batchBaseOffset(view, 0);
+    const base = baseOffsetOf(batch);
     if (base >= record.baseOffset && base < tail) {
       const { frame } = this.#find(base);
       const isSame =
         frame.baseOffset === base &&
-        frame.count === batchCount(view, 0) &&
-        frame.crc === batchCrc(view, 0);
+        frame.count === recordsCountOf(batch) &&
+        frame.crc === crcOf(batch);
       if (isSame) return offset(base + frame.count);
     }
     const message = `Cannot append offset ${base} to segment ${record.segmentId}: its tail is ${tail}`;
@@ -257,4 +252,12 @@ export class StoredReplica implements Replica {
     this.#noteDamage(error);
     return error;
   }
+}
+
+/** What is wrong with bytes that should be one whole batch. */
+function batchProblem(batch: Uint8Array): string | null {
+  const problem = validateBatch(batch, 0, batch.length);
+  if (problem) return `it ${problem.message}`;
+  const rest = batch.length - batchSizeOf(batch);
+  return rest > 0 ? `${rest} bytes follow it` : null;
 }

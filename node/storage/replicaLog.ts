@@ -3,7 +3,7 @@
  * a block; a frame that does not fit begins the next block. Owned by one StoredReplica.
  */
 import { assertDefined } from '../../base/assert.ts';
-import { batchBaseOffset, batchCount, batchCrc, batchMaxTimestamp } from './batchHeader.ts';
+import { baseOffsetOf, crcOf, maxTimestampOf, recordsCountOf } from '../../protocol/recordBatch.ts';
 import { BLOCK_DATA_START, encodeBlockHeader, encodeMark, MARK_START } from './blockHeader.ts';
 import { chainDigest, emptyDigest, type Digest } from './digest.ts';
 import { encodeFrame, frameBytes, type Frame } from './frame.ts';
@@ -56,19 +56,19 @@ export class ReplicaLog implements CommitMember {
   }
 
   /**
-   * Adds a batch that has been checked. `view` is over `batch`.
+   * Adds a batch that has been checked.
    * @throws {WalrusError} DISK_FULL, DISK_FAILED; then nothing has been accepted
    */
-  push(batch: Uint8Array, view: DataView): void {
+  push(batch: Uint8Array): void {
     const size = frameBytes(batch.length);
     let block = this.record.blocks.at(-1);
     if (!block || block.end + size > blockBytes(block.blockClass)) block = this.#addBlock(size);
-    const baseOffset = batchBaseOffset(view, 0);
-    const count = batchCount(view, 0);
+    const baseOffset = baseOffsetOf(batch);
+    const count = recordsCountOf(batch);
     const place = (this.record.blocks.length - 1) * BLOCK_SPAN + block.end;
     this.noteBatch(place, baseOffset);
-    chainDigest(this.digest, baseOffset, count, batchCrc(view, 0));
-    this.maxTimestamp = Math.max(this.maxTimestamp, batchMaxTimestamp(view, 0));
+    chainDigest(this.digest, baseOffset, count, crcOf(batch));
+    this.maxTimestamp = Math.max(this.maxTimestamp, maxTimestampOf(batch));
     this.#stage(block, size, batch);
     block.end += size;
     this.sizeBytes += size;

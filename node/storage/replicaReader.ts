@@ -1,5 +1,4 @@
 /** Reads whole batches of a replica: large slices from the page cache, our frame headers squeezed out in place. */
-import { isBatchCrcRight } from './batchHeader.ts';
 import { damageError } from './damage.ts';
 import {
   decodeFrame,
@@ -12,6 +11,7 @@ import {
 import { blockBytes } from './geometry.ts';
 import type { LogCursor, ReplicaLog } from './replicaLog.ts';
 import type { StorageContext } from './storageContext.ts';
+import { computeBatchCrc } from '../../protocol/recordBatch.ts';
 import type { WalrusError } from '../../base/errors.ts';
 import type { BlockRef } from './replicaRecord.ts';
 
@@ -84,7 +84,7 @@ class BatchReading {
         break;
       }
       const batchAt = at + FRAME_HEADER_BYTES;
-      if (!isBatchCrcRight(this.#bytes, batchAt, frame.batchLength)) {
+      if (computeBatchCrc(this.#bytes, batchAt, frame.batchLength) !== frame.crc) {
         this.#fail(block, position + at - start, 'the checksum of the batch is wrong');
         break;
       }
