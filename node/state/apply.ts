@@ -38,6 +38,7 @@ export function applyCommand(
 ): ApplyResult {
   assert(index > state.lastApplied, `Cannot apply ${index} after ${state.lastApplied}`);
   state.lastApplied = index;
+  state.beginChange();
   if (!state.isBootstrapped && command.type !== 'Bootstrap') {
     return refuse('METADATA_UNAVAILABLE', `Cannot ${command.type}: the cluster does not exist yet`);
   }

@@ -56,7 +56,7 @@ export class MetadataStateMachine implements StateMachine {
    */
   apply(index: LogIndex, bytes: Uint8Array): ApplyResult {
     const result = applyCommand(this.#state, index, this.#decode(index, bytes));
-    this.#tell(this.#state.takeChange(index));
+    this.#tell(this.#state.changeAt(index));
     return result;
   }
 
@@ -74,7 +74,7 @@ export class MetadataStateMachine implements StateMachine {
     const restored = decodeSnapshot(snapshot);
     assert(restored.lastApplied <= index, 'A snapshot must not hold what comes after it');
     this.#state.adopt(restored);
-    this.#tell(this.#state.takeChange(index, true));
+    this.#tell(this.#state.changeAt(index, true));
   }
 
   #decode(index: LogIndex, bytes: Uint8Array): Command {

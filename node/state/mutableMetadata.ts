@@ -221,16 +221,19 @@ export class MutableMetadata implements IndexedMetadata {
     this.#recorder.groups.add(group);
   }
 
-  /** The segments that were touched since the last `takeChange`. */
+  /** Begins to note what is touched; `apply` does so before each command. */
+  beginChange(): void {
+    this.#recorder = new ChangeRecorder();
+  }
+
+  /** The segments that were touched since `beginChange`. */
   get touchedSegments(): ReadonlySet<SegmentId> {
     return this.#recorder.segments;
   }
 
-  /** What was touched since the last call. */
-  takeChange(index: LogIndex, isRestored = false): MetadataChange {
-    const change = this.#recorder.finish(index, isRestored);
-    this.#recorder = new ChangeRecorder();
-    return change;
+  /** What was touched since `beginChange`. */
+  changeAt(index: LogIndex, isRestored = false): MetadataChange {
+    return this.#recorder.finish(index, isRestored);
   }
 
   /** Becomes `other`, which must not be used after this: whoever holds this object sees the new state. */
