@@ -64,4 +64,11 @@ describe('varints', () => {
       expect([hex, isWalrusError(thrown, 'CORRUPT_BATCH')]).toEqual([hex, true]);
     }
   });
+
+  test('and what they announce stay within the limit, though there are bytes behind it', () => {
+    const cursor = new VarintCursor(new Uint8Array(20), 2, 10);
+    expect([cursor.skip(8), cursor.at]).toEqual([2, 10]);
+    expect(() => cursor.skip(1)).toThrow('1 bytes are announced and 0 left');
+    expect(() => cursor.varint()).toThrow('it is cut off');
+  });
 });
