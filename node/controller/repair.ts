@@ -156,7 +156,7 @@ export class Repair {
       const { rpc, host } = this.#options;
       const piece = await rpc.call(node.peerAddress, READ_SEGMENT, request, READ_TIMEOUT_MS);
       const { batches, producerSnapshot } = piece;
-      const tail = host.copy(segment, { epoch: segment.epoch, batches, producerSnapshot });
+      const tail = host.copy(segment, { epoch: null, batches, producerSnapshot });
       return tail > from || from >= limit ? tail : null;
     } catch (error) {
       if (!isWalrusError(error)) throw error;

@@ -49,7 +49,8 @@ interface Hosted {
 
 /** A piece of a segment on its way to another disk. */
 export interface Copy {
-  readonly epoch: number;
+  /** The recovery's; null when the segment is sealed. */
+  readonly epoch: number | null;
   readonly batches: Uint8Array;
   /** Of the source replica; empty when that one does not know it either. */
   readonly producerSnapshot: Uint8Array;
@@ -273,16 +274,18 @@ export class ReplicaHost {
 
   /**
    * R5, S2: stores batches that a recovery or a repair copies here. Creates the replica fenced when it is new.
-   * @param copy - The recovery's epoch or the sealed segment's, whole batches, and the source's producer snapshot.
+   * @param copy - Whole batches and the source's producer snapshot.
    * @returns the tail after the copy; durable after `flush` of the storage.
    * @throws {WalrusError} As Replica.append.
    */
   copy(segment: SegmentRecord, copy: Copy): Offset {
-    const fenceEpoch = Math.max(copy.epoch, 1);
+    const fenceEpoch = Math.max(copy.epoch ?? segment.epoch, 1);
     const hosted =
       this.#hosted.get(segment.segmentId) ??
       this.#create(segment, copy.producerSnapshot, fenceEpoch);
-    const credentials = { token: segment.token, epoch: fenceEpoch };
+    // Once sealed, the fence has done its work: whichever this disk has, the end is decided.
+    const epoch = copy.epoch ?? hosted.replica.fenceEpoch;
+    const credentials = { token: segment.token, epoch };
     for (const batch of splitBatches(copy.batches)) this.#appendOne(hosted, batch, credentials);
     return hosted.replica.tail;
   }
