@@ -94,8 +94,8 @@ export class SimFile {
     const rest = this.#journal.filter((change) => change.sequence > sequence);
     if (rest.length === 0) {
       for (const [index, page] of this.#cache) storePage(this.#durable, index, page);
+      if (this.#size < this.#durableSize) dropBeyond(this.#durable, this.#size);
       this.#durableSize = this.#size;
-      dropBeyond(this.#durable, this.#durableSize);
     } else {
       for (const change of this.#journal) {
         if (change.sequence <= sequence) this.#applyDurable(change);

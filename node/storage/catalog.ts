@@ -171,7 +171,9 @@ export class Catalog {
       applyRecord(state, bytes.subarray(at, at + length), at);
       at += length;
     }
-    for (let later = at + 8; later < bytes.length; later += 8) {
+    const view = new DataView(bytes.buffer);
+    for (let later = at + 8; later + 8 <= bytes.length; later += 8) {
+      if (view.getUint32(later + 4, true) === 0) continue;
       if (catalogRecordLength(bytes, later) === 0) continue;
       proven = Math.max(proven, catalogSyncedPosition(bytes, later));
     }

@@ -1,0 +1,149 @@
+/** Damages every byte of every structure, one at a time: it is named or harmless, and never served. */
+import { describe, expect, test } from '@jest/globals';
+import { isWalrusError } from '../../base/errors.ts';
+import { offset } from '../../base/units.ts';
+import { NO_FAULTS, type SimDiskState } from '../sim/simDisk.ts';
+import { openStorage } from './engine.ts';
+import { CATALOG_PATH } from './catalog.ts';
+import { SUPERBLOCK_PATH } from './superblock.ts';
+import { arenaPath } from './geometry.ts';
+import { makeBatch } from './testing/batches.ts';
+import { LEADER, StorageWorld } from './testing/storageWorld.ts';
+
+const ALL = offset(Number.MAX_SAFE_INTEGER);
+const BATCHES = [0, 1, 2].map((at) => makeBatch(at, { text: `batch ${at}` }));
+
+/** A disk with one replica of three durable batches, at rest: marks are written. */
+async function atRest(): Promise<{ world: StorageWorld; image: SimDiskState }> {
+  const world = new StorageWorld(1, NO_FAULTS);
+  world.create(1);
+  for (const batch of BATCHES) {
+    world.replica(1).append(batch, LEADER);
+    world.clock.run();
+  }
+  world.replica(1).fence(4, () => undefined);
+  world.clock.run();
+  const closed = world.engine.close();
+  world.clock.run();
+  await closed;
+  world.disk.crash();
+  return { world, image: world.disk.snapshotState() };
+}
+
+type Outcome = 'harmless' | 'damaged replica' | 'refused';
+
+/** Opens the disk and reads all of it; throws when something wrong or something less is given out. */
+function tryAll(world: StorageWorld): Outcome {
+  const { disk, clock } = world;
+  let engine;
+  try {
+    engine = openStorage({ disk, clock });
+  } catch (error) {
+    if (isWalrusError(error)) return 'refused';
+    throw error;
+  }
+  world.engine = engine;
+  const replica = world.replica(1);
+  let at = offset(0);
+  try {
+    while (at < 3) {
+      const { bytes, nextOffset } = replica.read(at, ALL, 1);
+      if (nextOffset === at) throw new Error(`Nothing at offset ${at}, and no damage`);
+      if (Buffer.compare(bytes, BATCHES[at] ?? bytes.subarray(1)) !== 0) {
+        throw new Error(`Wrong bytes at offset ${at}`);
+      }
+      at = nextOffset;
+    }
+  } catch (error) {
+    if (!isWalrusError(error, 'CORRUPT_SEGMENT')) throw error;
+    expect(error.message).toMatch(/Segment 1 is damaged at offset \d.*arena-00000, position \d+/);
+    expect(replica.damage).not.toBeNull();
+    return 'damaged replica';
+  }
+  expect([replica.damage, replica.fenceEpoch]).toEqual([null, 4]);
+  return 'harmless';
+}
+
+async function damageEach(path: string, from: number, to: number): Promise<Outcome[]> {
+  const { world, image } = await atRest();
+  const outcomes: Outcome[] = [];
+  for (let position = from; position < to; position += 1) {
+    world.disk.restoreState(image);
+    world.clock.clear();
+    world.disk.rot(path, position);
+    try {
+      outcomes.push(tryAll(world));
+    } catch (error) {
+      throw new Error(`${path} byte ${position}: ${String(error)}`, { cause: error });
+    }
+  }
+  return outcomes;
+}
+
+function tally(outcomes: readonly Outcome[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const outcome of outcomes) counts[outcome] = (counts[outcome] ?? 0) + 1;
+  return counts;
+}
+
+describe('one damaged byte', () => {
+  test('in a superblock is harmless: the other one serves', async () => {
+    expect(tally(await damageEach(SUPERBLOCK_PATH, 0, 80))).toEqual({ harmless: 80 });
+    expect(tally(await damageEach(SUPERBLOCK_PATH, 4096, 4176))).toEqual({ harmless: 80 });
+  });
+
+  test('in both superblocks is damage, not emptiness', async () => {
+    const { world } = await atRest();
+    world.disk.rot(SUPERBLOCK_PATH, 40);
+    world.disk.rot(SUPERBLOCK_PATH, 4096 + 50);
+    expect(() => world.open()).toThrow('both superblocks are damaged');
+  });
+
+  test('in the catalog refuses the disk', async () => {
+    // Mark, CREATE, ALLOCATE, mark, FENCE; behind them is a mark that proves them.
+    const sizes = 32 + 72 + 56 + 32 + 40;
+    expect(tally(await damageEach(CATALOG_PATH, 0, sizes))).toEqual({ refused: sizes });
+    expect(tally(await damageEach(CATALOG_PATH, sizes, sizes + 32))).toEqual({ harmless: 32 });
+  });
+
+  test('in a block header damages the replica; in its mark or padding it is harmless', async () => {
+    const path = arenaPath(0);
+    expect(tally(await damageEach(path, 0, 48))).toEqual({ 'damaged replica': 48 });
+    expect(tally(await damageEach(path, 84, 128))).toEqual({ harmless: 44 });
+    expect(tally(await damageEach(path, 64, 84))).toEqual({ harmless: 20 });
+  });
+
+  test('in a frame or a batch damages the replica, wherever the byte is', async () => {
+    const length = BATCHES[0]?.length ?? 0;
+    const outcomes = await damageEach(arenaPath(0), 128, 128 + 3 * (((40 + length + 7) >> 3) << 3));
+    const perFrame = outcomes.length / 3;
+    outcomes.forEach((outcome, i) => {
+      const isPadding = i % perFrame >= 40 + length;
+      expect([i, outcome]).toEqual([i, isPadding ? 'harmless' : 'damaged replica']);
+    });
+  });
+
+  test('is found while running, too, and named at the read', () => {
+    const world = new StorageWorld(1, NO_FAULTS);
+    world.create(1);
+    for (const batch of BATCHES) world.replica(1).append(batch, LEADER);
+    world.clock.run();
+    world.disk.rot(arenaPath(0), 128 + 40 + 65);
+    expect(() => world.replica(1).read(offset(0), ALL, 1000)).toThrow('the checksum of the batch');
+    expect(() => world.replica(1).append(makeBatch(3), LEADER)).toThrow('is damaged');
+    const errors: (string | undefined)[] = [];
+    world.replica(1).fence(1, (error) => errors.push(error?.code));
+    world.clock.run();
+    expect(errors).toEqual(['CORRUPT_SEGMENT']);
+  });
+
+  test('a missing arena or catalog is damage', async () => {
+    const { world, image } = await atRest();
+    world.disk.remove(arenaPath(0));
+    world.disk.syncDirectory('storage');
+    expect(world.open().replicas()[0]?.damage?.message).toContain('the arena file is missing');
+    world.disk.restoreState(image);
+    world.disk.remove(CATALOG_PATH);
+    expect(() => world.open()).toThrow('the catalog storage/catalog is damaged (it is missing)');
+  });
+});
