@@ -105,7 +105,7 @@ function dispatchRare(raft: Raft, event: Exclude<RaftEvent, { type: FrequentEven
       peerUnreachable(raft, event.id);
       return;
     case 'Campaign':
-      if (raft.role !== 'Leader' && isPromotable(raft)) campaignPreVote(raft);
+      if (raft.role === 'Follower' && isPromotable(raft)) campaignPreVote(raft);
       return;
     case 'SetVoting':
       raft.canVote = event.canVote;

@@ -6,6 +6,7 @@ import { AssertionError } from '../../../base/assert.ts';
 import { between, chance, pick, SeededRandom } from '../../../base/random.ts';
 import type { Random } from '../../../base/random.ts';
 import type { Bugs } from '../bugs.ts';
+import { decodeMessage } from '../messageCodec.ts';
 import { latestConfiguration } from '../raft.ts';
 import type { RaftOptions } from '../raft.ts';
 import type { MembershipChange, ServerId } from '../types.ts';
@@ -15,8 +16,6 @@ import type { Packet } from './simCluster.ts';
 
 /** Small limits, so that every path is taken within few steps. */
 const RAFT_OPTIONS: Partial<RaftOptions> = {
-  electionTicksMin: 4,
-  electionTicksMax: 8,
   heartbeatTicks: 1,
   appendBytesMax: 60,
   inFlightMessagesMax: 3,
@@ -26,7 +25,6 @@ const RAFT_OPTIONS: Partial<RaftOptions> = {
   promoteLagMax: 5,
   readsMax: 8,
 };
-const SERVER_COUNT = 5;
 const PACKETS_MAX = 60;
 
 /** How often things go wrong in one run; drawn anew for each seed ("swarm"). */
@@ -36,12 +34,16 @@ interface Faults {
   readonly crash: number;
   readonly restart: number;
   readonly partition: number;
-  /** A server whose clock stands still. */
-  readonly slow: number;
+  /** The leader is cut off, with its clock standing still; as often, that ends. */
+  readonly isolate: number;
+  /** Of the crashes: those that are followed by a restart at once. */
+  readonly restartAtOnce: number;
+  /** A crash after a vote or a commit. */
+  readonly crashAtWorst: number;
   /** A server stands for election out of turn. */
   readonly campaign: number;
-  /** The percentage of steps that deliver a message. */
-  readonly deliver: number;
+  readonly serverCount: number;
+  readonly electionTicksMin: number;
   readonly membership: number;
   readonly snapshot: number;
   readonly transfer: number;
@@ -49,20 +51,26 @@ interface Faults {
   readonly persist: number;
 }
 
+/** Three kinds of runs: steady ones, ones in which leaders come and go, ones with a leader that is cut off. */
 function drawFaults(random: Random): Faults {
+  const kind = pick(random, ['Steady', 'Churn', 'Isolation'] as const);
+  const isChurn = kind === 'Churn';
   return {
-    loss: pick(random, [0, 0.02, 0.2]),
+    loss: isChurn ? pick(random, [0.02, 0.1, 0.2]) : pick(random, [0, 0.02, 0.2]),
     duplicate: pick(random, [0, 0.05]),
-    crash: pick(random, [0, 0.004, 0.02, 0.06]),
-    restart: pick(random, [0.03, 0.1, 0.4]),
-    partition: pick(random, [0, 0.005, 0.02]),
-    slow: pick(random, [0, 0.005, 0.02]),
-    campaign: pick(random, [0, 0, 0.02, 0.1]),
-    deliver: pick(random, [40, 55]),
-    membership: pick(random, [0, 0.01, 0.03]),
+    crash: isChurn ? pick(random, [0.003, 0.01]) : pick(random, [0, 0.004, 0.02]),
+    restart: isChurn ? 0.2 : pick(random, [0.03, 0.1]),
+    restartAtOnce: isChurn ? 0.9 : 0,
+    crashAtWorst: isChurn ? pick(random, [0.1, 0.3, 0.5]) : 0,
+    partition: kind === 'Isolation' ? 0 : pick(random, [0, 0.005, 0.02]),
+    isolate: kind === 'Isolation' ? 0.005 : 0,
+    campaign: isChurn ? pick(random, [0.02, 0.1]) : pick(random, [0, 0.02]),
+    membership: isChurn ? 0 : pick(random, [0, 0.01, 0.03]),
     snapshot: pick(random, [0, 0.005, 0.03]),
     transfer: pick(random, [0, 0.003, 0.02]),
-    persist: pick(random, [0.1, 0.3, 0.6]),
+    persist: isChurn ? 0.6 : pick(random, [0.1, 0.3, 0.6]),
+    serverCount: isChurn ? 3 : 5,
+    electionTicksMin: isChurn ? 3 : 4,
   };
 }
 
@@ -110,14 +118,20 @@ class RandomRun {
   constructor({ seed, bugs }: RandomRunOptions) {
     this.#random = new SeededRandom(seed);
     this.#faults = drawFaults(this.#random);
-    const numbers = Array.from({ length: SERVER_COUNT }, (_, i) => i + 1);
+    const { serverCount, electionTicksMin } = this.#faults;
+    const numbers = Array.from({ length: serverCount }, (_, i) => i + 1);
     this.#ids = numbers.map(idOf);
-    const voterCount = pick(this.#random, [1, 2, 3, 3, 3, 4, 5]);
+    const voterCount = Math.min(pick(this.#random, [1, 2, 3, 3, 3, 4, 5]), serverCount);
     this.#cluster = new SimCluster({
       seed: this.#random.uint32(),
       voters: numbers.slice(0, voterCount),
       others: numbers.slice(voterCount),
-      raftOptions: RAFT_OPTIONS,
+      raftOptions: {
+        ...RAFT_OPTIONS,
+        electionTicksMin,
+        electionTicksMax: 2 * electionTicksMin,
+        appendBytesMax: pick(this.#random, [1, 60]),
+      },
       bugs: bugs ?? {},
       checkers: allCheckers(),
     });
@@ -140,10 +154,10 @@ class RandomRun {
     for (let i = 0; i < steps; i += 1) {
       this.#rareEvents();
       const dice = this.#random.uint32() % 100;
-      if (dice < this.#faults.deliver) this.#deliverOne();
-      else if (dice < 70) this.#tickOne();
-      else if (dice < 85) this.#persistSome();
-      else if (dice < 95) this.#propose();
+      if (dice < 62) this.#deliverOne();
+      else if (dice < 75) this.#tickOne();
+      else if (dice < 92) this.#persistSome();
+      else if (dice < 98) this.#propose();
       else this.#cluster.read(this.#anyId());
       // A bag that grows for ever only makes runs slow: the network loses what is too much.
       while (this.#cluster.packets.length > PACKETS_MAX) this.#takePacket();
@@ -168,7 +182,30 @@ class RandomRun {
     if (packet === null || this.#cuts.has(`${packet.from}>${packet.to}`)) return;
     if (chance(this.#random, this.#faults.loss)) return;
     if (chance(this.#random, this.#faults.duplicate)) this.#cluster.packets.push(packet);
+    const receiver = this.#cluster.server(packet.to);
+    const committed = receiver.raft?.commitIndex ?? 0;
+    const wasLeader = receiver.raft?.role === 'Leader';
     this.#cluster.deliver(packet);
+    const { crashAtWorst } = this.#faults;
+    if (crashAtWorst === 0 || receiver.raft === null) return;
+    // The worst moments: a vote was just given, an election was just won, a commit has just advanced.
+    const { role, commitIndex } = receiver.raft;
+    const { message } = decodeMessage(packet.bytes);
+    const isVote = message.type === 'RequestVote' && !message.isPreVote;
+    const isCommit = role === 'Leader' && commitIndex > committed;
+    const isVictory = role === 'Leader' && !wasLeader;
+    if (!(isVote || isCommit || isVictory) || !chance(this.#random, crashAtWorst)) return;
+    this.#crash(packet.to);
+    // What it had sent may never have left it.
+    if (isVote || chance(this.#random, 0.3)) return;
+    const { packets } = this.#cluster;
+    this.#cluster.packets = packets.filter(({ from }) => from !== packet.to);
+  }
+
+  #crash(id: ServerId): void {
+    const { pendingWrites } = this.#cluster.server(id);
+    this.#cluster.crash(id, between(this.#random, 0, pendingWrites.length));
+    if (chance(this.#random, this.#faults.restartAtOnce)) this.#cluster.restart(id);
   }
 
   #tickOne(): void {
@@ -193,17 +230,13 @@ class RandomRun {
 
   #rareEvents(): void {
     const { crash, restart, partition, membership, snapshot, transfer } = this.#faults;
-    const { slow, campaign } = this.#faults;
+    const { isolate, campaign } = this.#faults;
     const random = this.#random;
-    if (chance(random, crash)) {
-      const id = this.#anyId();
-      const { pendingWrites } = this.#cluster.server(id);
-      this.#cluster.crash(id, between(random, 0, pendingWrites.length));
-    }
+    if (chance(random, crash)) this.#crash(this.#anyId());
     if (chance(random, restart)) this.#cluster.restart(this.#anyId());
     if (chance(random, partition)) this.#repartition();
-    if (chance(random, slow)) this.#slow = new Set([this.#leaderOrAny()]);
-    if (chance(random, slow)) this.#slow.clear();
+    if (chance(random, isolate)) this.#isolateLeader();
+    else if (chance(random, isolate)) this.#endIsolation();
     if (chance(random, campaign)) this.#cluster.run(this.#anyId(), { type: 'Campaign' });
     if (chance(random, membership)) this.#changeMembership();
     if (chance(random, snapshot)) this.#cluster.snapshot(this.#anyId());
@@ -211,6 +244,17 @@ class RandomRun {
       this.#cluster.run(this.#leaderOrAny(), { type: 'TransferLeadership', to: this.#anyId() });
     if (chance(random, transfer))
       this.#cluster.run(this.#leaderOrAny(), { type: 'PeerUnreachable', id: this.#anyId() });
+  }
+
+  #isolateLeader(): void {
+    const leader = this.#leaderOrAny();
+    this.#slow = new Set([leader]);
+    this.#cuts = new Set(this.#ids.flatMap((id) => [`${id}>${leader}`, `${leader}>${id}`]));
+  }
+
+  #endIsolation(): void {
+    this.#slow.clear();
+    this.#cuts.clear();
   }
 
   #repartition(): void {
@@ -228,7 +272,7 @@ class RandomRun {
     const leader = this.#leaderOrAny();
     const { raft } = this.#cluster.server(leader);
     if (raft === null) return;
-    const number = between(this.#random, 1, SERVER_COUNT);
+    const number = between(this.#random, 1, this.#ids.length);
     const id = idOf(number);
     const { voters, learners } = latestConfiguration(raft).configuration;
     const isMember = [...voters, ...learners].some((member) => member.id === id);
@@ -242,8 +286,7 @@ class RandomRun {
 
   /** Ends all faults; a leader, a new committed entry and equal states must follow. */
   heal(): void {
-    this.#cuts.clear();
-    this.#slow.clear();
+    this.#endIsolation();
     for (const id of this.#ids) this.#cluster.restart(id);
     let goal: number | null = null;
     let goalTerm = 0;
