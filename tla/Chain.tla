@@ -40,10 +40,12 @@ CONSTANTS
     MaxSequence,    \* records of one producer in one epoch
     MaxEpoch,       \* epochs of a producer
     MaxRecoveries,  \* recoveries started for one segment
-    MaxCrashes,     \* deaths of leaders, and crashes of holders
+    MaxCrashes,     \* deaths of leaders
+    MaxRestarts,    \* crashes of holders
     MaxJumps,       \* jumps of clocks that make a good leader's lease lapse
     MaxExpiries,    \* producers that expire
-    MaxDeletes      \* segments that retention deletes
+    MaxDeletes,     \* segments that retention deletes
+    MaxFollowed     \* how many segments, from the first, have copies that are followed
 
 VARIABLES
     \* Metadata: every state that it went through; the last one is committed.
@@ -74,13 +76,14 @@ VARIABLES
     owner,
     \* holder -> segment -> none, data, quarantined; durable
     disk,
-    \* counters for the bounds
-    crashes, jumps
+    \* how many there were, for the bounds
+    crashes, restarts, jumps
 
+counters     == <<crashes, restarts, jumps>>
 metadataVars == <<metadata, view>>
 segmentVars  == <<process, log, durable, known, fenced, closes, ends>>
 clientVars   == <<sent, epochs, acks, owner>>
-vars == <<metadataVars, segmentVars, clientVars, disk, crashes, jumps>>
+vars == <<metadataVars, segmentVars, clientVars, disk, counters>>
 
 Segments == 1..MaxSegments
 
@@ -168,6 +171,7 @@ Init ==
     /\ owner   = [r \in PlainRecords |-> 0]
     /\ disk    = [n \in Holders |-> [s \in Segments |-> "none"]]
     /\ crashes = 0
+    /\ restarts = 0
     /\ jumps   = 0
 
 -----------------------------------------------------------------------------
@@ -184,13 +188,13 @@ Send(p, e) ==
         /\ \/ next <= Window
            \/ \E a \in acks : a.record = Record(p, e, next - Window)
         /\ sent' = [sent EXCEPT ![p][e] = next]
-        /\ UNCHANGED <<metadataVars, segmentVars, epochs, acks, owner, disk, crashes, jumps>>
+        /\ UNCHANGED <<metadataVars, segmentVars, epochs, acks, owner, disk, counters>>
 
 \* A new instance of a producer gets the next epoch from the metadata.
 NewEpoch(p) ==
     /\ epochs[p] < MaxEpoch
     /\ epochs' = [epochs EXCEPT ![p] = @ + 1]
-    /\ UNCHANGED <<metadataVars, segmentVars, sent, acks, owner, disk, crashes, jumps>>
+    /\ UNCHANGED <<metadataVars, segmentVars, sent, acks, owner, disk, counters>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -240,7 +244,7 @@ Rebuild(s, i) ==
                          applied.expired)>>]
         /\ process' = [process EXCEPT ![s] = "serving"]
         /\ UNCHANGED <<metadataVars, durable, known, fenced, closes, ends, clientVars,
-                       disk, crashes, jumps>>
+                       disk, counters>>
 
 \* The state of a producer with all that the leader has written, committed or not.
 ProducerState(s, p) == StateAfter(log[s], Chain[s].base, Len(log[s]))[p]
@@ -262,7 +266,7 @@ Produce(s, p, e, q) ==
     /\ IsNext(ProducerState(s, p), e, q)
     /\ log' = [log EXCEPT ![s] = Append(@, Record(p, e, q))]
     /\ UNCHANGED <<metadataVars, process, durable, known, fenced, closes, ends, clientVars,
-                   disk, crashes, jumps>>
+                   disk, counters>>
 
 \* A record without a producer id. Its client sends it once; from now on the node of this leader
 \* answers for it.
@@ -272,7 +276,7 @@ ProducePlain(s, r) ==
     /\ log' = [log EXCEPT ![s] = Append(@, Plain(r))]
     /\ owner' = [owner EXCEPT ![r] = s]
     /\ UNCHANGED <<metadataVars, process, durable, known, fenced, closes, ends,
-                   sent, epochs, acks, disk, crashes, jumps>>
+                   sent, epochs, acks, disk, counters>>
 
 \* One more item reaches W disks. Messages of a dead or deposed leader may do that, too, until
 \* the fence stops them (W2, R2). After the seal it is followed only as long as there is a leader
@@ -284,7 +288,7 @@ Replicate(s) ==
     /\ durable[s] < Len(log[s])
     /\ durable' = [durable EXCEPT ![s] = @ + 1]
     /\ UNCHANGED <<metadataVars, process, log, known, fenced, closes, ends, clientVars,
-                   disk, crashes, jumps>>
+                   disk, counters>>
 
 \* The leader hears of it: committedOffset advances (W5). Frozen once it has proposed a close.
 LearnCommitted(s) ==
@@ -293,12 +297,12 @@ LearnCommitted(s) ==
     /\ known[s] < durable[s]
     /\ known' = [known EXCEPT ![s] = @ + 1]
     /\ UNCHANGED <<metadataVars, process, log, durable, fenced, closes, ends, clientVars,
-                   disk, crashes, jumps>>
+                   disk, counters>>
 
 Acknowledge(record, offset) ==
     /\ acks' = acks \union {[record |-> record, offset |-> offset]}
     /\ acks' # acks
-    /\ UNCHANGED <<metadataVars, segmentVars, sent, epochs, owner, disk, crashes, jumps>>
+    /\ UNCHANGED <<metadataVars, segmentVars, sent, epochs, owner, disk, counters>>
 
 \* A committed record is acknowledged: by a leader that serves or closes, up to its committedOffset;
 \* by one that has read in the metadata where its segment ended, up to that end.
@@ -329,7 +333,7 @@ Close(s) ==
     /\ process' = [process EXCEPT ![s] = "closing"]
     /\ closes' = closes \union {[segment |-> s, end |-> known[s]]}
     /\ UNCHANGED <<metadataVars, log, durable, known, fenced, ends, clientVars,
-                   disk, crashes, jumps>>
+                   disk, counters>>
 
 \* Close, "if the outcome is unknown stay frozen": there is no way back, except for the mutant.
 Resume(s) ==
@@ -337,7 +341,7 @@ Resume(s) ==
     /\ process[s] = "closing"
     /\ process' = [process EXCEPT ![s] = "serving"]
     /\ UNCHANGED <<metadataVars, log, durable, known, fenced, closes, ends, clientVars,
-                   disk, crashes, jumps>>
+                   disk, counters>>
 
 \* The leader reads in the metadata, late perhaps, that its segment is no longer open.
 StepDown(s) ==
@@ -345,7 +349,7 @@ StepDown(s) ==
     /\ Chain[s].state # "OPEN"
     /\ process' = [process EXCEPT ![s] = "stopped"]
     /\ UNCHANGED <<metadataVars, log, durable, known, fenced, closes, ends, clientVars,
-                   disk, crashes, jumps>>
+                   disk, counters>>
 
 \* Plain records beyond the end go to the next segment, but only beyond the end that the metadata
 \* names: a recovery may have sealed more than the leader had proposed (Close, last sentence).
@@ -360,7 +364,7 @@ Carry(r, t) ==
         /\ log' = [log EXCEPT ![t] = Append(@, Plain(r))]
         /\ owner' = [owner EXCEPT ![r] = t]
         /\ UNCHANGED <<metadataVars, process, durable, known, fenced, closes, ends,
-                       sent, epochs, acks, disk, crashes, jumps>>
+                       sent, epochs, acks, disk, counters>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -381,7 +385,7 @@ LapseLease(s) ==
        \/ ~IsDeposed(s) /\ jumps < MaxJumps /\ jumps' = jumps + 1
     /\ process' = [process EXCEPT ![s] = "lapsed"]
     /\ UNCHANGED <<metadataVars, log, durable, known, fenced, closes, ends, clientVars,
-                   disk, crashes>>
+                   disk, crashes, restarts>>
 
 \* The Raft leader answers, and it still knows this leader.
 RenewLease(s) ==
@@ -389,7 +393,7 @@ RenewLease(s) ==
     /\ ~IsDeposed(s)
     /\ process' = [process EXCEPT ![s] = "serving"]
     /\ UNCHANGED <<metadataVars, log, durable, known, fenced, closes, ends, clientVars,
-                   disk, crashes, jumps>>
+                   disk, counters>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -405,7 +409,7 @@ SealByLeader(c) ==
        THEN Commit([Committed EXCEPT !.chain[c.segment].state = "SEALED",
                                      !.chain[c.segment].end = c.end])
        ELSE SealAndOpen(c.segment, c.end)
-    /\ UNCHANGED <<view, segmentVars, clientVars, disk, crashes, jumps>>
+    /\ UNCHANGED <<view, segmentVars, clientVars, disk, counters>>
 
 \* The second half of that mutant: the old leader opens the next segment when it sees its seal.
 OpenNext(s) ==
@@ -415,7 +419,7 @@ OpenNext(s) ==
     /\ Chain[s].state = "SEALED"
     /\ Commit([Committed EXCEPT !.chain =
           Append(@, OpenEntry(Chain[s].base + Records(Chain[s].end)))])
-    /\ UNCHANGED <<view, segmentVars, clientVars, disk, crashes, jumps>>
+    /\ UNCHANGED <<view, segmentVars, clientVars, disk, counters>>
 
 \* The Raft leader starts a recovery (R1), because the leader is dead, or because it believes so.
 StartRecovery(s) ==
@@ -425,7 +429,7 @@ StartRecovery(s) ==
     /\ Chain[s].epoch < MaxRecoveries
     /\ process[s] = "dead" \/ HasSpare
     /\ Commit([Committed EXCEPT !.chain[s].state = "RECOVERING", !.chain[s].epoch = @ + 1])
-    /\ UNCHANGED <<view, segmentVars, clientVars, disk, crashes, jumps>>
+    /\ UNCHANGED <<view, segmentVars, clientVars, disk, counters>>
 
 \* The recovery fences the segment, and only then finds an end (R2 to R5). The mutant believes
 \* that the lease has lapsed, and that this is as good.
@@ -437,7 +441,7 @@ FindEnd(s, end) ==
     /\ fenced' = [fenced EXCEPT ![s] = (Mutant # "LeaseInsteadOfFence")]
     /\ ends' = ends \union {[segment |-> s, epoch |-> Chain[s].epoch, end |-> end]}
     /\ UNCHANGED <<metadataVars, process, log, durable, known, closes, clientVars,
-                   disk, crashes, jumps>>
+                   disk, counters>>
 
 \* The recovery's end is applied: compare-and-set on RECOVERING and its epoch (R6).
 SealByRecovery(x) ==
@@ -445,7 +449,7 @@ SealByRecovery(x) ==
     /\ Chain[x.segment].state = "RECOVERING"
     /\ Chain[x.segment].epoch = x.epoch
     /\ SealAndOpen(x.segment, x.end)
-    /\ UNCHANGED <<view, segmentVars, clientVars, disk, crashes, jumps>>
+    /\ UNCHANGED <<view, segmentVars, clientVars, disk, counters>>
 
 \* Retention: the oldest segment, sealed, gets a tombstone (S3). A later sealed segment must hold
 \* a snapshot: the next leader rebuilds the state of all producers from that.
@@ -458,14 +462,14 @@ Delete(s) ==
     /\ \/ \E t \in (s + 1)..Last : Chain[t].state = "SEALED" /\ Chain[t].end > 0
        \/ Mutant \in {"DeleteLastSnapshot", "DeleteOpen"}
     /\ Commit([Committed EXCEPT !.chain[s].state = "DELETED"])
-    /\ UNCHANGED <<view, segmentVars, clientVars, disk, crashes, jumps>>
+    /\ UNCHANGED <<view, segmentVars, clientVars, disk, counters>>
 
 \* An operator or a time limit removes a producer. Its id is never used again.
 Expire(p) ==
     /\ Cardinality(Committed.expired) < MaxExpiries
     /\ p \notin Committed.expired
     /\ Commit([Committed EXCEPT !.expired = @ \union {p}])
-    /\ UNCHANGED <<view, segmentVars, clientVars, disk, crashes, jumps>>
+    /\ UNCHANGED <<view, segmentVars, clientVars, disk, counters>>
 
 -----------------------------------------------------------------------------
 (***************************************************************************)
@@ -481,30 +485,31 @@ Die(s) ==
     /\ crashes' = crashes + 1
     /\ process' = [process EXCEPT ![s] = "dead"]
     /\ UNCHANGED <<metadataVars, log, durable, known, fenced, closes, ends, clientVars,
-                   disk, jumps>>
+                   disk, restarts, jumps>>
 
 \* A holder applies the next committed command.
 Apply(n) ==
     /\ view[n] < Len(metadata)
     /\ view' = [view EXCEPT ![n] = @ + 1]
-    /\ UNCHANGED <<metadata, segmentVars, clientVars, disk, crashes, jumps>>
+    /\ UNCHANGED <<metadata, segmentVars, clientVars, disk, counters>>
 
 \* A holder crashes and replays the metadata from an old snapshot.
 Restart(n) ==
-    /\ crashes < MaxCrashes
-    /\ crashes' = crashes + 1
+    /\ restarts < MaxRestarts
+    /\ restarts' = restarts + 1
     /\ view' = [view EXCEPT ![n] = 1]
-    /\ UNCHANGED <<metadata, segmentVars, clientVars, disk, jumps>>
+    /\ UNCHANGED <<metadata, segmentVars, clientVars, disk, crashes, jumps>>
 
 Knows(n, s) == s <= Len(ViewOf(n).chain)
 
 \* A copy of a segment reaches a node, which need not have heard of the segment.
 Store(n, s) ==
+    /\ s <= MaxFollowed
     /\ disk[n][s] = "none"
     /\ log[s] # <<>>
     /\ Chain[s].state # "DELETED"
     /\ disk' = [disk EXCEPT ![n][s] = "data"]
-    /\ UNCHANGED <<metadataVars, segmentVars, clientVars, crashes, jumps>>
+    /\ UNCHANGED <<metadataVars, segmentVars, clientVars, counters>>
 
 \* A tombstone that the node has applied: it deletes (S3).
 Purge(n, s) ==
@@ -512,21 +517,21 @@ Purge(n, s) ==
     /\ \/ Knows(n, s) /\ ViewOf(n).chain[s].state = "DELETED"
        \/ ~Knows(n, s) /\ Mutant = "DeleteUnknown"
     /\ disk' = [disk EXCEPT ![n][s] = "none"]
-    /\ UNCHANGED <<metadataVars, segmentVars, clientVars, crashes, jumps>>
+    /\ UNCHANGED <<metadataVars, segmentVars, clientVars, counters>>
 
 \* A node that looks through its disk finds data that its metadata does not name (S3).
 Quarantine(n, s) ==
     /\ disk[n][s] = "data"
     /\ ~Knows(n, s)
     /\ disk' = [disk EXCEPT ![n][s] = "quarantined"]
-    /\ UNCHANGED <<metadataVars, segmentVars, clientVars, crashes, jumps>>
+    /\ UNCHANGED <<metadataVars, segmentVars, clientVars, counters>>
 
 \* The metadata names it after all.
 Release(n, s) ==
     /\ disk[n][s] = "quarantined"
     /\ Knows(n, s)
     /\ disk' = [disk EXCEPT ![n][s] = "data"]
-    /\ UNCHANGED <<metadataVars, segmentVars, clientVars, crashes, jumps>>
+    /\ UNCHANGED <<metadataVars, segmentVars, clientVars, counters>>
 
 -----------------------------------------------------------------------------
 
