@@ -20,17 +20,26 @@ const broken = manifests.flatMap(({ spec, mutants, witnesses }) => [
   ...witnesses.map((mutant) => ({ kind: 'witness', spec, name: mutant.name, mutant })),
 ]);
 
-/** Names that a specification compares its switch with: `Mutant = "X"`, `Mutant # "X"`, in sets. */
-function switchesOf(spec: string): string[] {
-  const text = read(`${spec}.tla`) + read(`MC${spec}.tla`);
-  const switches = [...text.matchAll(/Mutant\s*(?:=|#|\/=)\s*"(\w+)"/g)].map((match) => match[1]);
+/** The text of a module with all modules of this folder that it extends or instantiates. */
+function textOf(module: string): string {
+  const file = `${module}.tla`;
+  if (!existsSync(new URL(file, DIRECTORY))) return '';
+  const text = read(file);
+  const used = [...text.matchAll(/^\s*EXTENDS\s+([\w,\s]+?)$(?!\s*,)/gm)]
+    .flatMap((match) => (match[1] ?? '').split(/[\s,]+/))
+    .concat([...text.matchAll(/\bINSTANCE\s+(\w+)/g)].map((match) => match[1] ?? ''));
+  return text + used.map(textOf).join('\n');
+}
+
+/** Names that specifications compare their switch with: `Mutant = "X"`, `Mutant # "X"`, in sets. */
+function switchesOf(modules: readonly string[]): string[] {
+  const text = [...new Set(modules)].map(textOf).join('\n');
+  const alone = [...text.matchAll(/Mutant\s*(?:=|#|\/=)\s*"(\w+)"/g)].map((match) => match[1]);
   const sets = [...text.matchAll(/Mutant\s*\\(?:not)?in\s*\{([^}]*)\}/g)].flatMap((match) =>
     [...(match[1] ?? '').matchAll(/"(\w+)"/g)].map((name) => name[1]),
   );
-  return [...new Set([...switches, ...sets])]
-    .filter((name) => name !== undefined && name !== 'none')
-    .map(String)
-    .sort();
+  const names = [...alone, ...sets].filter((name) => name !== undefined && name !== 'none');
+  return [...new Set(names)].map(String).sort();
 }
 
 describe('manifests', () => {
@@ -50,19 +59,20 @@ describe('manifests', () => {
     },
   );
 
-  test.each(manifests)('$spec and its manifest know the same mutants', ({ spec, mutants }) => {
-    expect(mutants.map(({ name }) => name).sort()).toEqual(switchesOf(spec));
+  test.each(manifests)('$spec and its manifest know the same mutants', ({ models, mutants }) => {
+    const modules = [...models, ...mutants].map(({ module }) => module);
+    expect(mutants.map(({ name }) => name).sort()).toEqual(switchesOf(modules));
   });
 
   test.each(manifests)('$spec has a small and a large model', ({ models }) => {
     expect(new Set(models.map(({ size }) => size))).toEqual(new Set(['small', 'large']));
   });
 
-  test.each(broken)('$spec/$name violates something that is checked', ({ spec, mutant, kind }) => {
+  test.each(broken)('$spec/$name violates something that is checked', ({ mutant, kind }) => {
     const config = read(mutant.config);
     const temporal = propertyNames(config);
     if (kind === 'witness') {
-      const text = read(`${spec}.tla`) + read(`MC${spec}.tla`);
+      const text = textOf(mutant.module);
       expect(text).toMatch(new RegExp(`^${mutant.violates} ==`, 'm'));
     } else {
       expect([...invariantNames(config), ...temporal, 'Deadlock']).toContain(mutant.violates);
