@@ -1,6 +1,7 @@
 -------------------------- MODULE MCSegmentWitness --------------------------
-(* States and steps that the real Segment must be able to reach: an invariant proved of a model that *)
-(* never gets there says nothing. Each is claimed to be unreachable, and the claim must fail.        *)
+(* States and steps that the real Segment must be able to reach: an invariant proved of a    *)
+(* model that never gets there says nothing. Each is claimed to be unreachable, and the claim *)
+(* must fail.                                                                                 *)
 EXTENDS MCSegment
 
 CONSTANT Witness \* Which claim is made.

@@ -322,14 +322,15 @@ Respondents(d) ==
 
 \* R2, second half: fence and log are durable, so the tail is reported, and R3: the coordinator
 \* takes it as evidence.
-ReplicaReports(r, d, e) ==
-    /\ IsUp(r)
+ReplicaReports(d, e) ==
     /\ recovery[e].phase = "fencing"
     /\ \A p \in recovery[e].evidence : p[1] # d
-    /\ IsFencedFor(r, e) \/ r # d
-    /\ synced[r] = Len(log[r]) \/ Mutant = "TailNotDurable"
-    /\ IsIntact(log[r]) \/ Mutant = "CorruptDiskIsEvidence"
-    /\ recovery' = [recovery EXCEPT ![e].evidence = @ \cup {<<d, ReportedLog(r)>>}]
+    /\ \E r \in Respondents(d) :
+        /\ IsUp(r)
+        /\ IsFencedFor(r, e) \/ r # d
+        /\ synced[r] = Len(log[r]) \/ Mutant = "TailNotDurable"
+        /\ IsIntact(log[r]) \/ Mutant = "CorruptDiskIsEvidence"
+        /\ recovery' = [recovery EXCEPT ![e].evidence = @ \cup {<<d, ReportedLog(r)>>}]
     /\ UNCHANGED <<metaVars, leader, ackSent, diskVars, snapshot, ghostVars>>
 
 IsEndOf(content, evidence) ==
@@ -375,8 +376,8 @@ CopyCounts(e, d) ==
 RecoverySeals(e) ==
     /\ recovery[e].phase = "copying"
     /\ Cardinality(recovery[e].holders) >= (IF Mutant = "CopiesOneShort" THEN W - 1 ELSE W)
-    /\ \/ meta.state = "RECOVERING" /\ meta.epoch = e
-       \/ Mutant = "SealWithoutCompare"
+    /\ meta.state = "RECOVERING" \/ Mutant = "SealWithoutCompare"
+    /\ meta.epoch = e \/ Mutant \in {"SealWithoutCompare", "SealIgnoresEpoch"}
     /\ meta' = [meta EXCEPT !.state = "SEALED", !.content = recovery[e].content,
                             !.replicas = recovery[e].holders]
     /\ UNCHANGED <<registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
@@ -601,9 +602,8 @@ ReplicaNext(d) ==
     \/ ReplicaDeletes(d) \/ Crash(d) \/ Boot(d)
     \/ DiskIsLost(d) \/ DiskIsEmptied(d) \/ SnapshotIsTaken(d) \/ DiskIsRolledBack(d)
     \/ RecordRots(d) \/ RecordIsRepaired(d) \/ FsyncFails(d)
-    \/ \E e \in 1..meta.epoch :
-        \/ ReplicaFences(d, e)
-        \/ \E r \in Respondents(d) : ReplicaReports(r, d, e)
+    \/ \E e \in Epochs :
+        \/ ReplicaFences(d, e) \/ ReplicaReports(d, e)
         \/ CopyWrites(e, d) \/ CopyCounts(e, d)
     \/ \E other \in Disks : SealedCopyWrites(other, d) \/ ReplicaReplaced(other, d)
 
@@ -611,7 +611,7 @@ Next ==
     \/ LeaderNext
     \/ CloseApplies \/ RecoveryStarts \/ OperatorSealsUnclean \/ Tombstone \/ ReaderReads
     \/ \E d \in Disks : ReplicaNext(d)
-    \/ \E e \in 1..meta.epoch : Decide(e) \/ RecoverySeals(e) \/ CoordinatorStops(e)
+    \/ \E e \in Epochs : Decide(e) \/ RecoverySeals(e) \/ CoordinatorStops(e)
 
 Spec == Init /\ [][Next]_vars
 
@@ -625,7 +625,7 @@ Fairness ==
     /\ \A e \in Epochs :
         /\ WF_vars(Decide(e)) /\ WF_vars(RecoverySeals(e))
         /\ \A d \in Disks :
-            /\ WF_vars(ReplicaFences(d, e)) /\ WF_vars(ReplicaReports(d, d, e))
+            /\ WF_vars(ReplicaFences(d, e)) /\ WF_vars(ReplicaReports(d, e))
             /\ WF_vars(CopyWrites(e, d)) /\ WF_vars(CopyCounts(e, d))
 
 FairSpec == Spec /\ Fairness
