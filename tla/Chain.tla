@@ -58,7 +58,7 @@ VARIABLES
     log,
     \* segment -> length of the prefix that is durable on W disks
     durable,
-    \* segment -> committedOffset as items: the durable prefix that its leader knows of
+    \* segment -> committedOffset as items: the durable prefix that its leader came to know of
     known,
     \* segment -> F disks are fenced: nothing more becomes durable on W
     fenced,
@@ -202,12 +202,12 @@ NewEpoch(p) ==
 (***************************************************************************)
 
 \* A producer is forgotten only when the metadata says that it has expired, and is then refused for
-\* ever: the state that would tell its retries is gone.
-\* The leader may learn of more of them later; here it need not.
+\* ever: the state that would tell its retries is gone. A leader may learn of more of them while it
+\* leads; here it need not.
 IsRefused(s, p) == p \in log[s][1].expired /\ Mutant # "AcceptExpired"
 
 \* Where the leader of s finds the producer state at its base offset: the newest sealed segment
-\* before it that has a snapshot. 0: there is none, so no record was ever committed.
+\* before it that has a snapshot. 0: there is none, and there never was: Delete sees to that.
 SnapshotSource(s, chain) ==
     Max({0} \union {t \in 1..(s - 1) : chain[t].state = "SEALED" /\ chain[t].end > 0})
 
@@ -455,12 +455,11 @@ SealByRecovery(x) ==
 \* a snapshot: the next leader rebuilds the state of all producers from that.
 Delete(s) ==
     /\ Cardinality({t \in 1..Last : Chain[t].state = "DELETED"}) < MaxDeletes
-    /\ s < Last \/ Mutant = "DeleteOpen"
-    /\ s <= Last
-    /\ Chain[s].state = "SEALED" \/ (Mutant = "DeleteOpen" /\ Chain[s].state = "OPEN")
+    /\ s < Last
+    /\ Chain[s].state = "SEALED"
     /\ \A t \in 1..(s - 1) : Chain[t].state = "DELETED"
     /\ \/ \E t \in (s + 1)..Last : Chain[t].state = "SEALED" /\ Chain[t].end > 0
-       \/ Mutant \in {"DeleteLastSnapshot", "DeleteOpen"}
+       \/ Mutant = "DeleteLastSnapshot"
     /\ Commit([Committed EXCEPT !.chain[s].state = "DELETED"])
     /\ UNCHANGED <<view, segmentVars, clientVars, disk, counters>>
 
