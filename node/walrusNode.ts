@@ -7,7 +7,8 @@
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Disk } from '../base/disk.ts';
-import { WalrusError, isWalrusError } from '../base/errors.ts';
+import { isWalrusError } from '../base/errors.ts';
+import type { WalrusError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { PeerTransport } from '../base/network.ts';
 import { randomHex } from '../base/random.ts';
@@ -19,8 +20,10 @@ import {
   encodeAppendHeader,
   encodeOpen,
 } from '../protocol/peer/append.ts';
-import { CLUSTER_INFO, REGISTER_NODE } from '../protocol/peer/requests.ts';
+import { CLUSTER_INFO } from '../protocol/peer/requests.ts';
 import type { HeartbeatRequest } from '../protocol/peer/requests.ts';
+import { ClusterEntry } from './clusterEntry.ts';
+import type { NodeAddresses } from './clusterEntry.ts';
 import { Controller } from './controller/controller.ts';
 import { Deletion } from './controller/deletion.ts';
 import { Heartbeat } from './controller/heartbeat.ts';
@@ -44,16 +47,8 @@ import type { DiskIdentity, StorageEngine } from './storage/types.ts';
 const CREATOR_FILE = 'cluster-creator';
 const RAFT_DIRECTORY = 'raft';
 const CLUSTER_ID_BYTES = 16;
-const ASK_TIMEOUT_MS = 1000;
-/** Between two tries to join or to register; doubles up to the maximum. */
-const RETRY_MS_MIN = 50;
-const RETRY_MS_MAX = 2000;
-
-export interface NodeAddresses {
-  readonly peer: string;
-  readonly client: string;
-  readonly http: string;
-}
+/** Between two tries to begin the metadata. */
+const RETRY_MS = 50;
 
 export interface WalrusNodeOptions {
   readonly nodeId: NodeId;
@@ -113,6 +108,7 @@ export class WalrusNode {
   readonly #options: WalrusNodeOptions;
   readonly #world: World;
   readonly #rpc: TransportPeerRpc;
+  readonly #entry: ClusterEntry;
   #parts: NodeParts | null = null;
   #clusterId: string;
   #isStopped = false;
@@ -126,6 +122,7 @@ export class WalrusNode {
     const { clock, logger, transport } = world;
     const self = { nodeId: options.nodeId, address: options.addresses.peer };
     this.#rpc = new TransportPeerRpc({ clock, logger, transport, self });
+    this.#entry = new ClusterEntry({ ...options, clock, logger, rpc: this.#rpc });
   }
 
   /** The cluster's id; '' until it is known. For the transport's handshake. */
@@ -160,9 +157,10 @@ export class WalrusNode {
     this.#parts = parts;
     onOpened(parts);
     if (isCreator) await this.#createCluster(parts);
-    await this.#register(parts);
+    await this.#entry.register(parts);
     this.#isRegistered = true;
     parts.session.start();
+    parts.host.announce();
     parts.repair.start();
     parts.deletion.start();
   }
@@ -171,6 +169,7 @@ export class WalrusNode {
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
+    this.#entry.stop();
     const parts = this.#parts;
     if (parts === null) return;
     parts.session.stop();
@@ -202,41 +201,10 @@ export class WalrusNode {
       if (!disk.exists(CREATOR_FILE)) disk.create(CREATOR_FILE).close();
       disk.syncDirectory('');
     } else {
-      this.#clusterId = (await this.#askCluster()).clusterId;
+      this.#clusterId = (await this.#entry.askCluster()).clusterId;
     }
     formatDisk({ disk, random, clusterId: this.#clusterId, nodeId: this.#options.nodeId });
     return isCreator;
-  }
-
-  /** Asks the given members until one answers. */
-  async #askCluster(): Promise<{ clusterId: string; leaderAddress: string }> {
-    let delayMs = RETRY_MS_MIN;
-    for (;;) {
-      const answer = await this.#askMembers();
-      if (answer !== null) return answer;
-      await this.#retryAfter(delayMs);
-      delayMs = Math.min(2 * delayMs, RETRY_MS_MAX);
-    }
-  }
-
-  async #askMembers(): Promise<{ clusterId: string; leaderAddress: string } | null> {
-    for (const address of this.#options.join) {
-      const answer = await this.#askMember(address);
-      if (answer !== null) return answer;
-    }
-    return null;
-  }
-
-  async #askMember(address: string): Promise<{ clusterId: string; leaderAddress: string } | null> {
-    if (address === this.#options.addresses.peer) return null;
-    try {
-      const answer = await this.#rpc.call(address, CLUSTER_INFO, null, ASK_TIMEOUT_MS);
-      return answer.clusterId === '' ? null : answer;
-    } catch (error) {
-      if (!isWalrusError(error)) throw error;
-      this.#world.logger.log('info', 'a member does not answer yet', { address, code: error.code });
-      return null;
-    }
   }
 
   #open(isCreator: boolean): NodeParts {
@@ -385,84 +353,14 @@ export class WalrusNode {
   /** The first node: the metadata begins with the cluster's id and settings. */
   async #createCluster({ metadata, identity }: NodeParts): Promise<void> {
     const { clusterConfig: config } = this.#options;
-    let delayMs = RETRY_MS_MIN;
     // A repeat after a crash, or after others have joined, finds it done.
     while (metadata.metadata.clusterId === '') {
       try {
         await metadata.propose({ type: 'Bootstrap', clusterId: identity.clusterId, config });
       } catch (error) {
         if (!isWalrusError(error) || !error.retriable) throw error;
-        await this.#retryAfter(delayMs);
-        delayMs = Math.min(2 * delayMs, RETRY_MS_MAX);
+        await this.#entry.pause(RETRY_MS);
       }
     }
-  }
-
-  /** I2, I3: no serving before the metadata knows this boot. */
-  async #register(parts: NodeParts): Promise<void> {
-    let delayMs = RETRY_MS_MIN;
-    let isInDoubt = false;
-    while (!this.#isKnown(parts)) {
-      try {
-        await this.#registerOnce(parts);
-        isInDoubt = true; // done there; it takes a moment until it is applied here
-      } catch (error) {
-        if (!isWalrusError(error)) throw error;
-        // Refused because an earlier try, whose answer was lost, has registered this very boot?
-        if (!error.retriable && !(isInDoubt && error.code === 'DISK_REFUSED')) throw error;
-        isInDoubt ||= error.code === 'TIMED_OUT';
-        this.#world.logger.log('info', 'cannot register yet', {
-          code: error.code,
-          why: error.message,
-        });
-      }
-      if (!this.#isKnown(parts)) await this.#retryAfter(delayMs);
-      delayMs = Math.min(2 * delayMs, RETRY_MS_MAX);
-    }
-  }
-
-  #isKnown({ metadata, identity }: NodeParts): boolean {
-    const { nodes, disks } = metadata.metadata;
-    const node = nodes.get(identity.nodeId);
-    const disk = disks.get(identity.diskId);
-    return (
-      node?.diskId === identity.diskId &&
-      node.peerAddress === this.#options.addresses.peer &&
-      disk?.bootEpoch === identity.bootEpoch
-    );
-  }
-
-  async #registerOnce({ metadata, identity }: NodeParts): Promise<void> {
-    const { addresses, zone, version, replaceDisk } = this.#options;
-    // A node that joins is in no Raft group yet: the members know who leads.
-    const address = metadata.leaderAddress ?? (await this.#askMembers())?.leaderAddress ?? '';
-    if (address === '') {
-      throw new WalrusError(
-        'METADATA_UNAVAILABLE',
-        'The cluster has no metadata leader at the moment',
-      );
-    }
-    const request = {
-      nodeId: identity.nodeId,
-      diskId: identity.diskId,
-      bootEpoch: identity.bootEpoch,
-      peerAddress: addresses.peer,
-      clientAddress: addresses.client,
-      httpAddress: addresses.http,
-      zone,
-      version,
-      replacesLostDisk: replaceDisk,
-    };
-    await this.#rpc.call(address, REGISTER_NODE, request, 5 * ASK_TIMEOUT_MS);
-  }
-
-  /** @throws {WalrusError} SHUTTING_DOWN */
-  #retryAfter(delayMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#world.clock.setTimer(delayMs, () => {
-        if (this.#isStopped) reject(new WalrusError('SHUTTING_DOWN', 'The node is stopping'));
-        else resolve();
-      });
-    });
   }
 }

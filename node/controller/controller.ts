@@ -296,7 +296,11 @@ export class Controller {
       next: this.#planNext(segment),
       nowMs: this.#options.clock.wallMs(),
     });
-    if (!result.ok) throw new WalrusError(result.code, result.message);
+    if (!result.ok) {
+      // A frozen leader never goes on (ADR 0112), and a recovery is not bound by the limits.
+      if (result.code === 'LIMIT_REACHED') this.#startRecovery(segment);
+      throw new WalrusError(result.code, result.message);
+    }
     return result.value.type === 'Segment' ? result.value.nextSegmentId : segmentId;
   }
 

@@ -4,7 +4,9 @@
  */
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import { PRODUCER_SNAPSHOT } from '../../protocol/peer/requests.ts';
+import type { Offset } from '../../base/units.ts';
+import { PRODUCER_SNAPSHOT, READ_SEGMENT } from '../../protocol/peer/requests.ts';
+import type { ReadSegmentResponse } from '../../protocol/peer/requests.ts';
 import { ProducerStates } from '../replication/producerStates.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
@@ -13,6 +15,7 @@ import type { SegmentRecord } from '../state/types.ts';
 import type { PeerRpc } from './types.ts';
 
 const ASK_TIMEOUT_MS = 1000;
+const READ_BYTES_MAX = 1024 * 1024;
 
 export interface ProducerLoaderOptions {
   readonly host: ReplicaHost;
@@ -39,26 +42,59 @@ export class ProducerLoader {
   }
 
   /**
-   * The state at a segment's base offset.
-   * @throws {WalrusError} REPLICA_UNKNOWN when no copy that can be reached knows it now: try again.
+   * The state at a segment's base offset: from the newest earlier segment of which some copy knows it, and the
+   * records since. A copy that a fence created does not know it (ADR 0111).
+   * @throws {WalrusError} REPLICA_UNKNOWN when it cannot be known now: try again.
    */
   async load(segment: SegmentRecord): Promise<ProducerStates> {
-    let successor = segment;
-    for (;;) {
-      const previous = this.#predecessor(successor);
-      if (previous === undefined) return new ProducerStates();
-      const states = await this.#ask(previous);
-      if (states !== null) return states;
-      // An empty segment may have been closed before any copy learned its state: it is its predecessor's.
-      if (previous.endOffset !== previous.baseOffset) {
-        const what = `the producers of ${segment.topic}/${segment.partition}`;
-        throw new WalrusError(
-          'REPLICA_UNKNOWN',
-          `No copy can tell ${what} at ${segment.baseOffset} now`,
-        );
+    const unfolded: SegmentRecord[] = [];
+    let states: ProducerStates | null = null;
+    for (let at = segment; states === null;) {
+      const previous = this.#predecessor(at);
+      if (previous === undefined) {
+        if (at.baseOffset > 0) throw unknownAt(segment); // deleted is not the same as never there
+        states = new ProducerStates();
+      } else {
+        states = await this.#ask(previous);
+        if (states === null) unfolded.push(previous);
+        at = previous;
       }
-      successor = previous;
     }
+    for (const previous of unfolded.reverse()) await this.#fold(previous, states);
+    return states;
+  }
+
+  /** Records the whole of a sealed segment, from whatever copy can be read. */
+  async #fold(segment: SegmentRecord, states: ProducerStates): Promise<void> {
+    const end = segment.endOffset ?? segment.baseOffset;
+    let at = segment.baseOffset;
+    while (at < end) {
+      const { batches, nextOffset } = await this.#read(segment, at, end);
+      states.recordAll(batches, at);
+      at = nextOffset;
+    }
+  }
+
+  async #read(segment: SegmentRecord, from: Offset, limit: Offset): Promise<ReadSegmentResponse> {
+    const { segmentId } = segment;
+    for (const { nodeId, diskId } of segment.ensemble) {
+      const node = this.#options.metadata().nodes.get(nodeId);
+      if (node?.diskId !== diskId) continue;
+      const request = { segmentId, diskId, from, limit, maxBytes: READ_BYTES_MAX };
+      try {
+        const { rpc } = this.#options;
+        const answer = await rpc.call(node.peerAddress, READ_SEGMENT, request, ASK_TIMEOUT_MS);
+        if (answer.nextOffset > from) return answer;
+      } catch (error) {
+        if (!isWalrusError(error)) throw error;
+        this.#options.logger.log('info', 'a copy cannot be read', {
+          segmentId,
+          nodeId,
+          code: error.code,
+        });
+      }
+    }
+    throw unknownAt(segment);
   }
 
   #predecessor(segment: SegmentRecord): SegmentRecord | undefined {
@@ -96,4 +132,9 @@ export class ProducerLoader {
     }
     return null;
   }
+}
+
+function unknownAt(segment: SegmentRecord): WalrusError {
+  const what = `the producers of ${segment.topic}/${segment.partition} at ${segment.baseOffset}`;
+  return new WalrusError('REPLICA_UNKNOWN', `No copy can tell ${what} now`);
 }

@@ -13,6 +13,7 @@ import type { AppendAck, AppendHeader, Open } from '../../protocol/peer/append.t
 import { CLOSE_SEGMENT, ROLL_SEGMENT } from '../../protocol/peer/requests.ts';
 import type { AckLevel, AppendCallback } from '../replication/pendingAppends.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
+import type { ProducerStates } from '../replication/producerStates.ts';
 import { SegmentLeader } from '../replication/segmentLeader.ts';
 import type { MetadataChange } from '../state/change.ts';
 import { isLeader, segmentsLedBy, unsealedSegment } from '../state/queries.ts';
@@ -28,8 +29,6 @@ export const BEFORE_CLOSE_MS_MAX = 1000;
 const CLOSE_TIMEOUT_MS = 2000;
 const CLOSE_RETRY_MS = 50;
 const OPEN_RETRY_MS = 100;
-/** Tries to learn the producers' state; beyond it the leader begins without (UNKNOWN_PRODUCER for them). */
-const OPEN_TRY_COUNT_MAX = 50;
 /** How often ages are looked at. */
 const AGE_CHECK_MS = 1000;
 
@@ -201,7 +200,7 @@ export class SegmentManager implements SegmentAppender {
     try {
       const producers = await this.#loadProducers(segment);
       const current = this.#options.metadata.metadata.segments.get(segmentId);
-      if (current === undefined || !this.#isMine(current)) return;
+      if (producers === null || current === undefined || !this.#isMine(current)) return;
       // A replica that is there already was made by a fence: a recovery is on its way.
       if (this.#isStopped || this.#options.host.replica(segmentId) !== undefined) return;
       this.#lead(current, this.#options.host.createForLeader(current, producers), producers);
@@ -216,22 +215,29 @@ export class SegmentManager implements SegmentAppender {
     }
   }
 
-  async #loadProducers(segment: SegmentRecord): ReturnType<ProducerLoader['load']> {
-    for (let tries = 1; ; tries += 1) {
+  /** Until it is known, or the segment is not this node's any more: serving without would store retries twice. */
+  async #loadProducers(segment: SegmentRecord): Promise<ProducerStates | null> {
+    for (;;) {
       try {
         return await this.#producers.load(segment);
       } catch (error) {
         if (!isWalrusError(error)) throw error;
-        if (tries === OPEN_TRY_COUNT_MAX) throw error;
-        await this.#sleep(OPEN_RETRY_MS);
+        const { segmentId } = segment;
+        this.#options.logger.log('warn', 'a leader cannot begin yet', {
+          segmentId,
+          why: error.message,
+        });
       }
+      await this.#sleep(OPEN_RETRY_MS);
+      const current = this.#options.metadata.metadata.segments.get(segment.segmentId);
+      if (this.#isStopped || current === undefined || !this.#isMine(current)) return null;
     }
   }
 
   #lead(
     segment: SegmentRecord,
     replica: ReturnType<ReplicaHost['createForLeader']>,
-    producers: Awaited<ReturnType<ProducerLoader['load']>>,
+    producers: ProducerStates,
   ): void {
     const { host, session, metadata, logger } = this.#options;
     const { segmentId } = segment;

@@ -70,7 +70,7 @@ export class Follower {
   /** Takes an answer, of whatever age. */
   acknowledged(ack: AppendAck, nowMs: number): void {
     if (ack.durableTail > this.durableTail) this.durableTail = ack.durableTail;
-    if (ack.committedOffset > this.committedKnown) this.committedKnown = ack.committedOffset;
+    this.committedKnown = ack.committedOffset; // may go back: a member forgets it when it restarts
     switch (ack.status) {
       case 'OK':
         this.isOpened = true;
@@ -87,6 +87,10 @@ export class Follower {
       case 'NEED_OPEN':
         this.isOpened = false;
         this.#rewind(this.durableTail, nowMs);
+        break;
+      case 'RESTARTED':
+        this.isOpened = true;
+        this.#rewind(ack.tail, nowMs);
         break;
       case 'UNAVAILABLE':
         this.#backOff(nowMs);

@@ -47,6 +47,8 @@ test('record() forgets the producer that wrote longest ago, beyond the limit', (
   states.record(batch(9999, 0, 0), offset(5002));
   expect(states.size).toBe(PRODUCER_COUNT_MAX);
   expect(verdict(states, 1, 0, 2)).toBe('UNKNOWN_PRODUCER');
+  expect(verdict(states, 1, 0, 0)).toBe('UNKNOWN_PRODUCER'); // a late repeat of its first batch
+  expect(verdict(ProducerStates.decode(states.encode()), 1, 0, 0)).toBe('UNKNOWN_PRODUCER');
   expect(verdict(states, 0, 0, 4)).toEqual({ type: 'Accept' });
 });
 

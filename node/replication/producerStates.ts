@@ -3,8 +3,11 @@
  *
  * The state is a function of the log: folding every batch of the partition, in order, from an empty state gives
  * the same state on every replica. So a new leader has it from a snapshot at its base offset and the log above,
- * and a repeat of an acknowledged batch is recognised across rolls, crashes and elections. Eviction depends on
- * the log only, too.
+ * and a repeat of an acknowledged batch is recognised across rolls, crashes and elections.
+ *
+ * A producer that was forgotten to make room is never accepted again: ids are given out in rising order, so all ids
+ * up to the highest forgotten one that are not known are refused. Otherwise a late repeat of a forgotten producer's
+ * first batch would be stored twice (ADR 0111). What is forgotten depends on the log only, too.
  */
 import { assert } from '../../base/assert.ts';
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
@@ -16,6 +19,7 @@ import {
   producerEpochOf,
   producerIdOf,
   recordsCountOf,
+  splitBatches,
 } from '../../protocol/recordBatch.ts';
 
 /** Batches of a producer that may be in flight at once, so that may be repeated (KIP-98). */
@@ -72,6 +76,8 @@ function sequenceAfter(sequence: number, count: number): number {
 export class ProducerStates {
   /** In the order of their last batch: the first one is the one to forget. */
   readonly #producers = new Map<number, Producer>();
+  /** The highest id that was forgotten; -1 for none. */
+  #forgottenId = -1;
 
   /** The number of producers known. */
   get size(): number {
@@ -83,7 +89,7 @@ export class ProducerStates {
     if (batch.producerId < 0) return ACCEPT;
     const producer = this.#producers.get(batch.producerId);
     if (producer === undefined) {
-      if (batch.baseSequence === 0) return ACCEPT;
+      if (batch.baseSequence === 0 && batch.producerId > this.#forgottenId) return ACCEPT;
       return refuse(
         'UNKNOWN_PRODUCER',
         batch,
@@ -125,10 +131,21 @@ export class ProducerStates {
     this.#forgetOldest();
   }
 
+  /** Records every batch of a piece of the log that begins at `from`. */
+  recordAll(batches: Uint8Array, from: Offset): void {
+    let at = from;
+    for (const bytes of splitBatches(batches)) {
+      const batch = producerBatchOf(bytes, 0);
+      this.record(batch, at);
+      at = offset(at + batch.recordsCount);
+    }
+  }
+
   #forgetOldest(): void {
     if (this.#producers.size <= PRODUCER_COUNT_MAX) return;
     for (const oldest of this.#producers.keys()) {
       this.#producers.delete(oldest);
+      this.#forgottenId = Math.max(this.#forgottenId, oldest);
       return;
     }
   }
@@ -139,6 +156,7 @@ export class ProducerStates {
    * | field | type |
    * |---|---|
    * | version | u8 = 1 |
+   * | forgotten | u64: ids below it that are not listed are refused |
    * | producers | u32 count, oldest first, each: |
    * | producerId | u64 |
    * | epoch | u16 |
@@ -146,7 +164,7 @@ export class ProducerStates {
    */
   encode(): Uint8Array {
     const writer = new ByteWriter(64);
-    writer.u8(SNAPSHOT_VERSION);
+    writer.u8(SNAPSHOT_VERSION).u64(this.#forgottenId + 1);
     writer.list([...this.#producers.values()], (w, producer) => {
       w.u64(producer.producerId).u16(producer.epoch);
       w.list(producer.batches, (b, batch) =>
@@ -171,6 +189,7 @@ export class ProducerStates {
         `Cannot read a producer snapshot of version ${version}: this build reads ${SNAPSHOT_VERSION}`,
       );
     }
+    states.#forgottenId = reader.u64() - 1;
     const producers = reader.list(readProducer);
     reader.end();
     for (const producer of producers) states.#producers.set(producer.producerId, producer);

@@ -24,6 +24,8 @@ import type {
 } from '../storage/types.ts';
 import { ProducerStates, producerBatchOf } from './producerStates.ts';
 
+/** How often a member that has restarted asks its leaders what is committed, until they answer. */
+export const ANNOUNCE_INTERVAL_MS = 500;
 /** Bytes read at a time while a replica's producers are rebuilt. */
 const REBUILD_SLICE_BYTES = 1024 * 1024;
 
@@ -138,6 +140,24 @@ export class ReplicaHost {
     return hosted;
   }
 
+  /**
+   * After a start: asks the leaders of this disk's open segments what is committed, since that is not stored.
+   * Asks again until each has spoken, so that an idle segment can be read here, too.
+   */
+  announce(): void {
+    const { nodes, segments } = this.#options.metadata();
+    let isAnyoneSilent = false;
+    for (const hosted of this.#hosted.values()) {
+      const segment = segments.get(hosted.replica.segmentId);
+      if (segment?.state !== 'OPEN' || hosted.leaderAddress !== null) continue;
+      const address = nodes.get(segment.leader.nodeId)?.peerAddress;
+      if (address === undefined || segment.leader.diskId === this.diskId) continue;
+      isAnyoneSilent = true;
+      this.#options.sendAck(address, this.#ackOf(hosted, 'RESTARTED'));
+    }
+    if (isAnyoneSilent) this.#options.clock.setTimer(ANNOUNCE_INTERVAL_MS, () => this.announce());
+  }
+
   /** Creates the replica that a leader at `address` opens, and answers it when that is durable. */
   handleOpen(address: string, message: Open): void {
     const found = this.#admit(message);
@@ -220,17 +240,20 @@ export class ReplicaHost {
   }
 
   #acknowledge(hosted: Hosted, status: AppendStatus): void {
-    const { replica, leaderAddress } = hosted;
-    if (leaderAddress === null) return;
-    this.#options.sendAck(leaderAddress, {
+    if (hosted.leaderAddress === null) return;
+    this.#options.sendAck(hosted.leaderAddress, this.#ackOf(hosted, status));
+  }
+
+  #ackOf({ replica, committedOffset }: Hosted, status: AppendStatus): Omit<AppendAck, 'type'> {
+    return {
       segmentId: replica.segmentId,
       token: replica.token,
       diskId: this.diskId,
       status,
       tail: replica.tail,
       durableTail: replica.durableTail,
-      committedOffset: hosted.committedOffset,
-    });
+      committedOffset,
+    };
   }
 
   #refuse(address: string, message: Append | Open, status: AppendStatus): void {
@@ -330,19 +353,19 @@ export class ReplicaHost {
       );
     }
     if (hosted.producers !== null && hosted.replica.tail === end) return hosted.producers;
-    const snapshot = hosted.replica.producerSnapshot;
-    if (snapshot.length === 0 && segment.baseOffset > 0) {
+    const { producerSnapshot } = hosted.replica;
+    if (producerSnapshot.length === 0) {
       const what = `the producers' state at the base of segment ${segment.segmentId}`;
       throw new WalrusError(
         'REPLICA_UNKNOWN',
         `This node does not know ${what}: ask another replica`,
       );
     }
-    const producers = ProducerStates.decode(snapshot);
+    const producers = ProducerStates.decode(producerSnapshot);
     let at = segment.baseOffset;
     while (at < end) {
       const { bytes, nextOffset } = hosted.replica.read(at, end, REBUILD_SLICE_BYTES);
-      foldBatches(producers, bytes, at);
+      producers.recordAll(bytes, at);
       at = nextOffset;
     }
     if (hosted.replica.tail === end) hosted.producers = producers;
@@ -353,15 +376,6 @@ export class ReplicaHost {
   delete(segmentId: SegmentId): void {
     if (!this.#hosted.delete(segmentId)) return;
     this.#options.storage.deleteReplica(segmentId);
-  }
-}
-
-function foldBatches(producers: ProducerStates, batches: Uint8Array, from: Offset): void {
-  let at = from;
-  for (const bytes of splitBatches(batches)) {
-    const batch = producerBatchOf(bytes, 0);
-    producers.record(batch, at);
-    at = offset(at + batch.recordsCount);
   }
 }
 

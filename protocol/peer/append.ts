@@ -70,6 +70,8 @@ export const APPEND_STATUS = {
   UNAVAILABLE: 5,
   /** The member has no replica yet: send an Open. */
   NEED_OPEN: 6,
+  /** Not an answer: the member has started anew and wants to be told what is committed. */
+  RESTARTED: 7,
 } as const;
 
 export type AppendStatus = keyof typeof APPEND_STATUS;

@@ -1,0 +1,157 @@
+/**
+ * How a node gets into its cluster: it asks given members for the cluster, and registers each of its boots with the
+ * metadata leader (DESIGN I2, I3). Retried with back-off until it succeeds, is refused, or the node is stopped.
+ */
+import type { Clock } from '../base/clock.ts';
+import { WalrusError, isWalrusError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { CLUSTER_INFO, REGISTER_NODE } from '../protocol/peer/requests.ts';
+import type { ClusterInfoResponse } from '../protocol/peer/requests.ts';
+import type { MetadataService, PeerRpc } from './controller/types.ts';
+import type { DiskIdentity } from './storage/types.ts';
+
+const ASK_TIMEOUT_MS = 1000;
+const REGISTER_TIMEOUT_MS = 5000;
+/** Between two tries to join or to register; doubles up to the maximum. */
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 2000;
+
+/** Where a node is reached, as others are told: `host:port`. */
+export interface NodeAddresses {
+  readonly peer: string;
+  readonly client: string;
+  readonly http: string;
+}
+
+export interface ClusterEntryOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly rpc: PeerRpc;
+  readonly addresses: NodeAddresses;
+  /** Peer addresses of members. */
+  readonly join: readonly string[];
+  readonly zone: string;
+  readonly version: string;
+  readonly replaceDisk: boolean;
+}
+
+/** Who registers, and what it has learned of the metadata by itself. */
+export interface Registrant {
+  readonly identity: DiskIdentity;
+  readonly metadata: MetadataService;
+}
+
+export class ClusterEntry {
+  readonly #options: ClusterEntryOptions;
+  #isStopped = false;
+
+  constructor(options: ClusterEntryOptions) {
+    this.#options = options;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Asks the given members until one answers. @throws {WalrusError} SHUTTING_DOWN */
+  async askCluster(): Promise<ClusterInfoResponse> {
+    let delayMs = RETRY_MS_MIN;
+    for (;;) {
+      const answer = await this.#askMembers();
+      if (answer !== null) return answer;
+      await this.pause(delayMs);
+      delayMs = Math.min(2 * delayMs, RETRY_MS_MAX);
+    }
+  }
+
+  async #askMembers(): Promise<ClusterInfoResponse | null> {
+    for (const address of this.#options.join) {
+      const answer = await this.#askMember(address);
+      if (answer !== null) return answer;
+    }
+    return null;
+  }
+
+  async #askMember(address: string): Promise<ClusterInfoResponse | null> {
+    const { addresses, rpc, logger } = this.#options;
+    if (address === addresses.peer) return null;
+    try {
+      const answer = await rpc.call(address, CLUSTER_INFO, null, ASK_TIMEOUT_MS);
+      return answer.clusterId === '' ? null : answer;
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      logger.log('info', 'a member does not answer yet', { address, code: error.code });
+      return null;
+    }
+  }
+
+  /**
+   * Registers this boot; resolves once the metadata that this node has applied knows it.
+   * @throws {WalrusError} DISK_REFUSED and other refusals for good; SHUTTING_DOWN.
+   */
+  async register(registrant: Registrant): Promise<void> {
+    let delayMs = RETRY_MS_MIN;
+    let isInDoubt = false;
+    while (!this.#isKnown(registrant)) {
+      try {
+        await this.#registerOnce(registrant);
+        isInDoubt = true; // done there; it takes a moment until it is applied here
+      } catch (error) {
+        if (!isWalrusError(error)) throw error;
+        // Refused because an earlier try, whose answer was lost, has registered this very boot?
+        if (!error.retriable && !(isInDoubt && error.code === 'DISK_REFUSED')) throw error;
+        isInDoubt ||= error.code === 'TIMED_OUT';
+        this.#options.logger.log('info', 'cannot register yet', {
+          code: error.code,
+          why: error.message,
+        });
+      }
+      if (!this.#isKnown(registrant)) await this.pause(delayMs);
+      delayMs = Math.min(2 * delayMs, RETRY_MS_MAX);
+    }
+  }
+
+  #isKnown({ metadata, identity }: Registrant): boolean {
+    const { nodes, disks } = metadata.metadata;
+    const node = nodes.get(identity.nodeId);
+    return (
+      node?.diskId === identity.diskId &&
+      node.peerAddress === this.#options.addresses.peer &&
+      disks.get(identity.diskId)?.bootEpoch === identity.bootEpoch
+    );
+  }
+
+  async #registerOnce({ metadata, identity }: Registrant): Promise<void> {
+    const { addresses, zone, version, replaceDisk, rpc } = this.#options;
+    // A node that joins is in no Raft group yet: the members know who leads.
+    const address = metadata.leaderAddress ?? (await this.#askMembers())?.leaderAddress ?? '';
+    if (address === '') {
+      throw new WalrusError(
+        'METADATA_UNAVAILABLE',
+        'The cluster has no metadata leader at the moment',
+      );
+    }
+    const request = {
+      nodeId: identity.nodeId,
+      diskId: identity.diskId,
+      bootEpoch: identity.bootEpoch,
+      peerAddress: addresses.peer,
+      clientAddress: addresses.client,
+      httpAddress: addresses.http,
+      zone,
+      version,
+      replacesLostDisk: replaceDisk,
+    };
+    await rpc.call(address, REGISTER_NODE, request, REGISTER_TIMEOUT_MS);
+  }
+
+  /** Waits. @throws {WalrusError} SHUTTING_DOWN */
+  pause(delayMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#options.clock.setTimer(delayMs, () => {
+        if (this.#isStopped) reject(new WalrusError('SHUTTING_DOWN', 'The node is stopping'));
+        else resolve();
+      });
+    });
+  }
+}
