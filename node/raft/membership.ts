@@ -35,9 +35,10 @@ export function proposeMembership(raft: Raft, change: MembershipChange): void {
   const { configuration } = result;
   const { currentTerm } = raft;
   const payload = encodeConfiguration(configuration);
-  raft.output.proposed = { firstIndex: logIndex(raft.trail.lastIndex + 1), term: currentTerm };
+  const before = raft.trail.lastIndex;
+  raft.output.proposed = { firstIndex: logIndex(before + 1), term: currentTerm };
   appendEntries(raft, [{ term: currentTerm, type: 'Configuration', payload, configuration }]);
-  syncProgress(raft);
+  syncProgress(raft, before);
   broadcastEntries(raft);
   advanceCommit(raft);
 }

@@ -16,16 +16,16 @@ import type { ServerId } from './types.ts';
 /**
  * Keeps a progress for each peer. While a membership change is not committed, those that it removes are
  * kept, too, so that they learn of their removal.
+ * @param knownTo - Where newcomers are probed: the entries behind it are sent first.
  */
-export function syncProgress(raft: Raft): void {
+export function syncProgress(raft: Raft, knownTo = raft.trail.lastIndex): void {
   const wanted = new Set<ServerId>();
   const { configurations } = raft;
   const committed = configurations.findLastIndex((one) => one.index <= raft.commitIndex);
   for (const { configuration } of configurations.slice(Math.max(committed, 0)))
     for (const { id } of membersOf(configuration)) if (id !== raft.id) wanted.add(id);
   for (const id of [...raft.progress.keys()]) if (!wanted.has(id)) raft.progress.delete(id);
-  for (const id of wanted)
-    if (!raft.progress.has(id)) raft.progress.set(id, newProgress(raft.trail.lastIndex));
+  for (const id of wanted) if (!raft.progress.has(id)) raft.progress.set(id, newProgress(knownTo));
 }
 
 /** Sends every peer what it lacks. */

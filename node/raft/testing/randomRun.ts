@@ -6,10 +6,11 @@ import { AssertionError } from '../../../base/assert.ts';
 import { between, chance, pick, SeededRandom } from '../../../base/random.ts';
 import type { Random } from '../../../base/random.ts';
 import type { Bugs } from '../bugs.ts';
+import { membersOf } from '../configuration.ts';
 import { decodeMessage } from '../messageCodec.ts';
 import { latestConfiguration } from '../raft.ts';
-import type { RaftOptions } from '../raft.ts';
-import type { MembershipChange, ServerId } from '../types.ts';
+import type { Raft, RaftOptions } from '../raft.ts';
+import type { MembershipChange, Role, ServerId } from '../types.ts';
 import { allCheckers } from './checkers/all.ts';
 import { idOf, memberOf, SimCluster, Violation } from './simCluster.ts';
 import type { Packet } from './simCluster.ts';
@@ -51,26 +52,53 @@ interface Faults {
   readonly persist: number;
 }
 
-/** Three kinds of runs: steady ones, ones in which leaders come and go, ones with a leader that is cut off. */
-function drawFaults(random: Random): Faults {
-  const kind = pick(random, ['Steady', 'Churn', 'Isolation'] as const);
-  const isChurn = kind === 'Churn';
+/** Steady runs, runs in which leaders come and go, runs with a leader that is cut off. */
+export type RunKind = 'Steady' | 'Churn' | 'Isolation';
+
+function drawFaults(random: Random, kind: RunKind): Faults {
+  switch (kind) {
+    case 'Steady':
+      return drawSteady(random);
+    case 'Churn':
+      return drawChurn(random);
+    case 'Isolation':
+      return { ...drawSteady(random), partition: 0, isolate: 0.005 };
+  }
+}
+
+function drawSteady(random: Random): Faults {
   return {
-    loss: isChurn ? pick(random, [0.02, 0.1, 0.2]) : pick(random, [0, 0.02, 0.2]),
+    loss: pick(random, [0, 0.02, 0.2]),
     duplicate: pick(random, [0, 0.05]),
-    crash: isChurn ? pick(random, [0.003, 0.01]) : pick(random, [0, 0.004, 0.02]),
-    restart: isChurn ? 0.2 : pick(random, [0.03, 0.1]),
-    restartAtOnce: isChurn ? 0.9 : 0,
-    crashAtWorst: isChurn ? pick(random, [0.1, 0.3, 0.5]) : 0,
-    partition: kind === 'Isolation' ? 0 : pick(random, [0, 0.005, 0.02]),
-    isolate: kind === 'Isolation' ? 0.005 : 0,
-    campaign: isChurn ? pick(random, [0.02, 0.1]) : pick(random, [0, 0.02]),
-    membership: isChurn ? 0 : pick(random, [0, 0.01, 0.03]),
+    crash: pick(random, [0, 0.004, 0.02]),
+    restart: pick(random, [0.03, 0.1]),
+    restartAtOnce: 0,
+    crashAtWorst: 0,
+    partition: pick(random, [0, 0.005, 0.02]),
+    isolate: 0,
+    campaign: pick(random, [0, 0.02]),
+    membership: pick(random, [0, 0.01, 0.03]),
     snapshot: pick(random, [0, 0.005, 0.03]),
     transfer: pick(random, [0, 0.003, 0.02]),
-    persist: isChurn ? 0.6 : pick(random, [0.1, 0.3, 0.6]),
-    serverCount: isChurn ? 3 : 5,
-    electionTicksMin: isChurn ? 3 : 4,
+    persist: pick(random, [0.1, 0.3, 0.6]),
+    serverCount: 5,
+    electionTicksMin: 4,
+  };
+}
+
+function drawChurn(random: Random): Faults {
+  return {
+    ...drawSteady(random),
+    loss: pick(random, [0.02, 0.1, 0.2]),
+    crash: pick(random, [0.003, 0.01]),
+    restart: 0.2,
+    restartAtOnce: 0.9,
+    crashAtWorst: pick(random, [0.1, 0.3, 0.5]),
+    campaign: pick(random, [0.02, 0.1]),
+    membership: 0,
+    persist: 0.6,
+    serverCount: 3,
+    electionTicksMin: 3,
   };
 }
 
@@ -78,6 +106,8 @@ export interface RandomRunOptions {
   readonly seed: number;
   readonly steps: number;
   readonly bugs?: Partial<Bugs>;
+  /** Drawn from the seed when absent. */
+  readonly kind?: RunKind;
   /** Whether progress is required at the end. */
   readonly requireProgress?: boolean;
 }
@@ -115,9 +145,10 @@ class RandomRun {
   #cuts = new Set<string>();
   #slow = new Set<ServerId>();
 
-  constructor({ seed, bugs }: RandomRunOptions) {
+  constructor({ seed, bugs, kind }: RandomRunOptions) {
     this.#random = new SeededRandom(seed);
-    this.#faults = drawFaults(this.#random);
+    const drawn = pick(this.#random, ['Steady', 'Churn', 'Isolation'] as const);
+    this.#faults = drawFaults(this.#random, kind ?? drawn);
     const { serverCount, electionTicksMin } = this.#faults;
     const numbers = Array.from({ length: serverCount }, (_, i) => i + 1);
     this.#ids = numbers.map(idOf);
@@ -182,24 +213,28 @@ class RandomRun {
     if (packet === null || this.#cuts.has(`${packet.from}>${packet.to}`)) return;
     if (chance(this.#random, this.#faults.loss)) return;
     if (chance(this.#random, this.#faults.duplicate)) this.#cluster.packets.push(packet);
-    const receiver = this.#cluster.server(packet.to);
-    const committed = receiver.raft?.commitIndex ?? 0;
-    const wasLeader = receiver.raft?.role === 'Leader';
+    const { raft } = this.#cluster.server(packet.to);
+    const before = { role: raft?.role, commitIndex: raft?.commitIndex ?? 0 };
     this.#cluster.deliver(packet);
-    const { crashAtWorst } = this.#faults;
-    if (crashAtWorst === 0 || receiver.raft === null) return;
-    // The worst moments: a vote was just given, an election was just won, a commit has just advanced.
-    const { role, commitIndex } = receiver.raft;
-    const { message } = decodeMessage(packet.bytes);
+    if (this.#faults.crashAtWorst > 0 && raft !== null) this.#crashAtWorst(packet, raft, before);
+  }
+
+  /** The worst moments: a vote was just given, an election was just won, a commit has just advanced. */
+  #crashAtWorst(
+    { to, bytes }: Packet,
+    { role, commitIndex }: Raft,
+    before: { readonly role: Role | undefined; readonly commitIndex: number },
+  ): void {
+    const { message } = decodeMessage(bytes);
     const isVote = message.type === 'RequestVote' && !message.isPreVote;
-    const isCommit = role === 'Leader' && commitIndex > committed;
-    const isVictory = role === 'Leader' && !wasLeader;
-    if (!(isVote || isCommit || isVictory) || !chance(this.#random, crashAtWorst)) return;
-    this.#crash(packet.to);
+    const isProgress =
+      role === 'Leader' && (commitIndex > before.commitIndex || before.role !== 'Leader');
+    if (!isVote && !isProgress) return;
+    if (!chance(this.#random, this.#faults.crashAtWorst)) return;
+    this.#crash(to);
     // What it had sent may never have left it.
     if (isVote || chance(this.#random, 0.3)) return;
-    const { packets } = this.#cluster;
-    this.#cluster.packets = packets.filter(({ from }) => from !== packet.to);
+    this.#cluster.packets = this.#cluster.packets.filter(({ from }) => from !== to);
   }
 
   #crash(id: ServerId): void {
@@ -288,29 +323,25 @@ class RandomRun {
   heal(): void {
     this.#endIsolation();
     for (const id of this.#ids) this.#cluster.restart(id);
-    let goal: number | null = null;
-    let goalTerm = 0;
+    let goal = { term: 0, index: 0 };
     for (let round = 0; round < 400; round += 1) {
       this.#calmRound();
       const leader = this.#cluster.leader();
-      if (leader?.raft === null || leader?.raft === undefined) continue;
+      if (leader === null) continue;
       const { raft } = leader;
-      if (goal === null || goalTerm !== raft.currentTerm) {
-        goalTerm = raft.currentTerm;
-        goal = null;
-        if (raft.trail.termAt(raft.commitIndex) !== raft.currentTerm) continue;
+      if (raft === null || raft.trail.termAt(raft.commitIndex) !== raft.currentTerm) continue;
+      if (goal.term !== raft.currentTerm) {
         const output = this.#cluster.propose(leader.id);
-        goal = output?.proposed?.firstIndex ?? null;
-        continue;
-      }
-      const goalIndex = goal;
-      const { voters, learners } = latestConfiguration(raft).configuration;
-      const isDone = [...voters, ...learners].every(
-        ({ id }) => this.#cluster.server(id).stateIndex >= goalIndex,
-      );
-      if (isDone) return;
+        if (output?.proposed) goal = { term: raft.currentTerm, index: output.proposed.firstIndex };
+      } else if (this.#haveAllApplied(raft, goal.index)) return;
     }
-    throw new Violation('Progress', `no progress after the faults ended: goal ${goal ?? 'none'}`);
+    throw new Violation('Progress', `no progress after the faults ended: goal ${goal.index}`);
+  }
+
+  #haveAllApplied(leader: Raft, index: number): boolean {
+    return membersOf(latestConfiguration(leader).configuration).every(
+      ({ id }) => this.#cluster.server(id).stateIndex >= index,
+    );
   }
 
   #calmRound(): void {

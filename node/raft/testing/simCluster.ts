@@ -245,24 +245,39 @@ export class SimCluster {
 
   #traceOutput(server: SimServer, output: RaftOutput): void {
     if (this.#trace === undefined) return;
-    const { roleChange, committed, hardState, writes, installSnapshot, rejected } = output;
-    const line = (text: string): void => this.trace(`${shortId(server.id)} ${text}`);
-    if (hardState !== null)
-      line(`save term=${hardState.currentTerm} vote=${shortId(hardState.votedFor)}`);
-    for (const { prevIndex, entries } of writes)
-      for (const [i, entry] of entries.entries())
-        line(`write ${prevIndex + 1 + i}@${entry.term} ${entry.type}`);
-    if (installSnapshot !== null) line(`install snapshot ${installSnapshot.index}`);
-    if (output.compactTo !== null) line(`compact to ${output.compactTo}`);
-    if (committed !== null) line(`apply ${committed.from}..${committed.to}`);
-    for (const read of output.readStates) line(`read ${read.index ?? 'ask again'}`);
-    if (roleChange !== null)
-      line(
-        `is ${roleChange.role} term=${roleChange.currentTerm} leader=${shortId(roleChange.leaderId)}`,
-      );
-    if (rejected !== null) line(`rejects: ${rejected.reason} ${rejected.message}`);
-    if (output.transferAborted) line('gives up the transfer');
+    for (const line of describeOutput(output)) this.trace(`${shortId(server.id)} ${line}`);
   }
+}
+
+/** An output in words, in the order in which it is acted on. */
+function describeOutput(output: RaftOutput): string[] {
+  return [...describeWrites(output), ...describeState(output)];
+}
+
+function describeWrites({ hardState, writes, installSnapshot, compactTo }: RaftOutput): string[] {
+  const lines: string[] = [];
+  if (hardState !== null)
+    lines.push(`save term=${hardState.currentTerm} vote=${shortId(hardState.votedFor)}`);
+  for (const { prevIndex, entries } of writes)
+    for (const [i, entry] of entries.entries())
+      lines.push(`write ${prevIndex + 1 + i}@${entry.term} ${entry.type}`);
+  if (installSnapshot !== null) lines.push(`install snapshot ${installSnapshot.index}`);
+  if (compactTo !== null) lines.push(`compact to ${compactTo}`);
+  return lines;
+}
+
+function describeState(output: RaftOutput): string[] {
+  const { roleChange, committed, rejected, readStates, transferAborted } = output;
+  const lines: string[] = [];
+  if (committed !== null) lines.push(`apply ${committed.from}..${committed.to}`);
+  for (const { index } of readStates) lines.push(`read ${index ?? 'ask again'}`);
+  if (roleChange !== null) {
+    const { role, currentTerm, leaderId } = roleChange;
+    lines.push(`is ${role} term=${currentTerm} leader=${shortId(leaderId)}`);
+  }
+  if (rejected !== null) lines.push(`rejects: ${rejected.reason} ${rejected.message}`);
+  if (transferAborted) lines.push('gives up the transfer');
+  return lines;
 }
 
 export function shortId(id: ServerId | null): string {
