@@ -80,6 +80,14 @@ export class MemoryDisk implements Disk {
     else this.#durableNames = new Map(this.#names);
   }
 
+  /** A loss of power that no unsynced write survives. */
+  dropUnsynced(): void {
+    for (const file of this.#names.values()) {
+      file.bytes = file.durable.slice();
+      file.unsynced = [];
+    }
+  }
+
   copy(): MemoryDisk {
     const disk = new MemoryDisk(this.#random);
     for (const [path, file] of this.#names) disk.#names.set(path, file.copy());
