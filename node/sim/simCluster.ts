@@ -200,6 +200,13 @@ export class SimCluster {
     this.#throwBugs();
   }
 
+  /** Runs while a condition holds, at most for a time. */
+  async runWhile(condition: () => boolean, withinMs: number): Promise<void> {
+    const deadlineMs = this.scheduler.nowMs + withinMs;
+    await this.scheduler.run(deadlineMs, () => this.bugs.length > 0 || !condition());
+    this.#throwBugs();
+  }
+
   /** Runs until a condition holds; fails when it does not within the time. */
   async runUntil(condition: () => boolean, withinMs: number): Promise<void> {
     const deadlineMs = this.scheduler.nowMs + withinMs;

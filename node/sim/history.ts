@@ -1,0 +1,62 @@
+/** What clients of a simulated cluster saw, for the checkers. */
+import type { NodeId } from '../../base/units.ts';
+
+/** A record that a producer sent; its value is unique in the run. */
+export interface AppendOperation {
+  readonly topic: string;
+  readonly producerId: number;
+  readonly sequence: number;
+  readonly value: string;
+  readonly invokedMs: number;
+  /** Set when it was acknowledged. */
+  offset: number | null;
+  acknowledgedMs: number | null;
+}
+
+/** A record that a reader got. */
+export interface ReadRecord {
+  readonly topic: string;
+  readonly offset: number;
+  readonly value: string;
+  readonly nodeId: NodeId;
+  readonly atMs: number;
+}
+
+/** A topic's creation, or a look-up of it, with the interval in which it took place. */
+export interface MetadataOperation {
+  readonly type: 'Create' | 'Lookup';
+  readonly topic: string;
+  readonly invokedMs: number;
+  readonly returnedMs: number;
+  /** Whether it exists, as the operation found or left it. */
+  readonly exists: boolean;
+}
+
+/** One node's whole log of one topic, read after the faults have stopped. */
+export interface FinalLog {
+  readonly topic: string;
+  readonly nodeId: NodeId;
+  readonly records: readonly { readonly offset: number; readonly value: string }[];
+}
+
+export class History {
+  readonly appends: AppendOperation[] = [];
+  readonly reads: ReadRecord[] = [];
+  readonly metadata: MetadataOperation[] = [];
+  readonly finalLogs: FinalLog[] = [];
+
+  acknowledged(): AppendOperation[] {
+    return this.appends.filter((append) => append.offset !== null);
+  }
+}
+
+/** A property that a run has broken. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+  readonly property: string;
+
+  constructor(property: string, message: string) {
+    super(`${property}: ${message}`);
+    this.property = property;
+  }
+}

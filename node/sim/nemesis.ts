@@ -1,0 +1,206 @@
+/**
+ * Brings the faults of a run's plan, one or two at a time, and takes them back. Never takes more disks than the
+ * design survives: one, with R=3 and W=2.
+ */
+import { between, chance, pick } from '../../base/random.ts';
+import type { Random } from '../../base/random.ts';
+import { DISK_LOSSES } from './plan.ts';
+import type { FaultKind, RunPlan } from './plan.ts';
+import type { Machine, SimCluster } from './simCluster.ts';
+import { CRASH_ONLY } from './simDisk.ts';
+import type { SimDiskFaults, SimDiskState } from './simDisk.ts';
+
+/** Takes a fault back. */
+type Undo = () => void;
+
+/** Faults under way at once. */
+const CONCURRENT_COUNT_MAX = 2;
+const FULL_DISK_BYTES = 1024;
+
+export class Nemesis {
+  readonly #cluster: SimCluster;
+  readonly #plan: RunPlan;
+  readonly #random: Random;
+  /** What undoes each fault that is under way. */
+  readonly #undo = new Map<Machine, Undo>();
+  #isStopped = false;
+  #hasLostDisk = false;
+  #image: { readonly machine: Machine; readonly state: SimDiskState } | null = null;
+  /** The machine whose disk was lost, rotten or broken: not one more of these. */
+  victim: Machine | null = null;
+  /** How often each kind was brought. */
+  readonly counts: Partial<Record<FaultKind, number>> = {};
+
+  constructor(cluster: SimCluster, plan: RunPlan, random: Random) {
+    this.#cluster = cluster;
+    this.#plan = plan;
+    this.#random = random;
+  }
+
+  start(): void {
+    this.#next();
+  }
+
+  /** No more faults; what is under way is taken back, and every machine runs. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const undo of [...this.#undo.values()]) undo();
+    this.#cluster.network.heal();
+    for (const machine of this.#cluster.machines) {
+      machine.disk.faults = CRASH_ONLY;
+      if (!machine.isRunning) this.#cluster.start(machine);
+    }
+  }
+
+  #next(): void {
+    const { min, max } = this.#plan.faultIntervalMs;
+    this.#cluster.scheduler.schedule(between(this.#random, min, max), () => {
+      if (this.#isStopped) return;
+      if (this.#plan.faults.length > 0 && this.#undo.size < CONCURRENT_COUNT_MAX) this.#strike();
+      this.#next();
+    });
+  }
+
+  #strike(): void {
+    const kind = pick(this.#random, this.#plan.faults);
+    const machine = pick(this.#random, this.#cluster.machines);
+    if (this.#undo.has(machine) || !machine.isServing) return;
+    if (DISK_LOSSES.includes(kind) && !this.#mayLose(kind, machine)) return;
+    this.#cluster.trace(machine, `nemesis: ${kind}`);
+    const undo = this.#bring(kind, machine);
+    if (undo === null) return;
+    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+    this.#undo.set(machine, () => {
+      this.#undo.delete(machine);
+      this.#cluster.trace(machine, `nemesis: ${kind} ends`);
+      undo();
+    });
+    const { min, max } = this.#plan.faultDurationMs;
+    const durationMs = between(this.#random, min, max);
+    this.#cluster.scheduler.schedule(durationMs, () => this.#undo.get(machine)?.());
+  }
+
+  /** Only one disk in a run, and only while every segment has its copies elsewhere. */
+  #mayLose(kind: FaultKind, machine: Machine): boolean {
+    if (kind === 'rollBackDisk' && this.#image === null) {
+      if (!this.#hasLostDisk) this.#image = { machine, state: machine.disk.snapshotState() };
+      return false;
+    }
+    if (this.#hasLostDisk || this.#undo.size > 0) return false;
+    return this.#cluster.machines.every((other) => other.isServing);
+  }
+
+  #bring(kind: FaultKind, machine: Machine): Undo | null {
+    if (DISK_LOSSES.includes(kind)) {
+      this.#hasLostDisk = true;
+      return this.#damage(kind, machine);
+    }
+    return this.#trouble(kind, machine);
+  }
+
+  /** Faults that cost nothing durable. */
+  #trouble(kind: FaultKind, machine: Machine): Undo {
+    const cluster = this.#cluster;
+    switch (kind) {
+      case 'kill':
+        cluster.kill(machine);
+        return () => this.#restart(machine);
+      case 'powerFailure':
+        cluster.crash(machine);
+        return () => this.#restart(machine);
+      case 'pause': {
+        const { process } = machine;
+        process?.pause();
+        return () => process?.resume();
+      }
+      case 'isolate':
+        cluster.network.isolate(machine.address);
+        return () => this.#reconnect(machine);
+      case 'oneWayCut':
+        return this.#cutOneWay(machine);
+      case 'clockJump':
+        machine.wall.offsetMs += between(this.#random, -3_600_000, 3_600_000);
+        return () => undefined;
+      default:
+        machine.disk.faults = this.#diskFaults(kind, machine);
+        return () => (machine.disk.faults = CRASH_ONLY);
+    }
+  }
+
+  #diskFaults(kind: FaultKind, machine: Machine): SimDiskFaults {
+    if (kind === 'slowDisk') {
+      return { ...CRASH_ONLY, slowSyncProbability: 0.3, slowSyncMs: { min: 20, max: 500 } };
+    }
+    return { ...CRASH_ONLY, capacityBytes: machine.disk.usedBytes() + FULL_DISK_BYTES };
+  }
+
+  #cutOneWay(machine: Machine): Undo {
+    const { network, machines } = this.#cluster;
+    const other = pick(
+      this.#random,
+      machines.filter((candidate) => candidate !== machine),
+    );
+    const isOutgoing = chance(this.#random, 0.5);
+    const [from, to] = isOutgoing
+      ? [machine.address, other.address]
+      : [other.address, machine.address];
+    network.cut(from, to);
+    return () => network.heal(from, to);
+  }
+
+  #reconnect(machine: Machine): void {
+    for (const other of this.#cluster.machines) {
+      this.#cluster.network.heal(machine.address, other.address);
+      this.#cluster.network.heal(other.address, machine.address);
+    }
+  }
+
+  #restart(machine: Machine): void {
+    if (!machine.isRunning) this.#cluster.start(machine);
+  }
+
+  #damage(kind: FaultKind, machine: Machine): Undo | null {
+    switch (kind) {
+      case 'loseDisk':
+        this.victim = machine;
+        this.#cluster.kill(machine);
+        machine.disk.wipe();
+        return () => this.#replace(machine);
+      case 'rollBackDisk':
+        return this.#rollBack();
+      case 'rot':
+        this.victim = machine;
+        return machine.disk.rotRandom() === null ? null : () => undefined;
+      default:
+        this.victim = machine;
+        machine.disk.failSyncs();
+        return () => {
+          if (machine.isRunning) this.#cluster.kill(machine);
+          machine.disk.heal();
+          machine.disk.wipe();
+          this.#replace(machine);
+        };
+    }
+  }
+
+  /** The refusal is seen first, then the operator says that the disk is lost. */
+  #rollBack(): Undo | null {
+    const image = this.#image;
+    if (image?.machine.isServing !== true) return null;
+    this.victim = image.machine;
+    this.#cluster.kill(image.machine);
+    image.machine.disk.restoreState(image.state);
+    this.#cluster.start(image.machine);
+    return () => {
+      if (image.machine.isRunning) this.#cluster.kill(image.machine);
+      image.machine.disk.wipe();
+      this.#replace(image.machine);
+    };
+  }
+
+  /** Starts with an empty disk; refused under its old identity unless the operator has spoken. */
+  #replace(machine: Machine): void {
+    machine.replaceDisk = true;
+    this.#restart(machine);
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * What a run does, drawn from its seed: each run takes some kinds of faults and leaves others out ("swarm"), since
+ * a run with everything at once finds less than many with a few things each.
+ */
+import { between, chance } from '../../base/random.ts';
+import type { Random } from '../../base/random.ts';
+import type { ClusterConfig } from '../state/types.ts';
+import { CALM_NETWORK } from './simNetwork.ts';
+import type { NetworkFaults } from './simNetwork.ts';
+
+/** Kinds of faults, with how likely a run has them. */
+const FAULT_PROBABILITIES = {
+  /** kill -9, and a start on the same disk. */
+  kill: 0.6,
+  /** Power failure: unsynced writes are lost or torn. */
+  powerFailure: 0.6,
+  /** SIGSTOP for up to some seconds. */
+  pause: 0.4,
+  /** A node cut off from the others, both ways. */
+  isolate: 0.4,
+  /** Messages in one direction between two nodes vanish. */
+  oneWayCut: 0.3,
+  clockJump: 0.3,
+  slowDisk: 0.3,
+  fullDisk: 0.2,
+  /** The data directory is emptied while the node is down; then declared lost and replaced. Once a run. */
+  loseDisk: 0.25,
+  /** A disk is put back to an earlier state of itself; refused, then replaced. Once a run. */
+  rollBackDisk: 0.1,
+  /** Bits rot on one disk. Once a run. */
+  rot: 0.15,
+  /** Every sync fails from some time on: read-only, then replaced. Once a run. */
+  failSyncs: 0.1,
+} as const;
+
+export type FaultKind = keyof typeof FAULT_PROBABILITIES;
+
+/** Faults that cost a disk: R=3/W=2 survives one of them, so a run has at most one. */
+export const DISK_LOSSES: readonly FaultKind[] = ['loseDisk', 'rollBackDisk', 'rot', 'failSyncs'];
+
+export interface RunPlan {
+  readonly nodeCount: number;
+  readonly topicCount: number;
+  readonly producersPerTopic: number;
+  readonly recordsPerProducer: number;
+  readonly config: ClusterConfig;
+  readonly network: NetworkFaults;
+  readonly faults: readonly FaultKind[];
+  /** Between two faults. */
+  readonly faultIntervalMs: { readonly min: number; readonly max: number };
+  /** How long one lasts. */
+  readonly faultDurationMs: { readonly min: number; readonly max: number };
+}
+
+/** Draws a run. */
+export function drawPlan(random: Random): RunPlan {
+  const faults = (Object.keys(FAULT_PROBABILITIES) as FaultKind[]).filter((kind) =>
+    chance(random, FAULT_PROBABILITIES[kind]),
+  );
+  return {
+    nodeCount: chance(random, 0.7) ? 3 : between(random, 4, 5),
+    topicCount: between(random, 1, 3),
+    producersPerTopic: between(random, 1, 3),
+    recordsPerProducer: between(random, 50, 250),
+    config: {
+      metadataVoters: 3,
+      maxSegmentEntries: between(random, 5, 120),
+      maxSegmentBytes: 1024 * 1024,
+      maxSegmentAgeMs: chance(random, 0.2) ? 1500 : 3_600_000,
+    },
+    network: {
+      ...CALM_NETWORK,
+      lossProbability: chance(random, 0.4) ? 0.02 : 0,
+      duplicateProbability: chance(random, 0.4) ? 0.02 : 0,
+      slowProbability: chance(random, 0.5) ? 0.05 : 0,
+      slowMs: between(random, 5, 200),
+    },
+    faults: onlyOneLoss(faults),
+    faultIntervalMs: { min: 100, max: between(random, 500, 4000) },
+    faultDurationMs: { min: 50, max: between(random, 500, 4000) },
+  };
+}
+
+function onlyOneLoss(faults: readonly FaultKind[]): FaultKind[] {
+  const firstLoss = faults.find((kind) => DISK_LOSSES.includes(kind));
+  return faults.filter((kind) => kind === firstLoss || !DISK_LOSSES.includes(kind));
+}

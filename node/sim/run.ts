@@ -1,0 +1,214 @@
+/**
+ * One simulated run: a cluster, clients, faults drawn from the seed; then calm, in which everything must come to an
+ * end; then the whole log is read through every node and the history is checked.
+ */
+import { crc32c } from '../../base/crc32c.ts';
+import { encodeUtf8 } from '../../base/bytes.ts';
+import { messageOf } from '../../base/errors.ts';
+import { SeededRandom, pick } from '../../base/random.ts';
+import { HISTORY_CHECKERS } from './checkers/index.ts';
+import { StateMachineSafety } from './checkers/stateMachineSafety.ts';
+import type { ClientPort } from './clientPort.ts';
+import { History, Violation } from './history.ts';
+import { Nemesis } from './nemesis.ts';
+import { partsPort } from './partsPort.ts';
+import { drawPlan } from './plan.ts';
+import type { RunPlan } from './plan.ts';
+import { SimProducer } from './producer.ts';
+import { SimReader, readAll } from './reader.ts';
+import { SimCluster } from './simCluster.ts';
+import type { Machine } from './simCluster.ts';
+
+/** Virtual time with faults, at most. */
+const FAULTY_MS_MAX = 60_000;
+/** After the faults have stopped, everything must be done within this. */
+const CALM_MS_MAX = 60_000;
+const START_MS_MAX = 30_000;
+const SETTLE_MS = 3_000;
+
+export interface RunResult {
+  readonly seed: number;
+  /** The broken property and what was seen; null when all is well. */
+  readonly failure: {
+    readonly property: string;
+    readonly message: string;
+    readonly stack: string;
+  } | null;
+  /** Events run: where a failure was found. */
+  readonly step: number;
+  readonly virtualMs: number;
+  /** Over everything that happened, in order: equal for equal seeds. */
+  readonly digest: number;
+  readonly acknowledged: number;
+  readonly reads: number;
+  readonly faults: Readonly<Record<string, number>>;
+}
+
+/** Runs a seed. @param trace - Gets a line for whatever happens. */
+export async function runSeed(seed: number, trace?: (line: string) => void): Promise<RunResult> {
+  const run = new SimRun(seed, trace);
+  const failure = await run.execute();
+  return run.result(failure);
+}
+
+class SimRun {
+  readonly #seed: number;
+  readonly #plan: RunPlan;
+  readonly #random: SeededRandom;
+  readonly #cluster: SimCluster;
+  readonly #nemesis: Nemesis;
+  readonly #history = new History();
+  readonly #safety = new StateMachineSafety();
+  #digest = 0;
+
+  constructor(seed: number, trace: ((line: string) => void) | undefined) {
+    this.#seed = seed;
+    this.#random = new SeededRandom(seed);
+    this.#plan = drawPlan(this.#random);
+    this.#cluster = new SimCluster({
+      seed: this.#random.uint32(),
+      nodeCount: this.#plan.nodeCount,
+      config: this.#plan.config,
+      trace: (line) => {
+        this.#digest = crc32c(encodeUtf8(line), this.#digest);
+        trace?.(line);
+      },
+    });
+    this.#cluster.onOpened((machine, parts) => this.#safety.watch(machine.nodeId, parts));
+    this.#nemesis = new Nemesis(this.#cluster, this.#plan, this.#random.fork());
+  }
+
+  result(failure: RunResult['failure']): RunResult {
+    return {
+      seed: this.#seed,
+      failure,
+      step: this.#cluster.scheduler.eventCount,
+      virtualMs: this.#cluster.scheduler.nowMs,
+      digest: this.#digest,
+      acknowledged: this.#history.acknowledged().length,
+      reads: this.#history.reads.length,
+      faults: this.#nemesis.counts,
+    };
+  }
+
+  async execute(): Promise<RunResult['failure']> {
+    try {
+      await this.#run();
+      return null;
+    } catch (error) {
+      const property = error instanceof Violation ? error.property : 'Progress';
+      const stack = error instanceof Error ? (error.stack ?? '') : '';
+      return { property, message: messageOf(error), stack };
+    }
+  }
+
+  async #run(): Promise<void> {
+    const cluster = this.#cluster;
+    await cluster.startAll(START_MS_MAX);
+    const topics = Array.from({ length: this.#plan.topicCount }, (_, index) => `topic-${index}`);
+    cluster.network.faults = this.#plan.network;
+    for (const topic of topics) this.#createTopic(topic);
+    this.#lookupNow(topics);
+    const producers = topics.flatMap((topic, at) => this.#producersOf(topic, at));
+    const readers = topics.map((topic) => new SimReader(this.#readerOf(topic)));
+    for (const client of [...producers, ...readers]) client.start();
+    this.#nemesis.start();
+    const isDone = (): boolean => producers.every((producer) => producer.isDone);
+    await cluster.run(1);
+    await cluster.runWhile(() => !isDone(), FAULTY_MS_MAX);
+    this.#nemesis.stop();
+    cluster.trace(null, 'the faults have stopped');
+    await this.#calm(isDone);
+    for (const reader of readers) reader.stop();
+    await this.#readEverything(topics);
+    for (const check of HISTORY_CHECKERS) check(this.#history);
+  }
+
+  /** Once faults stop, everything that was begun comes to its end. */
+  async #calm(isDone: () => boolean): Promise<void> {
+    const cluster = this.#cluster;
+    const isServing = (): boolean => cluster.machines.every((machine) => machine.isServing);
+    await cluster.runWhile(() => !(isDone() && isServing()), CALM_MS_MAX);
+    for (const machine of cluster.machines) {
+      if (machine.isServing) continue;
+      const why = machine.failure?.message ?? 'it does not say why';
+      throw new Violation('Progress', `node ${machine.nodeId} does not serve: ${why}`);
+    }
+    if (!isDone())
+      throw new Violation('Progress', 'producers are not done though nothing is wrong any more');
+    await cluster.run(SETTLE_MS);
+  }
+
+  async #readEverything(topics: readonly string[]): Promise<void> {
+    for (const topic of topics) {
+      const acknowledged = this.#history.acknowledged().filter((append) => append.topic === topic);
+      const end = Math.max(0, ...acknowledged.map((append) => (append.offset ?? 0) + 1));
+      for (const machine of this.#cluster.machines) {
+        const log = await readAll(this.#readerOf(topic), machine, end);
+        this.#history.finalLogs.push(log);
+      }
+    }
+  }
+
+  readonly #portOf = (machine: Machine): ClientPort | null => {
+    if (!machine.isServing || machine.parts === null || machine.process?.isPaused === true)
+      return null;
+    return partsPort(machine.parts);
+  };
+
+  #readerOf(topic: string): ConstructorParameters<typeof SimReader>[0] {
+    return {
+      cluster: this.#cluster,
+      random: this.#random.fork(),
+      history: this.#history,
+      portOf: this.#portOf,
+      topic,
+    };
+  }
+
+  #producersOf(topic: string, at: number): SimProducer[] {
+    return Array.from({ length: this.#plan.producersPerTopic }, (_, index) => {
+      return new SimProducer({
+        cluster: this.#cluster,
+        random: this.#random.fork(),
+        history: this.#history,
+        portOf: this.#portOf,
+        topic,
+        producerId: 1 + at * this.#plan.producersPerTopic + index,
+        recordCount: this.#plan.recordsPerProducer,
+      });
+    });
+  }
+
+  #createTopic(topic: string): void {
+    const invokedMs = this.#cluster.scheduler.nowMs;
+    const port = this.#portOf(pick(this.#random, this.#cluster.machines));
+    const again = (): void => {
+      this.#cluster.scheduler.schedule(50, () => this.#createTopic(topic));
+    };
+    if (port === null) {
+      again();
+      return;
+    }
+    port.createTopic(topic, (error) => {
+      if (error !== null && error.code !== 'TOPIC_EXISTS') {
+        again();
+        return;
+      }
+      const returnedMs = this.#cluster.scheduler.nowMs;
+      this.#history.metadata.push({ type: 'Create', topic, invokedMs, returnedMs, exists: true });
+    });
+  }
+
+  /** Looks topics up for ever, now and then, through any node. */
+  #lookupNow(topics: readonly string[]): void {
+    const invokedMs = this.#cluster.scheduler.nowMs;
+    const topic = pick(this.#random, topics);
+    this.#portOf(pick(this.#random, this.#cluster.machines))?.lookup(topic, (error, exists) => {
+      if (error !== null || exists === null) return;
+      const returnedMs = this.#cluster.scheduler.nowMs;
+      this.#history.metadata.push({ type: 'Lookup', topic, invokedMs, returnedMs, exists });
+    });
+    this.#cluster.scheduler.schedule(150, () => this.#lookupNow(topics));
+  }
+}
