@@ -151,6 +151,7 @@ export class GroupCommit {
   /** Forms a group of what is accepted, unless one is in flight. */
   commit(): void {
     if (this.#inFlight || this.#isStopped || this.health.state === 'READ_ONLY') return;
+    if (!this.#hasWork()) return;
     const files = this.#write();
     if (!files) return;
     const appendCount = this.#appendCount;
