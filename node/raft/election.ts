@@ -18,7 +18,7 @@ const NO_PAYLOAD = new Uint8Array(0);
  * the C_new entry is committed" (thesis §4.2.2): its log may be the only one that is long enough.
  */
 export function isPromotable(raft: Raft): boolean {
-  if (!raft.canVote || raft.incoming?.isInstalling === true) return false;
+  if (!raft.isAdmitted || raft.incoming?.isInstalling === true) return false;
   const { configurations, commitIndex } = raft;
   const committed = configurations.findLastIndex(({ index }) => index <= commitIndex);
   const possible = configurations.slice(Math.max(committed, 0));

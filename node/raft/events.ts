@@ -52,8 +52,8 @@ export type RaftEvent =
   | { readonly type: 'PeerUnreachable'; readonly id: ServerId }
   /** Stand for election now, without waiting for the time-out. */
   | { readonly type: 'Campaign' }
-  /** Whether this server may vote and campaign (ADR 0010). */
-  | { readonly type: 'SetVoting'; readonly canVote: boolean };
+  /** Whether this server may promise anything: votes, acknowledgements, leadership (ADR 0011). */
+  | { readonly type: 'SetAdmitted'; readonly isAdmitted: boolean };
 
 /** Why an event was not acted on. */
 export type RejectReason = 'NOT_LEADER' | 'TRANSFERRING' | 'INVALID_MEMBERSHIP' | 'INVALID_TARGET';

@@ -243,13 +243,26 @@ describe('Pre-vote and leases (thesis §9.6, §4.2.3)', () => {
     expect(story.between(1, 3)).toMatchObject([{ voteGranted: true, term: 5 }]);
   });
 
-  test('a server that may not vote neither answers nor stands (ADR 0010)', () => {
+  test('a server that is not admitted stores what it gets and promises nothing (ADR 0011)', () => {
     const story = new Story();
-    story.run(1, { type: 'SetVoting', canVote: false });
-    story.receive(1, 2, requestVote);
-    expect(story.between(1, 2)).toEqual([]);
-    story.tick(1, 100);
-    expect(story.raft(1).role).toBe('Follower');
+    story.run(3, { type: 'SetAdmitted', isAdmitted: false });
+    story.receive(3, 2, { ...requestVote, isPreVote: true });
+    story.tick(3, 100);
+    expect(story.raft(3).role).toBe('Follower');
+    story.elect(1);
+    expect(story.between(3, 1)).toEqual([]);
+    expect(story.raft(1).progress.get(idOf(3))).toMatchObject({ matchIndex: 0, ackedRound: 0 });
+    story.tick(1, 2);
+    story.run(3, { type: 'SetAdmitted', isAdmitted: true });
+    story.settle();
+    expect(story.raft(1).progress.get(idOf(3))?.matchIndex).toBe(2);
+  });
+
+  test('a leader that is not admitted any more steps down', () => {
+    const story = new Story();
+    story.elect(1);
+    story.run(1, { type: 'SetAdmitted', isAdmitted: false });
+    expect(story.raft(1)).toMatchObject({ role: 'Follower', leaderId: null });
   });
 });
 

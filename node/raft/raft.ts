@@ -79,8 +79,8 @@ export interface Raft {
   readonly options: RaftOptions;
   readonly random: Random;
   readonly bugs: Bugs;
-  /** Whether it may vote and campaign (ADR 0010). */
-  canVote: boolean;
+  /** Whether it may promise anything: votes, acknowledgements, leadership (ADR 0011). */
+  isAdmitted: boolean;
 
   currentTerm: Term;
   votedFor: ServerId | null;
@@ -178,7 +178,7 @@ export function newRaft({ id, random, persisted, options, bugs }: RaftConfig): R
     options: { ...DEFAULT_RAFT_OPTIONS, ...options },
     random,
     bugs: { ...NO_BUGS, ...bugs },
-    canVote: true,
+    isAdmitted: true,
     currentTerm: hardState.currentTerm,
     votedFor: hardState.votedFor,
     savedHardState: hardState,

@@ -5,9 +5,14 @@ import type { OutgoingMessage, RequestVote } from './messages.ts';
 import type { Raft } from './raft.ts';
 import type { ServerId } from './types.ts';
 
-/** Sends a message. The output's hard state, which comes first, covers the term. */
+/**
+ * Sends a message. The output's hard state, which comes first, covers the term. A server that is not admitted
+ * promises nothing (ADR 0011): it takes what a leader sends, may ask what it must wait for to read, and is
+ * silent otherwise.
+ */
 export function send(raft: Raft, to: ServerId, message: OutgoingMessage): void {
   assert(to !== raft.id, 'A server sends nothing to itself');
+  if (!raft.isAdmitted && message.type !== 'ReadIndexRequest') return;
   raft.output.messages.push({ to, message });
 }
 

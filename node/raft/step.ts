@@ -107,10 +107,10 @@ function dispatchRare(raft: Raft, event: Exclude<RaftEvent, { type: FrequentEven
     case 'Campaign':
       if (raft.role === 'Follower' && isPromotable(raft)) campaignPreVote(raft);
       return;
-    case 'SetVoting':
-      raft.canVote = event.canVote;
-      if (!raft.canVote && (raft.role === 'Candidate' || raft.role === 'PreCandidate'))
-        becomeFollower(raft, raft.currentTerm, null);
+    case 'SetAdmitted':
+      raft.isAdmitted = event.isAdmitted;
+      if (!raft.isAdmitted && raft.role !== 'Learner')
+        becomeFollower(raft, raft.currentTerm, raft.role === 'Follower' ? raft.leaderId : null);
       return;
   }
 }

@@ -51,6 +51,8 @@ export interface RaftDriverOptions {
    * server that joins. Used only when the directory holds no log yet.
    */
   readonly bootstrap: Configuration | null;
+  /** False: promise nothing until `setAdmitted(true)` (ADR 0011). Default true. */
+  readonly isAdmitted?: boolean;
   readonly disk: Disk;
   readonly directory: string;
   readonly clock: Clock;

@@ -133,13 +133,13 @@ class Cluster {
 
   /** Waits for a promise while time goes on. */
   async settle<T>(promise: Promise<T>, limitMs = 20_000): Promise<T> {
-    let isDone = false;
+    const state = { isDone: false };
     const mark = (): void => {
-      isDone = true;
+      state.isDone = true;
     };
     promise.then(mark, mark);
-    for (let ms = 0; ms < limitMs && !isDone; ms += 10) await this.clock.advance(10);
-    if (!isDone) throw new Error('it does not settle');
+    for (let ms = 0; ms < limitMs && !state.isDone; ms += 10) await this.clock.advance(10);
+    if (!state.isDone) throw new Error('it does not settle');
     return promise;
   }
 

@@ -32,18 +32,7 @@ import { PendingProposals } from './pendingProposals.ts';
 import type { Waiter } from './pendingProposals.ts';
 import { PendingReads } from './pendingReads.ts';
 import { statusOf } from './status.ts';
-
-/** Who wants to see the output of an event, before anything in it is acted on. */
-interface Caller {
-  look(output: RaftOutput): void;
-  reject(error: WalrusError): void;
-}
-
-/** Someone who waits for leadership to go elsewhere. */
-interface TransferWaiter {
-  resolve(): void;
-  reject(error: WalrusError): void;
-}
+import type { Caller, TransferWaiter } from './waiters.ts';
 
 export class RaftDriver implements RaftNode {
   readonly #options: RaftDriverOptions;
@@ -89,6 +78,7 @@ export class RaftDriver implements RaftNode {
     this.#raft = newRaft({ id, random, persisted, options: options.raftOptions ?? {} });
     this.#reads = new PendingReads(random);
     this.#nextSnapshotIndex = this.#raft.lastApplied + settings.snapshotThresholdEntries;
+    if (options.isAdmitted === false) this.#handle({ type: 'SetAdmitted', isAdmitted: false });
     this.#armTimer();
     const { voters } = latestConfiguration(this.#raft).configuration;
     // Nobody else could lead: no need to wait for a time-out.
@@ -184,9 +174,9 @@ export class RaftDriver implements RaftNode {
     if (!this.#isStopped) this.#handle({ type: 'PeerUnreachable', id });
   }
 
-  /** Keeps this server from voting and standing, for good or until allowed again (ADR 0010). */
-  setVoting(canVote: boolean): void {
-    if (!this.#isStopped) this.#handle({ type: 'SetVoting', canVote });
+  /** Whether this server may promise anything: votes, acknowledgements, leadership (ADR 0011). */
+  setAdmitted(isAdmitted: boolean): void {
+    if (!this.#isStopped) this.#handle({ type: 'SetAdmitted', isAdmitted });
   }
 
   status(): RaftStatus {

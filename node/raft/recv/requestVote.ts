@@ -10,7 +10,7 @@ import type { ServerId } from '../types.ts';
  * log may hold a configuration that this server has not seen (thesis §4.2.3).
  */
 export function recvRequestVote(raft: Raft, from: ServerId, request: RequestVote): void {
-  if (!raft.canVote) return; // silence, not a refusal: what this disk says is no evidence
+  if (!raft.isAdmitted) return; // not even a vote that nobody hears of
   const isUpToDate = isLogUpToDate(raft, request) || raft.bugs.voteForStaleLog;
   if (request.isPreVote) {
     sendVote(raft, from, request, isUpToDate && request.term > raft.currentTerm);
