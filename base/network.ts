@@ -11,6 +11,11 @@ export interface StreamHandlers {
   onDrain(): void;
   /** The stream is over, by either side or by a failure. Called exactly once. */
   onClose(error: Error | null): void;
+  /**
+   * The other side sends no more, but may still read: an owner that has this must call `end` when it has said what
+   * it has to say. Without it the stream ends itself.
+   */
+  onEnd?(): void;
 }
 
 export interface ByteStream {

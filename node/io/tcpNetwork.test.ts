@@ -6,7 +6,6 @@ import { concatBytes, decodeUtf8Lossy, encodeUtf8 } from '../../base/bytes.ts';
 import type { ByteStream, Listener, StreamHandlers } from '../../base/network.ts';
 import { parseAddress } from './address.ts';
 import { TcpNetwork } from './tcpNetwork.ts';
-import type { HalfOpenHandlers } from './tcpStream.ts';
 
 let listeners: Listener[] = [];
 let streams: ByteStream[] = [];
@@ -76,7 +75,7 @@ function connect(network: TcpNetwork, address: string, handlers: Recorder): Byte
   return stream;
 }
 
-function echo(stream: ByteStream): HalfOpenHandlers {
+function echo(stream: ByteStream): StreamHandlers {
   return {
     onData: (chunk) => stream.write(chunk.slice()),
     onDrain: () => undefined,

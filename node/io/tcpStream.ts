@@ -21,16 +21,10 @@ const GATHER_BYTES = 64 * KIB;
 /** How long `end` waits for the other side before it closes for good. */
 const LINGER_MS = 5_000;
 
-/** Handlers of an owner that still has something to say when the other side has ended. */
-export interface HalfOpenHandlers extends StreamHandlers {
-  /** The other side sends no more, but may still read; the owner must call `end`. Without it the stream ends itself. */
-  onEnd?(): void;
-}
-
 export class TcpStream implements ByteStream {
   readonly remoteAddress: string;
   #socket: net.Socket | undefined;
-  #handlers: HalfOpenHandlers | undefined;
+  #handlers: StreamHandlers | undefined;
   #parts: Uint8Array[] = [];
   #partBytes = 0;
   #isFlushPlanned = false;
@@ -189,7 +183,7 @@ export class TcpStream implements ByteStream {
     return assertDefined(this.#socket, 'A stream is attached before it is used');
   }
 
-  #owner(): HalfOpenHandlers {
+  #owner(): StreamHandlers {
     return assertDefined(this.#handlers, 'A stream is attached before it is used');
   }
 }

@@ -1,0 +1,292 @@
+/** A node as a process: the real clock, disk and network, the ports, and the order of starting and stopping. */
+import { Registry } from 'prom-client';
+import { WalrusError, isWalrusError, messageOf } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { Listener } from '../base/network.ts';
+import { nodeId } from '../base/units.ts';
+import type { NodeSettings } from './config.ts';
+import { ConsoleLogger } from './io/consoleLogger.ts';
+import { startHttpServer } from './io/httpServer.ts';
+import type { Check, RunningHttpServer } from './io/httpServer.ts';
+import { PrometheusMetrics, addProcessMetrics, registerGauges } from './io/metrics.ts';
+import { installNativeCrc32c } from './io/nativeCrc32c.ts';
+import { RealClock } from './io/realClock.ts';
+import { RealDisk } from './io/realDisk.ts';
+import { RealRandom } from './io/realRandom.ts';
+import { TcpNetwork } from './io/tcpNetwork.ts';
+import { meteredDisk } from './meteredDisk.ts';
+import { snapshotOf } from './metricsSnapshot.ts';
+import { ClientServer } from './server/clientServer.ts';
+import { StreamPeerTransport } from './server/peerTransport.ts';
+import { WalrusNode } from './walrusNode.ts';
+import type { NodeTiming } from './walrusNode.ts';
+
+/** The version that nodes and clients are told. */
+export const SOFTWARE_VERSION = '0.1.0';
+/** A node stops acknowledging at this part of the session time-out: before it can be replaced. */
+const LEASE_SHARE = 0.8;
+/** Heartbeats within one session time-out. */
+const HEARTBEATS_PER_SESSION = 10;
+/** How often a stopping node looks whether its segments are led by others. */
+const HANDOVER_CHECK_MS = 20;
+
+/** Where a node really listens. */
+export interface NodePorts {
+  readonly client: number;
+  readonly peer: number;
+  readonly http: number;
+}
+
+export interface RunningNode {
+  readonly ports: NodePorts;
+  /** `host:port` that clients are told. */
+  readonly clientAddress: string;
+  /** Resolves once the metadata has registered this start, so that the node serves. Rejects when it cannot. */
+  readonly registered: Promise<void>;
+  /** Resolves when the node has ended: null after `stop`, else why it could not go on. */
+  readonly ended: Promise<WalrusError | null>;
+  /** Answers what is under way, hands its segments over, and ends, all within the setting `shutdownTimeout`. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node. It listens when this resolves; `registered` says when it serves.
+ * @throws {WalrusError} ADDRESS_IN_USE, INVALID_CONFIG
+ */
+export async function runNode(settings: NodeSettings): Promise<RunningNode> {
+  const logger = new ConsoleLogger({
+    level: settings.logLevel,
+    file: settings.logFile,
+    fields: { nodeId: settings.nodeId },
+  });
+  await installNativeCrc32c(logger);
+  const node = new NodeProcess(settings, logger);
+  await node.listen();
+  return node;
+}
+
+class NodeProcess implements RunningNode {
+  readonly ended: Promise<WalrusError | null>;
+  registered: Promise<void> = Promise.resolve();
+  readonly #settings: NodeSettings;
+  readonly #logger: Logger;
+  readonly #clock = new RealClock();
+  readonly #random = new RealRandom();
+  readonly #registry = new Registry();
+  readonly #metrics = new PrometheusMetrics(this.#registry);
+  readonly #network: TcpNetwork;
+  readonly #transport: StreamPeerTransport;
+  #peerAddress = '';
+  #node: WalrusNode | null = null;
+  #server: ClientServer | null = null;
+  #clientListener: Listener | null = null;
+  #http: RunningHttpServer | null = null;
+  #peerPort = 0;
+  #isStopping = false;
+  #end: (reason: WalrusError | null) => void = () => undefined;
+
+  constructor(settings: NodeSettings, logger: Logger) {
+    this.#settings = settings;
+    this.#logger = logger;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.#network = new TcpNetwork({ maxStreams: settings.maxConnections, logger });
+    this.#transport = new StreamPeerTransport({
+      network: this.#network,
+      clock: this.#clock,
+      random: this.#random,
+      logger,
+      maxQueueBytes: settings.maxPeerQueueBytes,
+      onDropped: () => this.#metrics.peerMessageDropped(),
+      local: () => ({
+        clusterId: this.#node?.clusterId ?? settings.clusterId,
+        nodeId: nodeId(settings.nodeId),
+        address: this.#peerAddress,
+        softwareVersion: SOFTWARE_VERSION,
+      }),
+    });
+  }
+
+  get ports(): NodePorts {
+    return {
+      client: this.#clientListener?.port ?? 0,
+      peer: this.#peerPort,
+      http: this.#http?.port ?? 0,
+    };
+  }
+
+  get clientAddress(): string {
+    return this.#advertised('client', this.ports.client);
+  }
+
+  #advertised(kind: 'client' | 'peer' | 'http', listenPort: number): string {
+    const settings = this.#settings;
+    const host = settings[`${kind}AdvertiseHost`] || settings[`${kind}Host`];
+    const port = settings[`${kind}AdvertisePort`] || listenPort;
+    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  }
+
+  /** Opens the ports, then starts the node behind them: one that joins must answer hellos. */
+  async listen(): Promise<void> {
+    const settings = this.#settings;
+    try {
+      this.#peerPort = await this.#transport.listen(settings.peerHost, settings.peerPort);
+      this.#peerAddress = this.#advertised('peer', this.#peerPort);
+      this.#clientListener = await this.#network.listen(
+        settings.clientHost,
+        settings.clientPort,
+        (stream) => {
+          if (this.#server !== null && !this.#isStopping) return this.#server.accept(stream);
+          stream.destroy(); // not yet, or no more: the client tries another node
+          return { onData: noop, onDrain: noop, onClose: noop };
+        },
+      );
+      addProcessMetrics(this.#registry);
+      registerGauges(this.#registry, () =>
+        snapshotOf({ node: this.#node, server: this.#server, transport: this.#transport }),
+      );
+      this.#http = await startHttpServer({
+        host: settings.httpHost,
+        port: settings.httpPort,
+        health: { live: () => this.#live(), ready: () => this.#ready() },
+        registry: this.#registry,
+        logger: this.#logger,
+      });
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+    this.registered = this.#start();
+    this.registered.catch((error: unknown) => this.#fail(error));
+  }
+
+  async #start(): Promise<void> {
+    const settings = this.#settings;
+    const disk = meteredDisk(new RealDisk(settings.dataDir), this.#clock, this.#metrics);
+    const node = new WalrusNode(
+      {
+        nodeId: nodeId(settings.nodeId),
+        clusterId: settings.clusterId,
+        addresses: {
+          peer: this.#peerAddress,
+          client: this.clientAddress,
+          http: this.#advertised('http', this.ports.http),
+        },
+        // Without `join` this node creates the cluster, whatever others are started with it.
+        join: settings.join.length === 0 ? [] : [...settings.join, ...settings.initialPeers],
+        replaceDisk: false,
+        zone: settings.zone,
+        version: SOFTWARE_VERSION,
+        clusterConfig: {
+          metadataVoters: settings.metadataVoters,
+          maxSegmentEntries: settings.maxSegmentEntries,
+          maxSegmentBytes: settings.maxSegmentBytes,
+          maxSegmentAgeMs: settings.maxSegmentAge,
+        },
+        timing: timingOf(settings),
+      },
+      {
+        clock: this.#clock,
+        random: this.#random,
+        disk,
+        logger: this.#logger,
+        transport: this.#transport,
+        onFatal: (error) => this.#fail(error),
+      },
+    );
+    this.#node = node;
+    await node.start((parts) => {
+      this.#server = new ClientServer(parts, {
+        clock: this.#clock,
+        logger: this.#logger,
+        metrics: this.#metrics,
+        softwareVersion: SOFTWARE_VERSION,
+        limits: {
+          maxFrameBytes: settings.maxFrameBytes,
+          maxConnectionInFlightBytes: settings.maxConnectionInFlightBytes,
+          maxNodeInFlightBytes: settings.maxNodeInFlightBytes,
+          maxFetchBytes: settings.maxFetchBytes,
+          requestTimeoutMs: settings.requestTimeout,
+        },
+      });
+    });
+    this.#logger.log('info', 'the node serves', { client: this.clientAddress });
+  }
+
+  /** Trouble that a restart would not mend is no reason to restart. */
+  #live(): Check {
+    return { isOk: true, reasons: [] };
+  }
+
+  #ready(): Check {
+    const reasons: string[] = [];
+    if (this.#isStopping) reasons.push('The node is stopping');
+    else if (this.#node?.isRegistered !== true) reasons.push('The node is not registered yet');
+    return { isOk: reasons.length === 0, reasons };
+  }
+
+  /** The node cannot go on. */
+  #fail(error: unknown): void {
+    const reason = isWalrusError(error)
+      ? error
+      : new WalrusError('DISK_FAILED', messageOf(error), { cause: error });
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#logger.log('error', 'the node cannot go on', {
+      code: reason.code,
+      reason: reason.message,
+    });
+    this.#server?.stop();
+    void this.#close().then(() => this.#end(reason));
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopping) {
+      await this.ended;
+      return;
+    }
+    this.#isStopping = true;
+    this.#logger.log('info', 'the node is stopping');
+    const deadlineMs = this.#clock.monotonicMs() + this.#settings.shutdownTimeout;
+    await this.#clientListener?.close();
+    this.#node?.drain();
+    await this.#server?.drain(deadlineMs - this.#clock.monotonicMs());
+    await this.#handOver(deadlineMs);
+    this.#server?.stop();
+    await this.#close();
+    this.#end(null);
+  }
+
+  /** Waits until others lead the segments that this node led, where there are others. */
+  async #handOver(deadlineMs: number): Promise<void> {
+    const parts = this.#node?.isOpen === true ? this.#node.parts : null;
+    if (parts === null || parts.session.aliveNodeIds.size < 2) return;
+    while (parts.segments.ledSegmentIds.length > 0 && this.#clock.monotonicMs() < deadlineMs) {
+      await new Promise<void>((resolve) => this.#clock.setTimer(HANDOVER_CHECK_MS, resolve));
+    }
+  }
+
+  async #close(): Promise<void> {
+    await this.#clientListener?.close();
+    await this.#node?.stop();
+    await this.#transport.stop();
+    await this.#http?.close();
+  }
+}
+
+function timingOf(settings: NodeSettings): NodeTiming {
+  const { sessionTimeout } = settings;
+  return {
+    raftTickMs: settings.raftTickInterval,
+    electionTicks: settings.raftElectionTicks,
+    heartbeatTicks: settings.raftHeartbeatTicks,
+    sessionTimeoutMs: sessionTimeout,
+    leaseMs: LEASE_SHARE * sessionTimeout,
+    heartbeatIntervalMs: sessionTimeout / HEARTBEATS_PER_SESSION,
+  };
+}
+
+function noop(): void {
+  // Nobody listens.
+}

@@ -1,0 +1,179 @@
+/**
+ * One connection that speaks the binary protocol: requests are served side by side, responses leave as they are
+ * ready. Produce requests reach their partition in the order in which they came.
+ */
+import { WalrusError, isWalrusError } from '../../base/errors.ts';
+import type { StreamHandlers } from '../../base/network.ts';
+import { APIS } from '../../protocol/client/apis.ts';
+import {
+  decodeRequest,
+  decodeRequestHeader,
+  encodeFailure,
+  encodeResponse,
+} from '../../protocol/client/frames.ts';
+import type { AnyRequest, RequestHeader } from '../../protocol/client/frames.ts';
+import type { AnyApi } from '../../protocol/client/codec.ts';
+import { FrameDecoder } from '../../protocol/frame.ts';
+import { OVERLOADED_MESSAGE } from './serverContext.ts';
+import type { ServerContext } from './serverContext.ts';
+import type { ClientStream } from './clientStream.ts';
+import { dispatch } from './dispatch.ts';
+import type { Dispatched, DispatchServices } from './dispatch.ts';
+
+/** What a request takes beside its bytes. */
+const REQUEST_BYTES = 256;
+
+export class BinarySession implements StreamHandlers {
+  readonly #services: DispatchServices;
+  readonly #context: ServerContext;
+  readonly #stream: ClientStream;
+  readonly #decoder: FrameDecoder;
+  #inFlightBytes = 0;
+  #inFlightCount = 0;
+  #isEnding = false;
+  /** While a Produce looks for its topic, those that follow wait behind it. */
+  #produceQueue: Promise<unknown> | null = null;
+
+  constructor(services: DispatchServices, stream: ClientStream) {
+    this.#services = services;
+    this.#context = services.context;
+    this.#stream = stream;
+    this.#decoder = new FrameDecoder({
+      maxFrameBytes: services.context.limits.maxFrameBytes,
+      what: 'request',
+      onFrame: (frame) => this.#onFrame(frame),
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlightCount === 0;
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.#isEnding) return;
+    const error = this.#decoder.push(chunk);
+    if (error !== null) this.#refuse(error);
+    this.#balance();
+  }
+
+  onDrain(): void {
+    this.#balance();
+  }
+
+  onEnd(): void {
+    this.#isEnding = true;
+    this.#endIfDone();
+  }
+
+  onClose(): void {
+    this.#stream.closed();
+    this.#decoder.stop();
+  }
+
+  #balance(): void {
+    this.#stream.balance(this.#inFlightBytes, this.#inFlightCount);
+  }
+
+  #endIfDone(): void {
+    if (this.#isEnding && this.isIdle) this.#stream.end();
+  }
+
+  /** There is no request to answer to: correlation id 0, then the end. */
+  #refuse(error: WalrusError): void {
+    this.#fail(0, error);
+    this.#isEnding = true;
+    this.#decoder.stop();
+    this.#endIfDone();
+  }
+
+  #onFrame(frame: Uint8Array): void {
+    let header: RequestHeader;
+    try {
+      header = decodeRequestHeader(frame);
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      this.#refuse(error);
+      return;
+    }
+    const sizeBytes = frame.length + REQUEST_BYTES;
+    this.#began(sizeBytes);
+    try {
+      const call = decodeRequest(frame, header);
+      if (call.name === 'Produce' && this.#context.budget.isExhausted) {
+        throw new WalrusError('OVERLOADED', OVERLOADED_MESSAGE);
+      }
+      void this.#serve(header, call, sizeBytes);
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      this.#fail(header.correlationId, error);
+      this.#ended(sizeBytes);
+    }
+  }
+
+  #began(sizeBytes: number): void {
+    this.#inFlightBytes += sizeBytes;
+    this.#inFlightCount += 1;
+    this.#context.budget.inFlightBytes += sizeBytes;
+  }
+
+  #ended(sizeBytes: number): void {
+    this.#inFlightBytes -= sizeBytes;
+    this.#inFlightCount -= 1;
+    this.#context.budget.inFlightBytes -= sizeBytes;
+    this.#balance();
+    this.#endIfDone();
+  }
+
+  async #serve(header: RequestHeader, call: AnyRequest, sizeBytes: number): Promise<void> {
+    const { clock, metrics, onBug } = this.#context;
+    const startMs = clock.monotonicMs();
+    try {
+      const dispatched = await this.#inOrder(call);
+      this.#respond(header, call, dispatched);
+    } catch (error) {
+      if (isWalrusError(error)) this.#fail(header.correlationId, error);
+      else onBug(error);
+    }
+    metrics.requested('binary', clock.monotonicMs() - startMs);
+    this.#ended(sizeBytes);
+  }
+
+  /** Begins at once, in this turn, unless it is a Produce and others wait to begin. */
+  #inOrder(call: AnyRequest): Promise<Dispatched> {
+    if (call.name !== 'Produce') return dispatch(this.#services, call);
+    const isKnown = this.#services.router.knownTopic(call.request.topic) !== undefined;
+    if (this.#produceQueue === null && isKnown) return dispatch(this.#services, call);
+    const request = { ...call.request, batches: call.request.batches.slice() };
+    return this.#queue({ name: 'Produce', request });
+  }
+
+  /** Finds the topic behind those that wait already, then begins in order. */
+  async #queue(call: Extract<AnyRequest, { name: 'Produce' }>): Promise<Dispatched> {
+    const before = this.#produceQueue ?? Promise.resolve();
+    const found = before.then(() => this.#services.router.findTopic(call.request.topic));
+    const turn = found.catch(() => undefined); // told to whoever asked for that topic
+    this.#produceQueue = turn;
+    try {
+      await found;
+      return await dispatch(this.#services, call);
+    } finally {
+      if (this.#produceQueue === turn) this.#produceQueue = null;
+    }
+  }
+
+  #respond(header: RequestHeader, call: AnyRequest, { response, handed }: Dispatched): void {
+    const api: AnyApi = APIS[call.name];
+    let isWritten = true;
+    for (const part of encodeResponse(api, header.correlationId, response)) {
+      isWritten = this.#stream.write(part);
+    }
+    if (handed === null) return;
+    handed.settle(isWritten);
+    if (isWritten) this.#context.metrics.read(1, handed.value.length);
+  }
+
+  #fail(correlationId: number, error: WalrusError): void {
+    this.#context.metrics.failed('binary', error.code);
+    for (const part of encodeFailure(correlationId, error)) this.#stream.write(part);
+  }
+}

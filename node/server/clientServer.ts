@@ -1,0 +1,143 @@
+/**
+ * Serves the clients of one node, on connections that it is given, in every dialect of the client port; and other
+ * nodes that send their clients' requests on. Put together here; every concern has its own file.
+ */
+import type { ByteStream, StreamHandlers } from '../../base/network.ts';
+import type { NodeParts } from '../walrusNode.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionServices } from './connection.ts';
+import { DescribeService } from './describeService.ts';
+import { FetchService } from './fetchService.ts';
+import { GroupsService } from './groupsService.ts';
+import { LogReader } from './logReader.ts';
+import { OffsetsService } from './offsetsService.ts';
+import type { PutGroup } from './partitionPuts.ts';
+import { PositionCommitter } from './positionCommitter.ts';
+import { ProducerIds } from './producerIds.ts';
+import { ProduceService } from './produceService.ts';
+import { Progress } from './progress.ts';
+import { PutMerger } from './putMerger.ts';
+import { Router } from './router.ts';
+import { Budget } from './serverContext.ts';
+import type { ServerContext, ServerOptions } from './serverContext.ts';
+import { SharedCursors } from './sharedCursors.ts';
+import { TextCommands } from './textCommands.ts';
+import { Flusher } from './textSession.ts';
+import { TopicAdmin } from './topicAdmin.ts';
+import { UncleanSeal } from './uncleanSeal.ts';
+
+/** How often a drain looks whether everything is answered. */
+const DRAIN_CHECK_MS = 10;
+
+export class ClientServer {
+  readonly #context: ServerContext;
+  readonly #services: ConnectionServices;
+  readonly #merger: PutMerger;
+  readonly #connections = new Set<Connection>();
+  #isStopped = false;
+
+  /** Registers what other nodes may ask: to be made before the node is registered. */
+  constructor(parts: NodeParts, options: ServerOptions) {
+    const context: ServerContext = {
+      ...options,
+      parts,
+      budget: new Budget(options.limits.maxNodeInFlightBytes),
+      onBug: (bug) => {
+        options.clock.defer(() => {
+          throw bug;
+        });
+      },
+    };
+    this.#context = context;
+    const flusher = new Flusher();
+    const router = new Router(parts);
+    const reader = new LogReader(context, router);
+    const progress = new Progress(parts);
+    const committer = new PositionCommitter(parts.metadata);
+    const producerIds = new ProducerIds(parts.metadata);
+    const produce = new ProduceService(context, router);
+    const topics = new TopicAdmin(context, router);
+    const reading = { context, router, reader, progress };
+    const cursors = new SharedCursors({ ...reading, committer });
+    const answer = (
+      group: PutGroup,
+      error: Parameters<PutGroup['owners'][number]['put']>[1],
+    ): void => {
+      answerGroup(context, group, error);
+      flusher.flush();
+    };
+    this.#merger = new PutMerger({ context, router, producerIds, produce, answer });
+    const commands = new TextCommands({ context, router, merger: this.#merger, cursors, topics });
+    this.#services = {
+      context,
+      text: { context, commands, flusher },
+      binary: {
+        context,
+        router,
+        produce,
+        topics,
+        producerIds,
+        cursors,
+        fetch: new FetchService(reading),
+        offsets: new OffsetsService(reading),
+        groups: new GroupsService(context, router, committer),
+        describe: new DescribeService(context, router),
+        uncleanSeal: new UncleanSeal(),
+      },
+    };
+  }
+
+  /** Takes a new connection. */
+  accept(stream: ByteStream): StreamHandlers {
+    const connection = new Connection(this.#services, stream, (closed) => {
+      this.#connections.delete(closed);
+    });
+    this.#connections.add(connection);
+    if (this.#isStopped) connection.end();
+    return connection;
+  }
+
+  /** Open connections by dialect; those that have not said anything count as text. */
+  connectionCounts(): { readonly text: number; readonly binary: number } {
+    let binary = 0;
+    for (const { dialect } of this.#connections) if (dialect === 'BINARY') binary += 1;
+    return { text: this.#connections.size - binary, binary };
+  }
+
+  /** Bytes of requests and replies that clients have under way. */
+  get inFlightBytes(): number {
+    return this.#context.budget.inFlightBytes;
+  }
+
+  /** Resolves once everything that is under way is answered, or after `withinMs`. */
+  async drain(withinMs: number): Promise<void> {
+    const { clock } = this.#context;
+    const deadlineMs = clock.monotonicMs() + withinMs;
+    while (!this.#isIdle() && clock.monotonicMs() < deadlineMs) {
+      await new Promise<void>((resolve) => clock.setTimer(DRAIN_CHECK_MS, resolve));
+    }
+  }
+
+  #isIdle(): boolean {
+    if (!this.#merger.isIdle) return false;
+    for (const connection of this.#connections) if (!connection.isIdle) return false;
+    return true;
+  }
+
+  /** Fails what is under way and closes all connections. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#merger.stop();
+    for (const connection of this.#connections) connection.end();
+  }
+}
+
+function answerGroup(
+  { clock, metrics }: ServerContext,
+  { owners, slots, startMs }: PutGroup,
+  error: Parameters<PutGroup['owners'][number]['put']>[1],
+): void {
+  // One observation for a batch: one for each record would cost more than the record.
+  metrics.requested('text', clock.monotonicMs() - startMs);
+  for (let i = 0; i < owners.length; i += 1) owners[i]?.put(slots[i] ?? 0, error);
+}

@@ -1,0 +1,133 @@
+/** One client connection: tells the dialect from its first bytes, then hands everything to the session for it. */
+import { encodeUtf8 } from '../../base/bytes.ts';
+import type { ByteStream, StreamHandlers } from '../../base/network.ts';
+import { CLIENT_MAGIC, DIALECT_BYTES_MAX, dialectOf } from '../../protocol/dialect.ts';
+import type { Dialect } from '../../protocol/dialect.ts';
+import { BinarySession } from './binarySession.ts';
+import { ClientStream } from './clientStream.ts';
+import type { DispatchServices } from './dispatch.ts';
+import type { ServerContext } from './serverContext.ts';
+import { TextSession } from './textSession.ts';
+import type { TextServices } from './textSession.ts';
+
+const HTTP_BODY =
+  'This is the client port of a Walrus node: it speaks the text and the binary protocol, not HTTP.\n';
+const HTTP_REFUSAL = encodeUtf8(
+  'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n' +
+    `Content-Length: ${HTTP_BODY.length}\r\n\r\n${HTTP_BODY}`,
+);
+/** Alert, TLS 1.2, 2 bytes: fatal, handshake_failure. */
+const TLS_REFUSAL = Uint8Array.of(0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28);
+
+export interface ConnectionServices {
+  readonly context: ServerContext;
+  readonly text: TextServices;
+  readonly binary: DispatchServices;
+}
+
+type Session = StreamHandlers & { readonly isIdle: boolean };
+
+export class Connection implements StreamHandlers {
+  readonly #services: ConnectionServices;
+  readonly #stream: ClientStream;
+  readonly #onClosed: (connection: Connection) => void;
+  #first = new Uint8Array(0);
+  #session: Session | null = null;
+  #dialect: Dialect | null = null;
+  #isRefused = false;
+
+  constructor(
+    services: ConnectionServices,
+    stream: ByteStream,
+    onClosed: (connection: Connection) => void,
+  ) {
+    this.#services = services;
+    this.#stream = new ClientStream(services.context, stream);
+    this.#onClosed = onClosed;
+  }
+
+  /** null until it is known. */
+  get dialect(): Dialect | null {
+    return this.#dialect;
+  }
+
+  /** Whether nothing is under way. */
+  get isIdle(): boolean {
+    return this.#session?.isIdle ?? true;
+  }
+
+  /** Closes it when what was written is sent. */
+  end(): void {
+    this.#stream.end();
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.#session !== null) this.#session.onData(chunk);
+    else if (!this.#isRefused) this.#sniff(chunk);
+  }
+
+  onDrain(): void {
+    this.#session?.onDrain();
+  }
+
+  onEnd(): void {
+    if (this.#session === null) this.#stream.end();
+    else this.#session.onEnd?.();
+  }
+
+  onClose(error: Error | null): void {
+    this.#stream.closed();
+    this.#session?.onClose(error);
+    this.#onClosed(this);
+  }
+
+  #sniff(chunk: Uint8Array): void {
+    let bytes: Uint8Array = chunk;
+    if (this.#first.length > 0) {
+      bytes = new Uint8Array(this.#first.length + chunk.length);
+      bytes.set(this.#first);
+      bytes.set(chunk, this.#first.length);
+    }
+    const dialect = dialectOf(bytes.subarray(0, DIALECT_BYTES_MAX));
+    if (dialect === null) {
+      this.#first = bytes.slice();
+      return;
+    }
+    this.#first = new Uint8Array(0);
+    this.#dialect = dialect;
+    this.#begin(dialect, bytes);
+  }
+
+  #begin(dialect: Dialect, bytes: Uint8Array): void {
+    switch (dialect) {
+      case 'TEXT':
+        this.#session = new TextSession(this.#services.text, this.#stream);
+        this.#session.onData(bytes);
+        break;
+      case 'BINARY':
+        this.#session = new BinarySession(this.#services.binary, this.#stream);
+        if (bytes.length > CLIENT_MAGIC.length) {
+          this.#session.onData(bytes.subarray(CLIENT_MAGIC.length));
+        }
+        break;
+      case 'HTTP':
+        this.#refuse(HTTP_REFUSAL, dialect);
+        break;
+      case 'TLS':
+        this.#refuse(TLS_REFUSAL, dialect);
+        break;
+    }
+  }
+
+  #refuse(reply: Uint8Array, dialect: Dialect): void {
+    this.#isRefused = true;
+    const { logger, metrics } = this.#services.context;
+    logger.log('info', 'a connection speaks what is not served here', {
+      dialect,
+      peer: this.#stream.remoteAddress,
+    });
+    metrics.failed('text', 'UNKNOWN_COMMAND');
+    this.#stream.write(reply.slice());
+    this.#stream.end();
+  }
+}

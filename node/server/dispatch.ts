@@ -1,0 +1,134 @@
+/** The requests of the binary protocol and who serves each. */
+import { WalrusError } from '../../base/errors.ts';
+import type { GetNextResponse } from '../../protocol/client/getNext.ts';
+import { spokenVersions } from '../../protocol/client/apis.ts';
+import type { HandshakeResponse } from '../../protocol/client/handshake.ts';
+import { EMPTY } from '../../protocol/client/codec.ts';
+import type { AnyRequest } from '../../protocol/client/frames.ts';
+import type { DescribeService } from './describeService.ts';
+import type { FetchService } from './fetchService.ts';
+import type { GroupsService } from './groupsService.ts';
+import type { OffsetsService } from './offsetsService.ts';
+import type { ProducerIds } from './producerIds.ts';
+import type { ProduceService } from './produceService.ts';
+import type { Router } from './router.ts';
+import type { ServerContext } from './serverContext.ts';
+import type { Handed, SharedCursors } from './sharedCursors.ts';
+import type { TopicAdmin } from './topicAdmin.ts';
+import type { UncleanSeal } from './uncleanSeal.ts';
+
+/** What a Produce takes beside its batches, at most. */
+const PRODUCE_OVERHEAD_BYTES = 512;
+
+export interface DispatchServices {
+  readonly context: ServerContext;
+  readonly router: Router;
+  readonly produce: ProduceService;
+  readonly fetch: FetchService;
+  readonly offsets: OffsetsService;
+  readonly groups: GroupsService;
+  readonly describe: DescribeService;
+  readonly topics: TopicAdmin;
+  readonly producerIds: ProducerIds;
+  readonly cursors: SharedCursors;
+  readonly uncleanSeal: UncleanSeal;
+}
+
+/** A response, and the record of a shared cursor in it, to be settled when it is written. */
+export interface Dispatched {
+  readonly response: unknown;
+  readonly handed: Handed | null;
+}
+
+/**
+ * Serves a request. Byte fields of the request are valid until the first await only.
+ * @throws {WalrusError} What the client is to be told.
+ */
+export async function dispatch(services: DispatchServices, call: AnyRequest): Promise<Dispatched> {
+  if (call.name === 'GetNext') return await getNext(services, call.request.topic);
+  return { response: await serve(services, call), handed: null };
+}
+
+type OtherRequest = Exclude<AnyRequest, { readonly name: 'GetNext' }>;
+
+async function serve(services: DispatchServices, call: OtherRequest): Promise<unknown> {
+  switch (call.name) {
+    case 'Produce':
+      return await services.produce.produce(call.request);
+    case 'Fetch':
+      return await services.fetch.fetch(call.request);
+    case 'Handshake':
+      return handshake(services.context);
+    case 'Metadata':
+      return await services.describe.metadata(call.request);
+    case 'ListOffsets':
+      return await services.offsets.list(call.request);
+    case 'InitProducer':
+      return await services.producerIds.take();
+    default:
+      return await serveAdmin(services, call);
+  }
+}
+
+type AdminRequest = Exclude<
+  OtherRequest,
+  { readonly name: 'Produce' | 'Fetch' | 'Handshake' | 'Metadata' | 'ListOffsets' | 'InitProducer' }
+>;
+
+async function serveAdmin(services: DispatchServices, call: AdminRequest): Promise<unknown> {
+  switch (call.name) {
+    case 'CreateTopic':
+      return await services.topics.create(call.request);
+    case 'DeleteTopic':
+      await services.topics.delete(call.request.name);
+      return EMPTY;
+    case 'CommitPositions':
+      await services.groups.commit(call.request);
+      return EMPTY;
+    case 'FetchPositions':
+      return await services.groups.fetch(call.request);
+    case 'DeleteGroup':
+      await services.groups.delete(call.request.group);
+      return EMPTY;
+    case 'ListGroups':
+      return await services.groups.list();
+    case 'DescribeTopic':
+      return await services.describe.topic(call.request.topic);
+    case 'DescribeCluster':
+      return services.describe.cluster();
+    case 'SealUnclean':
+      return await services.uncleanSeal.seal(call.request);
+  }
+}
+
+function handshake({ parts, limits, softwareVersion }: ServerContext): HandshakeResponse {
+  return {
+    clusterId: parts.identity.clusterId,
+    nodeId: parts.self.nodeId,
+    softwareVersion,
+    apis: spokenVersions(),
+    maxFrameBytes: limits.maxFrameBytes,
+    maxBatchBytes: limits.maxFrameBytes - PRODUCE_OVERHEAD_BYTES,
+  };
+}
+
+async function getNext({ router, cursors }: DispatchServices, name: string): Promise<Dispatched> {
+  const topic = await router.findTopic(name);
+  return await new Promise((resolve, reject) => {
+    cursors.next(topic, (error, handed) => {
+      if (error !== null) reject(error);
+      else resolve({ response: responseOf(handed), handed });
+    });
+  });
+}
+
+function responseOf(handed: Handed | null): GetNextResponse {
+  if (handed === null) return { record: undefined };
+  const { partition, offset, value } = handed;
+  return { record: { partition, offset, value } };
+}
+
+/** The failure of a request that came while the node is stopping. */
+export function shuttingDown(): WalrusError {
+  return new WalrusError('SHUTTING_DOWN', 'This node is stopping: use another one');
+}

@@ -1,0 +1,267 @@
+/**
+ * Fetch: committed batches of several partitions, with a long poll. A partition that this node has a copy of is read
+ * here; else its request goes on to the leader's node, or to one with a copy, one hop away.
+ */
+import type { Timer } from '../../base/clock.ts';
+import { WalrusError, isWalrusError } from '../../base/errors.ts';
+import { offset } from '../../base/units.ts';
+import type { Offset } from '../../base/units.ts';
+import { APIS } from '../../protocol/client/apis.ts';
+import type {
+  FetchPartition,
+  FetchRequest,
+  FetchResponse,
+  FetchResult,
+  FetchedPartition,
+} from '../../protocol/client/fetch.ts';
+import { batchSizeOf, recordsCountOf } from '../../protocol/recordBatch.ts';
+import { unsealedSegment } from '../state/queries.ts';
+import type { LogReader } from './logReader.ts';
+import type { Progress } from './progress.ts';
+import type { Router } from './router.ts';
+import type { ServerContext } from './serverContext.ts';
+
+/** The longest that a fetch waits, whatever it asks for. */
+const WAIT_MS_MAX = 60_000;
+/** What another node gets beyond the wait to answer in. */
+const ASK_EXTRA_MS = 2000;
+const PARTITION_COUNT_MAX = 10_000;
+const NO_BATCHES = new Uint8Array(0);
+
+export interface FetchServices {
+  readonly context: ServerContext;
+  readonly router: Router;
+  readonly reader: LogReader;
+  readonly progress: Progress;
+}
+
+/** What one look at a partition gives: a result, or the node that has to be asked. */
+type Look = FetchResult | { readonly address: string };
+
+export class FetchService {
+  readonly #services: FetchServices;
+
+  constructor(services: FetchServices) {
+    this.#services = services;
+    services.context.parts.rpc.handle(APIS.Fetch, (request) => this.#fetch(request, 'node'));
+  }
+
+  /** @throws {WalrusError} MALFORMED; failures of single partitions are among the results. */
+  async fetch(request: FetchRequest): Promise<FetchResponse> {
+    const response = await this.#fetch(request, 'client');
+    let bytes = 0;
+    let records = 0;
+    for (const result of response.results) {
+      if (result instanceof WalrusError) continue;
+      bytes += result.batches.length;
+      records += countRecords(result.batches);
+    }
+    if (records > 0) this.#services.context.metrics.read(records, bytes);
+    return response;
+  }
+
+  async #fetch(request: FetchRequest, origin: 'client' | 'node'): Promise<FetchResponse> {
+    if (request.partitions.length > PARTITION_COUNT_MAX) {
+      throw new WalrusError('MALFORMED', `A fetch has at most ${PARTITION_COUNT_MAX} partitions`);
+    }
+    await this.#findUnknown(request);
+    const { clock } = this.#services.context;
+    const deadlineMs = clock.monotonicMs() + Math.min(request.maxWaitMs, WAIT_MS_MAX);
+    for (;;) {
+      const leftMs = Math.max(0, deadlineMs - clock.monotonicMs());
+      const looks = this.#lookAll(request, origin);
+      if (looks.some((look) => 'address' in look)) {
+        return { results: await this.#withOthers(request, looks, leftMs) };
+      }
+      const results = looks as FetchResult[];
+      if (leftMs <= 0 || isEnough(results, request.minBytes)) return { results };
+      await this.#moved(request.partitions, leftMs);
+    }
+  }
+
+  /** One barrier for topics that this node does not know yet. */
+  async #findUnknown({ partitions }: FetchRequest): Promise<void> {
+    const { router } = this.#services;
+    if (partitions.every(({ topic }) => router.knownTopic(topic) !== undefined)) return;
+    await router.barrier();
+  }
+
+  #lookAll(request: FetchRequest, origin: 'client' | 'node'): Look[] {
+    let left = Math.min(request.maxBytes, this.#services.context.limits.maxFetchBytes);
+    return request.partitions.map((wanted) => {
+      const look = this.#lookOrFail(wanted, left, origin);
+      if (!(look instanceof WalrusError) && 'batches' in look) left -= look.batches.length;
+      return look;
+    });
+  }
+
+  #lookOrFail(wanted: FetchPartition, maxBytes: number, origin: 'client' | 'node'): Look {
+    try {
+      return this.#look(wanted, maxBytes, origin);
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      return error;
+    }
+  }
+
+  #look(wanted: FetchPartition, maxBytes: number, origin: 'client' | 'node'): Look {
+    const { reader } = this.#services;
+    let at = wanted.offset;
+    for (;;) {
+      const found = reader.readHere(wanted, at, Math.max(1, maxBytes));
+      switch (found.type) {
+        case 'Removed':
+          return this.#outOfRange(wanted);
+        case 'Skip':
+          if (found.to === at) return this.#result(wanted, at, NO_BATCHES);
+          at = found.to;
+          break;
+        case 'Elsewhere':
+          return this.#elsewhere(found.segment, origin);
+        case 'End':
+          return this.#atEnd(wanted, at, found.committedOffset);
+        case 'Batches': {
+          const { bytes, nextOffset } = found.read;
+          if (maxBytes <= 0) return this.#result(wanted, at, NO_BATCHES);
+          return this.#result(wanted, nextOffset, bytes.slice()); // the view ends with this turn
+        }
+      }
+    }
+  }
+
+  /** This node knows of nothing at `at`: there may be something at the leader, or it is beyond the end. */
+  #atEnd(wanted: FetchPartition, at: Offset, committedOffset: Offset): Look {
+    if (at === committedOffset) return this.#result(wanted, at, NO_BATCHES);
+    const leadership = this.#services.router.leadership(wanted);
+    // A copy may know of less than is committed; only the leader can say that an offset is beyond the end.
+    if (leadership?.type !== 'Here') return this.#result(wanted, at, NO_BATCHES);
+    const { host } = this.#services.context.parts;
+    const tail = host.replica(leadership.segment.segmentId)?.tail ?? committedOffset;
+    return at <= tail ? this.#result(wanted, at, NO_BATCHES) : this.#outOfRange(wanted);
+  }
+
+  #elsewhere(segment: Parameters<Router['otherHolders']>[0], origin: 'client' | 'node'): Look {
+    const holder = this.#services.router.otherHolders(segment)[0];
+    if (holder === undefined || origin === 'node') {
+      const what = `segment ${segment.segmentId}`;
+      return new WalrusError('REPLICA_UNKNOWN', `This node cannot read ${what} now: try again`);
+    }
+    return { address: holder.address };
+  }
+
+  #outOfRange({ topic, partition, offset: wanted }: FetchPartition): WalrusError {
+    const { committedOffset, logStartOffset } = this.#bounds({ topic, partition });
+    const range = `it holds ${logStartOffset} to ${committedOffset}`;
+    return new WalrusError(
+      'OFFSET_OUT_OF_RANGE',
+      `Cannot read ${topic}/${partition} from offset ${wanted}: ${range}`,
+      { details: { logStartOffset, committedOffset } },
+    );
+  }
+
+  #bounds({ topic, partition }: { topic: string; partition: number }): {
+    committedOffset: Offset;
+    logStartOffset: Offset;
+  } {
+    const { router, context } = this.#services;
+    const segment = unsealedSegment(router.metadata, topic, partition);
+    const record = router.knownTopic(topic)?.partitions[partition];
+    return {
+      committedOffset:
+        segment === undefined ? offset(0) : context.parts.host.committedOffset(segment),
+      logStartOffset: record?.logStartOffset ?? offset(0),
+    };
+  }
+
+  #result(wanted: FetchPartition, nextOffset: Offset, batches: Uint8Array): FetchedPartition {
+    return { ...this.#bounds(wanted), nextOffset, batches };
+  }
+
+  /** Asks other nodes for what is not here; waits for them only when nothing else is there. */
+  async #withOthers(
+    request: FetchRequest,
+    looks: readonly Look[],
+    leftMs: number,
+  ): Promise<FetchResult[]> {
+    const results: FetchResult[] = looks.map((look, index) =>
+      'address' in look
+        ? this.#result(partitionAt(request, index), partitionAt(request, index).offset, NO_BATCHES)
+        : look,
+    );
+    const here = looks.filter((look): look is FetchResult => !('address' in look));
+    const maxWaitMs = here.length > 0 && isEnough(here, request.minBytes) ? 0 : leftMs;
+    const asked = new Map<string, number[]>();
+    for (const [index, look] of looks.entries()) {
+      if (!('address' in look)) continue;
+      asked.set(look.address, [...(asked.get(look.address) ?? []), index]);
+    }
+    const questions = [...asked].map(([address, indexes]) =>
+      this.#ask(address, {
+        ...request,
+        maxWaitMs,
+        partitions: indexes.map((i) => partitionAt(request, i)),
+      }).then((answers) => {
+        for (const [i, answer] of answers.entries()) results[indexes[i] ?? 0] = answer;
+      }),
+    );
+    // With several nodes the first that has something ends the wait for all.
+    if (questions.length === 1 && here.length === 0) await questions[0];
+    else
+      await Promise.race([
+        Promise.all(questions),
+        ...questions,
+        this.#moved(request.partitions, leftMs),
+      ]);
+    return [...results];
+  }
+
+  async #ask(address: string, request: FetchRequest): Promise<readonly FetchResult[]> {
+    try {
+      const timeoutMs = request.maxWaitMs + ASK_EXTRA_MS;
+      const { rpc } = this.#services.context.parts;
+      return (await rpc.call(address, APIS.Fetch, request, timeoutMs)).results;
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      return request.partitions.map(() => error);
+    }
+  }
+
+  /** Until one of the topics moves on, or the time is over. */
+  #moved(partitions: readonly FetchPartition[], withinMs: number): Promise<void> {
+    const { context, progress } = this.#services;
+    return new Promise((resolve) => {
+      const forgets: (() => void)[] = [];
+      const finish = (): void => {
+        timer.cancel();
+        for (const forget of forgets) forget();
+        resolve();
+      };
+      const timer: Timer = context.clock.setTimer(withinMs, finish);
+      for (const topic of new Set(partitions.map((wanted) => wanted.topic))) {
+        forgets.push(progress.onMove(topic, finish));
+      }
+    });
+  }
+}
+
+function partitionAt({ partitions }: FetchRequest, index: number): FetchPartition {
+  return partitions[index] as FetchPartition;
+}
+
+/** Whether there is enough to answer: bytes, or a failure that somebody should hear of. */
+function isEnough(results: readonly FetchResult[], minBytes: number): boolean {
+  let bytes = 0;
+  for (const result of results) {
+    if (result instanceof WalrusError) return true;
+    bytes += result.batches.length;
+  }
+  return bytes >= minBytes;
+}
+
+function countRecords(batches: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; at < batches.length; at += batchSizeOf(batches, at)) {
+    count += recordsCountOf(batches, at);
+  }
+  return count;
+}
