@@ -7,32 +7,54 @@ Symmetry ==
   Permutations(InitialVoters \cap Unsteady) \cup Permutations(InitialVoters \ Unsteady)
     \cup Permutations(Server \ InitialVoters)
 
-\* A beginning in the midst of peace: one of the steady servers leads in term 1, and all have the
-\* entry with which it began and hear it.
-Leader == CHOOSE s \in Server : s \notin Unsteady
+Spent == [commands |-> 0, crashes |-> 0, losses |-> 0, rollBacks |-> 0, changes |-> 0,
+          snapshots |-> 0, reads |-> 0, transfers |-> 0, earlyTimeouts |-> 0]
 FirstLog == <<Entry(1, "noop", NoConfig)>>
-PeaceInit ==
-  /\ disk = [s \in Server |->
-       [currentTerm |-> 1, votedFor |-> Leader, log |-> FirstLog, snapshotIndex |-> 0,
-        bootEpoch |-> 0, heard |-> [p \in Server |-> 0]]]
-  /\ currentTerm = [s \in Server |-> 1]
-  /\ votedFor = [s \in Server |-> Leader]
-  /\ log = [s \in Server |-> FirstLog]
+Disk(term, vote, lg) ==
+  [currentTerm |-> term, votedFor |-> vote, log |-> lg, snapshotIndex |-> 0, bootEpoch |-> 0,
+   heard |-> [p \in Server |-> 0]]
+
+\* A beginning with these disks, from which all have just booted, but for the roles and leaders.
+BeginWith(disks, roles, leader) ==
+  /\ disk = disks
+  /\ currentTerm = [s \in Server |-> disks[s].currentTerm]
+  /\ votedFor = [s \in Server |-> disks[s].votedFor]
+  /\ log = [s \in Server |-> disks[s].log]
   /\ snapshotIndex = [s \in Server |-> 0]
-  /\ role = [s \in Server |-> IF s = Leader THEN "Leader" ELSE "Follower"]
-  /\ leaderId = [s \in Server |-> Leader]
+  /\ role = roles
+  /\ leaderId = [s \in Server |-> leader]
   /\ commitIndex = [s \in Server |-> 0]
   /\ admitted = [s \in Server |-> TRUE]
   /\ bootNonce = [s \in Server |-> 0]
+  /\ image = [s \in Server |-> <<>>]
+  /\ committed = <<>>
+  /\ served = {}
+  /\ spent = Spent
+
+\* In the midst of peace: a steady server leads in term 1, all have its first entry and hear it.
+Leader == CHOOSE s \in Server : s \notin Unsteady
+PeaceInit ==
+  /\ BeginWith([s \in Server |-> Disk(1, Leader, FirstLog)],
+               [s \in Server |-> IF s = Leader THEN "Leader" ELSE "Follower"], Leader)
   /\ messages = { [type |-> "AppendEntries", term |-> 1, from |-> Leader,
                    to |-> Server \ {Leader}, entries |-> FirstLog, leaderCommit |-> 0,
                    firstIndex |-> 1] }
-  /\ image = [s \in Server |-> <<>>]
   /\ damaged = {}
   /\ elected = [t \in 1..MaxTerm |-> IF t = 1 THEN {Leader} ELSE {}]
-  /\ committed = <<>>
-  /\ served = {}
-  /\ spent = [commands |-> 0, crashes |-> 0, losses |-> 0, rollBacks |-> 0, changes |-> 0,
-              snapshots |-> 0, reads |-> 0, transfers |-> 0, earlyTimeouts |-> 0]
 PeaceSpec == PeaceInit /\ [][Next]_vars
+
+\* After trouble: a leader of term 1 had an entry that it could not send; then another server won
+\* the pre-votes, wrote down its candidacy for term 2, and the third one lost its disk. Whoever has
+\* the higher term has the shorter log.
+TroubleInit ==
+  \E old, new \in Server : \E lost \in Server \ {old, new} :
+    /\ old # new
+    /\ BeginWith([s \in Server |-> CASE s = old -> Disk(1, old, FirstLog)
+                                      [] s = new -> Disk(2, new, <<>>)
+                                      [] OTHER   -> Disk(0, None, <<>>)],
+                 [s \in Server |-> IF s = lost THEN "Stopped" ELSE "Follower"], None)
+    /\ messages = {}
+    /\ damaged = {lost}
+    /\ elected = [t \in 1..MaxTerm |-> IF t = 1 THEN {old} ELSE {}]
+TroubleSpec == TroubleInit /\ [][Next]_vars /\ Fairness
 ================================================================================

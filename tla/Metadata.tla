@@ -69,6 +69,9 @@ vars == <<disk, volatile, messages, environment, history, spent>>
 -----------------------------------------------------------------------------------------------
 (* Entries, configurations, quorums *)
 
+Min(a, b) == IF a < b THEN a ELSE b
+Max(a, b) == IF a > b THEN a ELSE b
+
 NoConfig == [voters |-> {}, learners |-> {}]
 InitialConfig == [voters |-> InitialVoters, learners |-> {}]
 Entry(term, kind, config) == [term |-> term, kind |-> kind, config |-> config]
@@ -83,7 +86,7 @@ ConfigOf(lg) == IF ConfigIndex(lg) = 0 THEN InitialConfig ELSE lg[ConfigIndex(lg
 \* The configuration a server uses: the latest in its log, committed or not (paper, section 6);
 \* the snapshot keeps the one that was in force at its index.
 ConfigAt(lg, commit, snapshot) ==
-  CASE Mutant = "ConfigAtCommit" -> ConfigOf(SubSeq(lg, 1, commit))
+  CASE Mutant = "ConfigAtCommit" -> ConfigOf(SubSeq(lg, 1, Min(commit, Len(lg))))
     [] Mutant = "SnapshotLosesConfig" /\ ConfigIndex(lg) <= snapshot -> InitialConfig
     [] OTHER -> ConfigOf(lg)
 Config(s) == ConfigAt(log[s], commitIndex[s], snapshotIndex[s])
@@ -94,9 +97,6 @@ Quorum(servers, c) ==
   \/ Majority(servers, c.voters)
   \/ /\ Mutant = "LearnerCounts"
      /\ 2 * Cardinality(servers \cap Members(c)) > Cardinality(c.voters)
-
-Min(a, b) == IF a < b THEN a ELSE b
-Max(a, b) == IF a > b THEN a ELSE b
 
 -----------------------------------------------------------------------------------------------
 (* Network and disk *)
@@ -217,14 +217,7 @@ HandlePreVote(s, m) ==
      /\ granted \/ m.term <= currentTerm[s]
      /\ Send([type |-> "PreVoteReply", from |-> s, to |-> {m.from}, granted |-> granted,
               term |-> IF granted THEN m.term ELSE currentTerm[s]])
-     /\ IF Mutant = "PreVoteRaisesTerm" /\ m.term > currentTerm[s]
-          THEN /\ PersistHardState(s, m.term, None)
-               /\ currentTerm' = [currentTerm EXCEPT ![s] = m.term]
-               /\ votedFor' = [votedFor EXCEPT ![s] = None]
-               /\ role' = [role EXCEPT ![s] = "Follower"]
-          ELSE UNCHANGED <<disk, currentTerm, votedFor, role>>
-     /\ UNCHANGED <<log, snapshotIndex, leaderId, commitIndex, admitted, bootNonce, environment,
-                    history, spent>>
+     /\ UNCHANGED <<disk, volatile, environment, history, spent>>
 
 \* A quorum would vote for it: now the real election.
 WinPreVote(s) ==
@@ -616,7 +609,7 @@ LoseDisk(s) ==
 \* Somebody keeps an image of a disk ...
 CopyDisk(s) ==
   /\ spent.rollBacks < MaxRollBacks
-  /\ image[s] = <<>> /\ Running(s)
+  /\ image[s] = <<>> /\ Running(s) /\ s \in Unsteady
   /\ image' = [image EXCEPT ![s] = <<disk[s]>>]
   /\ UNCHANGED <<disk, volatile, messages, damaged, history, spent>>
 
@@ -809,6 +802,11 @@ Leads(l) ==
   /\ TermAt(log[l], commitIndex[l]) = currentTerm[l]
   /\ Majority({ s \in Server : currentTerm[s] = currentTerm[l] }, Config(l).voters)
 LeaderFinally == []<>(\E l \in Server : Leads(l))
+
+\* A leader that no quorum can follow does not stay one.
+Lonely(l) ==
+  role[l] = "Leader" /\ ~Majority({ s \in Server : Running(s) }, Config(l).voters)
+NoLonelyLeader == \A l \in Server : []<>~Lonely(l)
 
 TypeOK ==
   /\ currentTerm \in [Server -> 0..MaxTerm]
