@@ -125,14 +125,14 @@ export class BinarySession implements StreamHandlers {
   }
 
   async #serve(header: RequestHeader, call: AnyRequest, sizeBytes: number): Promise<void> {
-    const { clock, metrics, onBug } = this.#context;
+    const { clock, metrics } = this.#context;
     const startMs = clock.monotonicMs();
     try {
       const dispatched = await this.#inOrder(call);
       this.#respond(header, call, dispatched);
     } catch (error) {
       if (isWalrusError(error)) this.#fail(header.correlationId, error);
-      else onBug(error);
+      else this.#context.onBug(error);
     }
     metrics.requested('binary', clock.monotonicMs() - startMs);
     this.#ended(sizeBytes);

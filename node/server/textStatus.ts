@@ -15,9 +15,8 @@ interface PartitionState extends TextTopicState {
 /** `STATE` of a topic; with several partitions the first one's fields, and all of them in `partitions`. */
 export function topicState(metadata: IndexedMetadata, topic: TopicRecord): string {
   const partitions = topic.partitions.map((_, index) => partitionState(metadata, topic, index));
-  const { partition: _first, ...first } = partitions[0] as PartitionState;
-  const more = partitions.length > 1 ? { partitions } : {};
-  return JSON.stringify({ ...first, ...more });
+  // A topic has at least one partition.
+  return JSON.stringify(partitions.length > 1 ? { ...partitions[0], partitions } : partitions[0]);
 }
 
 function partitionState(

@@ -47,6 +47,7 @@ export class Scheduler {
 
   /** Runs events until virtual time `untilMs`, or until `isDone` says so after an event. */
   async run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
+    await drainMicrotasks(); // what the caller has begun may be about to schedule the first event
     for (;;) {
       const event = this.#heap[0];
       if (event === undefined || event.atMs > untilMs) break;
