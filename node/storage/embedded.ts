@@ -18,13 +18,18 @@ import { forEachValue } from '../../protocol/recordIterator.ts';
 import { openStorage, type Engine } from './engine.ts';
 import { formatDisk, readDiskIdentity } from './formatDisk.ts';
 import { PENDING_BYTES_MAX } from './groupCommit.ts';
-import type { ReadResult, Replica } from './types.ts';
+import type { StoredReplica } from './replica.ts';
+import type { ReadResult } from './types.ts';
 
 /** Nobody else appends here, so that a token has nothing to tell apart. */
 const TOKEN = '0'.repeat(32);
 const CREDENTIALS = { token: TOKEN, epoch: 0 };
 /** Records are sealed into batches of about this size. */
-const BATCH_BYTES = 256 * KIB;
+const BATCH_BYTES = 64 * KIB;
+/** What a record takes beside its value, at most. */
+const RECORD_OVERHEAD_BYTES_MAX = 64;
+/** The room that an idle topic keeps. */
+const BUILDER_BYTES = KIB;
 /** The largest record, a batch of its own. */
 const RECORD_BYTES_MAX = 2 * MIB;
 /** Without syncs, what waits is written as soon as it is this much. */
@@ -206,12 +211,15 @@ function newWaiting(): Waiting {
 /** One topic: a log of records with offsets from 0. */
 export class EmbeddedTopic {
   readonly name: string;
-  readonly replica: Replica;
+  readonly replica: StoredReplica;
   readonly #store: EmbeddedStore;
-  readonly #builder = new RecordBatchBuilder({ maxBytes: RECORD_BYTES_MAX + KIB });
+  readonly #builder = new RecordBatchBuilder({
+    maxBytes: RECORD_BYTES_MAX + KIB,
+    initialBytes: BUILDER_BYTES,
+  });
 
   /** For the store only. */
-  constructor(store: EmbeddedStore, name: string, replica: Replica) {
+  constructor(store: EmbeddedStore, name: string, replica: StoredReplica) {
     this.#store = store;
     this.name = name;
     this.replica = replica;
@@ -234,7 +242,10 @@ export class EmbeddedTopic {
   push(value: Uint8Array, timestampMs = 0): Offset {
     const builder = this.#builder;
     this.#store.admit(value.length);
-    if (builder.count > 0 && builder.sizeBytes + value.length > BATCH_BYTES) {
+    if (
+      builder.count > 0 &&
+      builder.sizeBytes + value.length + RECORD_OVERHEAD_BYTES_MAX > BATCH_BYTES
+    ) {
       this.#store.sealTopic(this);
     }
     const isFirst = builder.count === 0;
@@ -300,7 +311,7 @@ export class EmbeddedTopic {
     this.#store.addOpenBytes(-builder.sizeBytes);
     const batch = builder.finish();
     setBaseOffset(batch, 0, this.replica.tail);
-    this.replica.append(batch, CREDENTIALS);
+    this.replica.appendOwn(batch);
   }
 }
 

@@ -202,7 +202,7 @@ export class Engine implements StorageEngine {
     return this.#replicas.get(segmentId);
   }
 
-  createReplica(options: CreateReplicaOptions): Replica {
+  createReplica(options: CreateReplicaOptions): StoredReplica {
     const { segmentId, producerSnapshot } = options;
     const { commit, catalog } = this.#context;
     assert(!this.#replicas.has(segmentId), `Segment ${segmentId} has a replica here already`);

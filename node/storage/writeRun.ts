@@ -10,7 +10,7 @@ import { BLOCK_SPAN } from './geometry.ts';
 export const RUN_BYTES_MAX = 512 * KIB;
 const BUFFER_CLASS_BYTES = [4 * KIB, 32 * KIB, RUN_BYTES_MAX, BLOCK_SPAN] as const;
 /** How many free buffers of each class are kept. */
-const POOL_COUNT_MAX = [64, 32, 8, 1] as const;
+const POOL_COUNT_MAX = [64, 32, 16, 2] as const;
 
 /** Free staging buffers by size. */
 export class RunPool {
