@@ -1,11 +1,11 @@
 /**
- * `npm run sim -- --seed N [--count M] [--trace]`: runs seeds N..N+M-1 and prints a line for each; a failure with
+ * `npm run sim -- --seed N [--count M] [--trace] [--bug NAME]`: runs seeds N..N+M-1 and prints a line for each; a failure with
  * its property, its step and the command that replays it. Exits with 1 when any seed failed.
  */
 import { parseArgs } from 'node:util';
 import { installNativeCrc32c } from '../io/nativeCrc32c.ts';
 import { SILENT } from '../../base/log.ts';
-import { runSeed } from './run.ts';
+import { bugNamed, plant } from './plant.ts';
 import type { RunResult } from './run.ts';
 
 function print(line: string): void {
@@ -37,6 +37,7 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       count: { type: 'string', default: '1' },
       trace: { type: 'boolean', default: false },
+      bug: { type: 'string' },
     },
   });
   const first = Number(values.seed);
@@ -47,12 +48,15 @@ async function main(): Promise<void> {
     return;
   }
   await installNativeCrc32c(SILENT);
+  if (values.bug !== undefined) plant(bugNamed(values.bug));
+  const { runSeed } = await import('./run.ts');
   let failed = 0;
   for (let seed = first; seed < first + count; seed += 1) {
     const result = await runSeed(seed, values.trace ? print : undefined);
     report(result);
     if (result.failure !== null) {
       failed += 1;
+      if (values.bug !== undefined) break; // found
       if (values.trace) print(result.failure.stack);
     }
   }

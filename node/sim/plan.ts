@@ -58,7 +58,7 @@ export function drawPlan(random: Random): RunPlan {
     chance(random, FAULT_PROBABILITIES[kind]),
   );
   return {
-    nodeCount: chance(random, 0.7) ? 3 : between(random, 4, 5),
+    nodeCount: 3,
     topicCount: between(random, 1, 3),
     producersPerTopic: between(random, 1, 3),
     recordsPerProducer: between(random, 50, 250),

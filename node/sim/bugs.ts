@@ -1,0 +1,253 @@
+/**
+ * Planted bugs: each breaks one rule of the design, to show that the simulator finds it. They are changes of the
+ * source text, made while the module is loaded (`--bug NAME`): production code holds no switch for them. A text
+ * that is not found exactly once fails, so that a bug cannot quietly stop being one.
+ */
+
+export interface SourceChange {
+  /** Path from the root of the repository. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface PlantedBug {
+  readonly name: string;
+  /** Of DESIGN section 2, or of the Raft paper. */
+  readonly rule: string;
+  readonly what: string;
+  readonly changes: readonly SourceChange[];
+  /** Seeds 1..seeds find it. */
+  readonly seeds: number;
+}
+
+const LEADER = 'node/replication/segmentLeader.ts';
+const HOST = 'node/replication/replicaHost.ts';
+const RECOVERY = 'node/controller/recovery.ts';
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'AckBeforeFsync',
+    rule: 'W3',
+    what: 'the leader and the members count what is only written as durable',
+    seeds: 40,
+    changes: [
+      {
+        file: LEADER,
+        find: 'const tails: Offset[] = [this.#replica.durableTail];',
+        replace: 'const tails: Offset[] = [this.#replica.tail];',
+      },
+      {
+        file: HOST,
+        find: 'durableTail: replica.durableTail,',
+        replace: 'durableTail: replica.tail,',
+      },
+      {
+        file: HOST,
+        find: 'if (hosted.replica.durableTail < hosted.replica.tail || hosted.isAckDue) return;',
+        replace: 'if (hosted.isAckDue) return;',
+      },
+    ],
+  },
+  {
+    name: 'CommitWithoutQuorum',
+    rule: 'W5',
+    what: 'one durable copy less than W counts as committed',
+    seeds: 40,
+    changes: [
+      {
+        file: LEADER,
+        find: 'const reached = this.#reachedBy(this.segment.ackQuorum);',
+        replace: 'const reached = this.#reachedBy(Math.max(1, this.segment.ackQuorum - 1));',
+      },
+    ],
+  },
+  {
+    name: 'FenceNotDurable',
+    rule: 'R2',
+    what: 'a member answers a fence that a crash may undo',
+    seeds: 400,
+    changes: [
+      {
+        file: 'node/storage/replica.ts',
+        find: "this.#context.catalog.append({ kind: 'FENCE', segmentId: record.segmentId, epoch });",
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'TailBeforeFence',
+    rule: 'R2',
+    what: 'a member reports its tail, and is fenced a little later',
+    seeds: 200,
+    changes: [
+      {
+        file: HOST,
+        find: 'replica.fence(epoch, (error, tail) => {',
+        replace:
+          "const early = { tail: replica.tail, digest: replica.digestAt(replica.tail) ?? '' };\n" +
+          '      done(null, early);\n' +
+          '      this.#options.clock.setTimer(300, () => replica.fence(epoch, () => undefined));\n' +
+          '      if (epoch < 0) replica.fence(epoch, (error, tail) => {',
+      },
+    ],
+  },
+  {
+    name: 'MinimumTail',
+    rule: 'R4',
+    what: 'the end is the lowest reported tail',
+    seeds: 40,
+    changes: [
+      {
+        file: RECOVERY,
+        find: '(next.tail > best.tail ? next : best)',
+        replace: '(next.tail < best.tail ? next : best)',
+      },
+      {
+        file: RECOVERY,
+        find: 'evidence.filter(({ tail }) => tail === source.tail)',
+        replace: 'evidence.filter(({ tail }) => tail >= source.tail)',
+      },
+    ],
+  },
+  {
+    name: 'OneAnswerIsEnough',
+    rule: 'R3',
+    what: 'a recovery goes on with fewer than F answers',
+    seeds: 100,
+    changes: [
+      {
+        file: RECOVERY,
+        find: 'const needed = segment.ensemble.length - segment.ackQuorum + 1;',
+        replace: 'const needed = 1;',
+      },
+    ],
+  },
+  {
+    name: 'AckAfterFreeze',
+    rule: 'close',
+    what: 'a leader goes on acknowledging after it has proposed its end',
+    seeds: 200,
+    changes: [
+      {
+        file: LEADER,
+        find: "    if (this.#state === 'Frozen' || this.#state === 'Ended') return;\n    const reached",
+        replace: "    if (this.#state === 'Ended') return;\n    const reached",
+      },
+      {
+        file: LEADER,
+        find: "if (this.#state === 'Frozen' || this.#state === 'Ended' || !this.#options.isLeaseHeld()) return;",
+        replace: "if (this.#state === 'Ended') return;",
+      },
+    ],
+  },
+  {
+    name: 'ReadsPastCommitted',
+    rule: 'W5',
+    what: 'a member gives what it has, committed or not',
+    seeds: 100,
+    changes: [
+      {
+        file: HOST,
+        find: 'const bound = segment.endOffset ?? hosted.committedOffset;',
+        replace: 'const bound = segment.endOffset ?? hosted.replica.tail;',
+      },
+    ],
+  },
+  {
+    name: 'ReadsPastTheEnd',
+    rule: 'S1',
+    what: 'a member of a sealed segment gives what it has beyond the end',
+    seeds: 200,
+    changes: [
+      {
+        file: HOST,
+        find: 'const bound = segment.endOffset ?? hosted.committedOffset;',
+        replace:
+          'const bound = segment.endOffset === null ? hosted.committedOffset : hosted.replica.tail;',
+      },
+    ],
+  },
+  {
+    name: 'SealWithoutCompareAndSet',
+    rule: 'R6',
+    what: 'a seal is applied whatever the state of its segment is',
+    seeds: 200,
+    changes: [
+      {
+        file: 'node/state/handlers/sealAndOpen.ts',
+        find: 'segment.state === expected.state &&',
+        replace:
+          "segment.state !== 'SEALED' && (segment.epoch >= 0 || segment.state === expected.state) && true ||",
+      },
+    ],
+  },
+  {
+    name: 'ProducersForgotten',
+    rule: 'idempotence',
+    what: 'a new leader begins without the state of the producers',
+    seeds: 60,
+    changes: [
+      {
+        file: 'node/controller/producerLoader.ts',
+        find: 'const unfolded: SegmentRecord[] = [];',
+        replace:
+          'const unfolded: SegmentRecord[] = [];\n    if (segment.segmentId > 0) return new ProducerStates();',
+      },
+    ],
+  },
+  {
+    name: 'CopyToFewer',
+    rule: 'R5',
+    what: 'a segment is sealed although fewer than W disks hold it',
+    seeds: 400,
+    changes: [
+      {
+        file: RECOVERY,
+        find: '    if (holders.length < segment.ackQuorum) {',
+        replace: '    if (holders.length < 1) {',
+      },
+      {
+        file: RECOVERY,
+        find: 'for (const { place, tail } of behind.sort((a, b) => b.tail - a.tail)) {',
+        replace: 'for (const { place, tail } of [...behind].slice(0, 0)) {',
+      },
+      {
+        file: RECOVERY,
+        find: 'for (const place of this.#freshFor(segment)) {',
+        replace: 'for (const place of this.#freshFor(segment).slice(0, 0)) {',
+      },
+      {
+        file: 'node/state/handlers/sealAndOpen.ts',
+        find: 'if (count >= segment.ackQuorum) return null;',
+        replace: 'if (count >= 0) return null;',
+      },
+    ],
+  },
+  {
+    name: 'GapAccepted',
+    rule: 'W2',
+    what: 'a member that lacks batches says that it has what it was sent',
+    seeds: 60,
+    changes: [
+      {
+        file: HOST,
+        find: "if (message.firstOffset > hosted.replica.tail) return 'GAP';",
+        replace: "if (message.firstOffset > hosted.replica.tail) return 'OK';",
+      },
+      {
+        file: HOST,
+        find: 'durableTail: replica.durableTail,',
+        replace:
+          'durableTail: (status === "OK" ? (Math.max(replica.durableTail, replica.tail + 1) as never) : replica.durableTail),',
+      },
+    ],
+  },
+  {
+    name: 'VoteNotPersisted',
+    rule: 'Raft, Figure 2',
+    what: 'a vote and a term are not durable before they are told',
+    seeds: 400,
+    changes: [],
+  },
+];
