@@ -57,8 +57,12 @@ export class LogReader {
 
   #readSegment(segment: SegmentRecord, from: Offset, maxBytes: number): LocalRead {
     const { host, self } = this.#context.parts;
-    if (host.replica(segment.segmentId) === undefined || !isMember(segment, self.diskId)) {
-      return { type: 'Elsewhere', segment };
+    if (!isMember(segment, self.diskId)) return { type: 'Elsewhere', segment };
+    if (host.replica(segment.segmentId) === undefined) {
+      // A member's copy of a segment that has just been opened comes with the leader's first message.
+      const isSealed = segment.endOffset !== null;
+      if (isSealed) return { type: 'Elsewhere', segment };
+      return { type: 'End', segment, committedOffset: segment.baseOffset };
     }
     if (segment.endOffset === null) {
       const committedOffset = host.committedOffset(segment);

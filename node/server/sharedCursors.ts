@@ -10,7 +10,7 @@
 import type { Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
-import type { Offset } from '../../base/units.ts';
+import type { Offset, SegmentId } from '../../base/units.ts';
 import { APIS } from '../../protocol/client/apis.ts';
 import type { GetNextResponse } from '../../protocol/client/getNext.ts';
 import { CONFIRM_DELIVERY } from '../../protocol/peer/requests.ts';
@@ -65,6 +65,8 @@ export interface CursorServices {
 export class SharedCursors {
   readonly #services: CursorServices;
   readonly #owned = new Map<string, Owned>();
+  /** Segments whose end is being proposed: no cursor may begin there any more. */
+  readonly #closing = new Set<SegmentId>();
   readonly #deliveries: Deliveries;
   /** Where the next look at a topic begins, so that no partition is left out. */
   readonly #rotation = new Map<string, number>();
@@ -95,8 +97,9 @@ export class SharedCursors {
     }
     // The usual case without a promise: the one partition is led here.
     owned.cursor.take((error, taken) => {
-      if (error?.code === 'NOT_LEADER') this.#searchFor(topic.name, done);
-      else done(error, taken === null ? null : handedHere(owned, taken));
+      if (error?.retriable === true && error.code !== 'OVERLOADED') {
+        this.#searchFor(topic.name, done); // the cursor is being handed over, or opened
+      } else done(error, taken === null ? null : handedHere(owned, taken));
     });
   }
 
@@ -219,6 +222,7 @@ export class SharedCursors {
   #ownedCursor(name: PartitionName): Owned | null {
     const leadership = this.#services.router.leadership(name);
     if (leadership?.type !== 'Here' || !this.#services.context.parts.session.isFresh) return null;
+    if (this.#closing.has(leadership.segment.segmentId)) return null;
     const key = keyOf(name);
     const known = this.#owned.get(key);
     if (known?.segment.segmentId === leadership.segment.segmentId) return known;
@@ -280,6 +284,7 @@ export class SharedCursors {
 
   /** Before a segment's end is proposed: hands out nothing more, and commits what has arrived. */
   async #handOver(segment: SegmentRecord): Promise<void> {
+    this.#closing.add(segment.segmentId);
     const owned = this.#owned.get(keyOf(segment));
     if (owned?.segment.segmentId !== segment.segmentId) return;
     await new Promise<void>((resolve) => {
@@ -295,6 +300,9 @@ export class SharedCursors {
   /** Forgets cursors of segments that this node does not lead any more. */
   #dropOld(): void {
     const { metadata } = this.#services.router;
+    for (const segmentId of this.#closing) {
+      if (metadata.segments.get(segmentId)?.state !== 'OPEN') this.#closing.delete(segmentId);
+    }
     for (const [key, owned] of this.#owned) {
       if (metadata.segments.get(owned.segment.segmentId)?.state === 'OPEN') continue;
       this.#owned.delete(key);
