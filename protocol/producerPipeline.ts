@@ -59,6 +59,8 @@ interface Entry<Batch> {
   /** 0 while not under way. */
   attempt: number;
   wasSent: boolean;
+  /** It was sent last while older batches were not settled: those may have come to the log after it. */
+  wasBehind: boolean;
   /** An earlier sending has an unknown outcome. */
   isInDoubt: boolean;
   isSettled: boolean;
@@ -129,13 +131,14 @@ export class ProducerPipeline<Batch, Outcome> {
       baseSequence: -1,
       attempt: 0,
       wasSent: false,
+      wasBehind: false,
       isInDoubt: false,
       isSettled: false,
     });
     this.#pump();
   }
 
-  /** Gives the producer id that `needIdentity` asked for. */
+  /** Gives the producer id that `needIdentity` asked for: one that this pipeline has never had. */
   setIdentity(identity: ProducerIdentity): void {
     this.#isIdentityAsked = false;
     this.#identity = identity;
@@ -183,8 +186,8 @@ export class ProducerPipeline<Batch, Outcome> {
     if (IDENTITY_LOST.has(error.code)) {
       this.#mustRenew = true;
     } else if (error.code === 'OUT_OF_ORDER_SEQUENCE') {
-      // Behind one that failed, too, it is a consequence; the oldest has lost its place in the log.
-      if (this.#queue.find((other) => !other.isSettled) === entry) this.#mustRenew = true;
+      // Behind others it may just have overtaken them; one that was sent alone has lost its place in the log.
+      if (!entry.wasBehind) this.#mustRenew = true;
     } else if (!error.retriable) {
       this.#settle(entry, error, null);
       this.#mustRenew = true;
@@ -305,6 +308,7 @@ export class ProducerPipeline<Batch, Outcome> {
     this.#nextAttempt += 1;
     entry.attempt = attempt;
     entry.wasSent = true;
+    entry.wasBehind = this.#queue.find((other) => !other.isSettled) !== entry;
     this.#underWay.set(attempt, entry);
     this.#options.send({ batch, identity, baseSequence, attempt, isRepeat });
   }

@@ -190,7 +190,9 @@ export class PartitionCursor {
     this.#batches = bytes.slice();
     this.#batchAt = 0;
     this.#records = new RecordIterator(this.#batches, 0);
-    while (this.#step() < wanted) assert(this.#records !== null, 'A read holds what was asked for');
+    let at = this.#step();
+    while (at < wanted) at = this.#step();
+    assert(at === wanted, 'A read holds what was asked for');
     this.#nextInBuffer = wanted;
   }
 

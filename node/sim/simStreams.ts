@@ -37,7 +37,7 @@ interface Host {
 interface Surroundings {
   readonly scheduler: Scheduler;
   readonly random: Random;
-  faults(): StreamFaults;
+  readonly faults: () => StreamFaults;
 }
 
 export class SimStreams {

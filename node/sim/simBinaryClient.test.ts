@@ -1,0 +1,216 @@
+/** Whole clusters serving binary clients on virtual time. */
+import { describe, expect, test } from '@jest/globals';
+import { isWalrusError } from '../../base/errors.ts';
+import { offset } from '../../base/units.ts';
+import { APIS } from '../../protocol/client/apis.ts';
+import { ProducerPipeline, stampProducer } from '../../protocol/producerPipeline.ts';
+import { batchSizeOf } from '../../protocol/recordBatch.ts';
+import { RecordBatchBuilder } from '../../protocol/recordBatchBuilder.ts';
+import { forEachValue } from '../../protocol/recordIterator.ts';
+import { SimBinaryClient } from './simBinaryClient.ts';
+import { SimClients, clientAddressOf } from './simClients.ts';
+import { SimCluster } from './simCluster.ts';
+import type { Machine } from './simCluster.ts';
+
+const CONFIG = {
+  metadataVoters: 3,
+  maxSegmentEntries: 1_000_000,
+  maxSegmentBytes: 16 * 1024 * 1024,
+  maxSegmentAgeMs: 3_600_000,
+};
+
+interface World {
+  readonly cluster: SimCluster;
+  readonly machines: readonly Machine[];
+  client(machine: Machine): SimBinaryClient;
+  wait<T>(promise: Promise<T>, withinMs?: number): Promise<T>;
+}
+
+async function world(options: { seed?: number; entries?: number } = {}): Promise<World> {
+  const { seed = 1, entries = CONFIG.maxSegmentEntries } = options;
+  const config = { ...CONFIG, maxSegmentEntries: entries };
+  const cluster = new SimCluster({ seed, nodeCount: 3, config });
+  const clients = new SimClients(cluster);
+  await cluster.startAll();
+  return {
+    cluster,
+    machines: cluster.machines,
+    client: (machine) => new SimBinaryClient(clients.streams, clientAddressOf(machine)),
+    wait: async (promise, withinMs = 20_000) => {
+      let isSettled = false;
+      const settle = (): void => {
+        isSettled = true;
+      };
+      promise.then(settle, settle);
+      await cluster.runUntil(() => isSettled, withinMs);
+      return await promise;
+    },
+  };
+}
+
+function batchOf(values: readonly number[]): Uint8Array {
+  const builder = new RecordBatchBuilder({ maxBytes: 100_000 });
+  for (const value of values)
+    builder.appendValue(Uint8Array.of(value & 255, value >>> 8), 1000 + value);
+  return builder.finish();
+}
+
+function valuesOf(batches: Uint8Array): number[] {
+  const values: number[] = [];
+  for (let at = 0; at < batches.length; at += batchSizeOf(batches, at)) {
+    forEachValue(batches, at, (start) => {
+      values.push((batches[start] ?? 0) + 256 * (batches[start + 1] ?? 0));
+    });
+  }
+  return values;
+}
+
+async function readAll(client: SimBinaryClient, topic: string, count: number): Promise<number[]> {
+  const values: number[] = [];
+  let from = offset(0);
+  while (values.length < count) {
+    const partitions = [{ topic, partition: 0, offset: from }];
+    const request = { maxWaitMs: 1000, minBytes: 1, maxBytes: 1000, partitions };
+    const result = (await client.call(APIS.Fetch, request)).results[0];
+    if (result === undefined || isWalrusError(result)) throw result ?? new Error('no result');
+    values.push(...valuesOf(result.batches));
+    from = result.nextOffset;
+  }
+  return values;
+}
+
+const TOPIC = { partitions: 1, ifNotExists: false } as const;
+const PRODUCE = { topic: 't', partition: 0, acks: 'quorum', timeoutMs: 5000 } as const;
+
+describe('binary clients of a cluster', () => {
+  test('create, produce, fetch and ask for offsets through different nodes', async () => {
+    const at = await world();
+    const [one, two, three] = at.machines.map((machine) => at.client(machine));
+    const hello = { clientName: 'test', clientVersion: '1' };
+    const { nodeId, clusterId } = await at.wait(one!.call(APIS.Handshake, hello));
+    expect([nodeId, clusterId.length]).toEqual([1, 32]);
+    expect((await at.wait(one!.call(APIS.CreateTopic, { name: 't', ...TOPIC }))).isNew).toBe(true);
+    const batches = batchOf([0, 1, 2]);
+    const produced = await at.wait(two!.call(APIS.Produce, { ...PRODUCE, batches }));
+    expect(produced.batches).toEqual([{ baseOffset: 0, isDuplicate: false }]);
+    const twice = new Uint8Array([...batchOf([3]), ...batchOf([4, 5])]);
+    const more = await at.wait(
+      three!.call(APIS.Produce, { ...PRODUCE, acks: 'all', batches: twice }),
+    );
+    expect(more.batches.map(({ baseOffset }) => baseOffset)).toEqual([3, 4]);
+    for (const client of [one, two, three]) {
+      expect(await at.wait(readAll(client!, 't', 6))).toEqual([0, 1, 2, 3, 4, 5]);
+      const latest = { topic: 't', partition: 0, at: { type: 'latest' } } as const;
+      expect(await at.wait(client!.call(APIS.ListOffsets, latest))).toEqual({ offset: 6 });
+      const time = { topic: 't', partition: 0, at: { type: 'time', timestampMs: 1003 } } as const;
+      expect(await at.wait(client!.call(APIS.ListOffsets, time))).toEqual({ offset: 3 });
+    }
+    const info = await at.wait(three!.call(APIS.Metadata, { topics: ['t', 'none'] }));
+    expect(info.topics.map(({ name, replicas }) => [name, replicas])).toEqual([['t', 3]]);
+    expect(info.nodes.map(({ isAlive }) => isAlive)).toEqual([true, true, true]);
+    const commit = { topic: 't', partition: 0, offset: offset(4) };
+    await at.wait(one!.call(APIS.CommitPositions, { group: 'g', positions: [commit] }));
+    expect(await at.wait(two!.call(APIS.FetchPositions, { group: 'g' }))).toEqual({
+      positions: [commit],
+    });
+    expect(await at.wait(three!.call(APIS.GetNext, { topic: 't' }))).toMatchObject({
+      record: { partition: 0, offset: 0 },
+    });
+    await at.wait(two!.call(APIS.DeleteTopic, { name: 't' }));
+    await expect(at.wait(one!.call(APIS.DescribeTopic, { topic: 't' }))).rejects.toMatchObject({
+      code: 'TOPIC_NOT_FOUND',
+    });
+  });
+
+  test('a fetch waits for records; one beyond the end is refused with the range', async () => {
+    const at = await world();
+    const [one, two] = at.machines.map((machine) => at.client(machine));
+    await at.wait(one!.call(APIS.CreateTopic, { name: 't', ...TOPIC }));
+    const waiting = readAll(two!, 't', 1);
+    await at.cluster.run(300);
+    await at.wait(one!.call(APIS.Produce, { ...PRODUCE, batches: batchOf([9]) }));
+    expect(await at.wait(waiting, 100)).toEqual([9]);
+    const leader = at.machines.find(({ parts }) => parts?.segments.ledSegmentIds.length === 1);
+    const partitions = [{ topic: 't', partition: 0, offset: offset(50) }];
+    const request = { maxWaitMs: 0, minBytes: 1, maxBytes: 1000, partitions };
+    const { results } = await at.wait(at.client(leader!).call(APIS.Fetch, request));
+    expect(results[0]).toMatchObject({
+      code: 'OFFSET_OUT_OF_RANGE',
+      details: { logStartOffset: 0, committedOffset: 1 },
+    });
+  });
+
+  test('what is wrong is refused, and nothing else suffers', async () => {
+    const at = await world();
+    const client = at.client(at.machines[0]!);
+    await at.wait(client.call(APIS.CreateTopic, { name: 't', ...TOPIC }));
+    const damaged = batchOf([1]);
+    damaged[damaged.length - 2] = 77;
+    const refusals = [
+      client.call(APIS.Produce, { ...PRODUCE, batches: damaged }),
+      client.call(APIS.Produce, { ...PRODUCE, batches: new Uint8Array(0) }),
+      client.call(APIS.Produce, { ...PRODUCE, partition: 7, batches: batchOf([1]) }),
+      client.call(APIS.Produce, { ...PRODUCE, topic: 'none', batches: batchOf([1]) }),
+      client.call(APIS.CreateTopic, { name: 't', ...TOPIC }),
+      client.call(APIS.CreateTopic, { name: 'u', ...TOPIC, replicas: 2, ackQuorum: 2 }),
+    ].map(async (call) => {
+      try {
+        await call;
+        return 'OK';
+      } catch (error) {
+        return isWalrusError(error) ? error.code : 'BUG';
+      }
+    });
+    expect(await at.wait(Promise.all(refusals))).toEqual([
+      'CORRUPT_BATCH',
+      'MALFORMED',
+      'PARTITION_NOT_FOUND',
+      'TOPIC_NOT_FOUND',
+      'TOPIC_EXISTS',
+      'INVALID_REPLICATION',
+    ]);
+    await at.wait(client.call(APIS.Produce, { ...PRODUCE, batches: batchOf([1]) }));
+    expect(await at.wait(readAll(client, 't', 1))).toEqual([1]);
+  });
+
+  test('an idempotent producer neither loses, repeats nor reorders over rolls and a kill', async () => {
+    const at = await world({ entries: 20, seed: 11 });
+    const setup = at.client(at.machines[0]!);
+    await at.wait(setup.call(APIS.CreateTopic, { name: 't', ...TOPIC }));
+    const victim = at.machines[2]!;
+    const client = at.client(at.machines[1]!);
+    const count = 150;
+    let settled = 0;
+    const failures: string[] = [];
+    const schedule = (callback: () => void): void => {
+      at.cluster.scheduler.schedule(20, callback);
+    };
+    const pipeline: ProducerPipeline<number, null> = new ProducerPipeline<number, null>({
+      windowMax: 5,
+      needIdentity: () => {
+        void client.call(APIS.InitProducer, {}).then((identity) => pipeline.setIdentity(identity));
+      },
+      paused: () => schedule(() => pipeline.resume()),
+      settled: (_value, error) => {
+        settled += 1;
+        if (error !== null) failures.push(error.code);
+        if (settled === 60) at.cluster.kill(victim);
+      },
+      send: ({ batch: value, identity: who, baseSequence, attempt }) => {
+        const batches = batchOf([value]);
+        stampProducer(batches, who, baseSequence);
+        client.call(APIS.Produce, { ...PRODUCE, timeoutMs: 500, batches }).then(
+          () => pipeline.acknowledged(attempt, null),
+          (error: unknown) => {
+            if (isWalrusError(error)) pipeline.failed(attempt, error);
+          },
+        );
+      },
+    });
+    for (let value = 0; value < count; value += 1) pipeline.add(value, 1);
+    await at.cluster.runUntil(() => settled === count, 60_000);
+    expect(failures).toEqual([]);
+    const values = await at.wait(readAll(at.client(at.machines[0]!), 't', count));
+    expect(values).toEqual(Array.from({ length: count }, (_, value) => value));
+  });
+});
