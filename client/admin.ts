@@ -1,0 +1,132 @@
+/** Topics, groups and the cluster as a whole. Everything is tried again, on other nodes too, until its time is over. */
+import { WalrusError, isWalrusError } from '../base/errors.ts';
+import type { Offset } from '../base/units.ts';
+import { segmentId as toSegmentId } from '../base/units.ts';
+import { APIS } from '../protocol/client/apis.ts';
+import type { CreateTopicResponse } from '../protocol/client/createTopic.ts';
+import type { DescribeClusterResponse } from '../protocol/client/describeCluster.ts';
+import type { DescribeTopicResponse } from '../protocol/client/describeTopic.ts';
+import type { Position } from '../protocol/client/fetchPositions.ts';
+import type { OffsetPosition } from '../protocol/client/listOffsets.ts';
+import type { MetadataResponse, TopicInfo } from '../protocol/client/metadata.ts';
+import type { SealUncleanResponse } from '../protocol/client/sealUnclean.ts';
+import type { ConnectionPool } from './pool.ts';
+
+/** A topic to create. */
+export interface NewTopic {
+  readonly name: string;
+  /** Default 1. */
+  readonly partitions?: number;
+  /** Together with `ackQuorum`; default: what the cluster has nodes for. */
+  readonly replicas?: number;
+  readonly ackQuorum?: number;
+  /** An existing topic is a success. */
+  readonly ifNotExists?: boolean;
+}
+
+export class Admin {
+  readonly #pool: ConnectionPool;
+  readonly #timeoutMs: number;
+
+  constructor(pool: ConnectionPool, timeoutMs: number) {
+    this.#pool = pool;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get #options(): { readonly timeoutMs: number } {
+    return { timeoutMs: this.#timeoutMs };
+  }
+
+  /** @throws {WalrusError} TOPIC_EXISTS, INVALID_TOPIC_NAME, INVALID_REPLICATION, LIMIT_REACHED. */
+  async createTopic(topic: NewTopic): Promise<CreateTopicResponse> {
+    const { partitions = 1, ifNotExists = false } = topic;
+    const request = { ...topic, partitions, ifNotExists };
+    let isInDoubt = false;
+    return await this.#pool.call(APIS.CreateTopic, request, {
+      ...this.#options,
+      // After a lost answer the topic that is there is the one of the earlier attempt.
+      retry: (error) => {
+        isInDoubt ||= leavesDoubt(error);
+        return isInDoubt ? { ...request, ifNotExists: true } : request;
+      },
+    });
+  }
+
+  /** @throws {WalrusError} TOPIC_NOT_FOUND */
+  async deleteTopic(name: string): Promise<void> {
+    const doubts: WalrusError[] = [];
+    const retry = (error: WalrusError): { name: string } => {
+      if (leavesDoubt(error)) doubts.push(error);
+      return { name };
+    };
+    try {
+      await this.#pool.call(APIS.DeleteTopic, { name }, { ...this.#options, retry });
+    } catch (error) {
+      // After a lost answer a topic that is not there was deleted by the earlier attempt.
+      if (doubts.length === 0 || !isWalrusError(error, 'TOPIC_NOT_FOUND')) throw error;
+    }
+  }
+
+  /** All topics, by name. */
+  async listTopics(): Promise<readonly TopicInfo[]> {
+    const { topics } = await this.metadata();
+    return [...topics].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The nodes, the topics and who leads them. */
+  async metadata(): Promise<MetadataResponse> {
+    return await this.#pool.call(APIS.Metadata, {}, this.#options);
+  }
+
+  /**
+   * A topic with all its segments.
+   * @throws {WalrusError} TOPIC_NOT_FOUND
+   */
+  async describeTopic(topic: string): Promise<DescribeTopicResponse> {
+    return await this.#pool.call(APIS.DescribeTopic, { topic }, this.#options);
+  }
+
+  /** Nodes, disks and the metadata group, as one node sees them. */
+  async describeCluster(): Promise<DescribeClusterResponse> {
+    return await this.#pool.call(APIS.DescribeCluster, {}, this.#options);
+  }
+
+  /** The offset of a position in a partition. */
+  async offsetAt(topic: string, partition: number, at: OffsetPosition): Promise<Offset> {
+    const request = { topic, partition, at };
+    return (await this.#pool.call(APIS.ListOffsets, request, this.#options)).offset;
+  }
+
+  /** The names of all groups that have positions. */
+  async listGroups(): Promise<readonly string[]> {
+    return (await this.#pool.call(APIS.ListGroups, {}, this.#options)).groups;
+  }
+
+  /** Where a group goes on reading. */
+  async describeGroup(group: string): Promise<readonly Position[]> {
+    return (await this.#pool.call(APIS.FetchPositions, { group }, this.#options)).positions;
+  }
+
+  /** Forgets a group's positions. */
+  async deleteGroup(group: string): Promise<void> {
+    await this.#pool.call(APIS.DeleteGroup, { group }, this.#options);
+  }
+
+  /**
+   * Gives up what the reachable copies of a segment do not hold. Without `confirm`, only says what that would be.
+   * @throws {WalrusError} SEGMENT_NOT_FOUND, CONFLICT.
+   */
+  async sealUnclean(segmentId: number, confirm: boolean): Promise<SealUncleanResponse> {
+    const request = { segmentId: toSegmentId(segmentId), confirm };
+    return await this.#pool.call(APIS.SealUnclean, request, {
+      ...this.#options,
+      retry: () => null,
+    });
+  }
+}
+
+function leavesDoubt(error: WalrusError): boolean {
+  return ['TIMED_OUT', 'CONNECTION_FAILED', 'SHUTTING_DOWN', 'METADATA_UNAVAILABLE'].includes(
+    error.code,
+  );
+}

@@ -1,0 +1,362 @@
+/**
+ * Reads a topic's records in the order of their offsets, each once in one run: fetches ahead of the reader, up to a
+ * bound, from the partition's leader or any other node, through changes of leaders and deaths of nodes.
+ */
+import { assert } from '../base/assert.ts';
+import { WalrusError, isWalrusError } from '../base/errors.ts';
+import type { Offset } from '../base/units.ts';
+import { MIB, offset as toOffset } from '../base/units.ts';
+import { APIS } from '../protocol/client/apis.ts';
+import type { FetchedPartition } from '../protocol/client/fetch.ts';
+import type { OffsetPosition } from '../protocol/client/listOffsets.ts';
+import {
+  baseOffsetOf,
+  batchError,
+  isControl,
+  nextOffsetOf,
+  validateBatch,
+  walkBatches,
+} from '../protocol/recordBatch.ts';
+import { ConsumedBatch } from './consumedBatch.ts';
+import type { ConsumedRecord } from './consumedBatch.ts';
+import type { SenderContext } from './partitionSender.ts';
+import { ANSWER_EXTRA_MS, closed } from './pool.ts';
+import { backOffMs } from './world.ts';
+
+/** Where to begin: the oldest record, what is written from now on, a time, or an offset. */
+export type StartPosition = OffsetPosition | { readonly type: 'offset'; readonly offset: number };
+
+/** How a consumer works. Sizes in bytes, times in ms. */
+export interface ConsumerOptions {
+  readonly topic: string;
+  /** Default: all. */
+  readonly partitions?: readonly number[];
+  /** Where to begin, or where to begin what the group has no position for. Default: earliest. */
+  readonly from?: StartPosition;
+  /** Where to end: never (default), or at what is committed when the consumer is made. */
+  readonly until?: 'never' | 'latest';
+  /** Goes on at this group's committed positions. */
+  readonly group?: string;
+  /** Records that are fetched and not yet handed out. Default 16 MiB. */
+  readonly maxBufferedBytes?: number;
+  /** The most that one fetch asks for. Default 2 MiB. */
+  readonly fetchBytes?: number;
+  /** How long a node waits for new records before it answers. Default 5 s. */
+  readonly maxWaitMs?: number;
+  readonly requestTimeoutMs?: number;
+}
+
+/** The next record to read of a partition. */
+export interface PartitionPosition {
+  readonly partition: number;
+  readonly offset: Offset;
+}
+
+interface Partition {
+  readonly partition: number;
+  /** The next record to hand out. */
+  position: Offset;
+  /** The next record to fetch. */
+  fetchOffset: Offset;
+  /** Where reading ends; Infinity for never. */
+  readonly end: number;
+  isBusy: boolean;
+  failures: number;
+}
+
+const DEFAULTS = {
+  until: 'never',
+  from: { type: 'earliest' },
+  maxBufferedBytes: 16 * MIB,
+  fetchBytes: 2 * MIB,
+  maxWaitMs: 5000,
+  requestTimeoutMs: 10_000,
+} as const;
+
+export class Consumer {
+  readonly #context: SenderContext;
+  readonly #options: ConsumerOptions & Required<Pick<ConsumerOptions, keyof typeof DEFAULTS>>;
+  readonly #partitions: Partition[];
+  readonly #onClose: () => void;
+  readonly #ready: ConsumedBatch[] = [];
+  #bufferedBytes = 0;
+  /** Nodes that a fetch is under way to. */
+  readonly #busyRoutes = new Set<string>();
+  #error: WalrusError | null = null;
+  #isClosed = false;
+  #wake: (() => void) | null = null;
+
+  private constructor(context: SenderContext, options: ConsumerOptions, onClose: () => void) {
+    this.#context = context;
+    this.#options = { ...DEFAULTS, ...options };
+    this.#partitions = [];
+    this.#onClose = onClose;
+  }
+
+  /** Made by `Client.consumer`: finds the positions to begin at. */
+  static async start(
+    context: SenderContext,
+    options: ConsumerOptions,
+    onClose: () => void,
+  ): Promise<Consumer> {
+    const consumer = new Consumer(context, options, onClose);
+    await consumer.#findPositions();
+    return consumer;
+  }
+
+  /** The next record to be handed out of each partition. */
+  get positions(): PartitionPosition[] {
+    return this.#partitions.map(({ partition, position }) => ({ partition, offset: position }));
+  }
+
+  /**
+   * Hands out whole batches, in order by partition, until `until` or `close`.
+   * @throws {WalrusError} OFFSET_OUT_OF_RANGE, TOPIC_NOT_FOUND, CORRUPT_BATCH.
+   */
+  async *batches(): AsyncGenerator<ConsumedBatch, void, undefined> {
+    for (;;) {
+      const batch = await this.#next();
+      if (batch === null) return;
+      yield batch;
+    }
+  }
+
+  /** Hands out single records. Slower than `batches`. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord, void, undefined> {
+    for (;;) {
+      const batch = await this.#next();
+      if (batch === null) return;
+      const partition = this.#find(batch.partition);
+      for (const record of batch.toRecords()) {
+        partition.position = (record.offset + 1) as Offset;
+        yield record;
+      }
+      partition.position = batch.nextOffset;
+    }
+  }
+
+  /**
+   * Makes positions the group's: by default those after all that was handed out.
+   * @throws {WalrusError} INVALID_CONFIG without a group.
+   */
+  async commit(positions: readonly PartitionPosition[] = this.positions): Promise<void> {
+    const { group, topic, requestTimeoutMs: timeoutMs } = this.#options;
+    if (group === undefined) {
+      throw new WalrusError('INVALID_CONFIG', 'Cannot commit positions: the consumer has no group');
+    }
+    const request = { group, positions: positions.map((each) => ({ topic, ...each })) };
+    await this.#context.pool.call(APIS.CommitPositions, request, { timeoutMs });
+  }
+
+  /** Commits the positions when there is a group, then ends. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.abort();
+    if (this.#options.group !== undefined) await this.commit();
+  }
+
+  /** Ends without a commit. */
+  abort(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#ready.length = 0;
+    this.#wake?.();
+    this.#onClose();
+  }
+
+  async #findPositions(): Promise<void> {
+    const { topic } = this.#options;
+    const { partitions: infos } = await this.#context.metadata.refresh(topic);
+    const wanted = this.#options.partitions ?? infos.map(({ partition }) => partition);
+    const missing = wanted.find((partition) => infos[partition] === undefined);
+    if (missing !== undefined) {
+      const message = `There is no partition ${missing} of ${topic}: it has ${infos.length}`;
+      throw new WalrusError('PARTITION_NOT_FOUND', message);
+    }
+    const committed = await this.#committed(wanted);
+    for (const partition of wanted) {
+      const end =
+        this.#options.until === 'latest'
+          ? await this.#offsetAt(partition, { type: 'latest' })
+          : Infinity;
+      const start =
+        committed.get(partition) ?? (await this.#offsetAt(partition, this.#options.from));
+      this.#partitions.push({
+        partition,
+        position: start,
+        fetchOffset: start,
+        end,
+        isBusy: false,
+        failures: 0,
+      });
+    }
+  }
+
+  async #committed(wanted: readonly number[]): Promise<Map<number, Offset>> {
+    const { group, topic, requestTimeoutMs: timeoutMs } = this.#options;
+    const found = new Map<number, Offset>();
+    if (group === undefined) return found;
+    const partitions = wanted.map((partition) => ({ topic, partition }));
+    const { positions } = await this.#context.pool.call(
+      APIS.FetchPositions,
+      { group, partitions },
+      { timeoutMs },
+    );
+    for (const { partition, offset } of positions) {
+      if (offset !== undefined) found.set(partition, offset);
+    }
+    return found;
+  }
+
+  async #offsetAt(partition: number, at: StartPosition): Promise<Offset> {
+    if (at.type === 'offset') return toOffset(at.offset);
+    const { topic, requestTimeoutMs: timeoutMs } = this.#options;
+    const request = { topic, partition, at };
+    const answer = await this.#context.pool.call(APIS.ListOffsets, request, { timeoutMs });
+    return answer.offset;
+  }
+
+  async #next(): Promise<ConsumedBatch | null> {
+    for (;;) {
+      const batch = this.#ready.shift();
+      if (batch !== undefined) return this.#handOut(batch);
+      if (this.#error !== null) throw this.#error;
+      if (this.#isClosed || this.#partitions.every((each) => each.fetchOffset >= each.end)) {
+        return null;
+      }
+      this.#fetchMore();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #handOut(batch: ConsumedBatch): ConsumedBatch {
+    this.#bufferedBytes -= batch.sizeBytes;
+    const partition = this.#find(batch.partition);
+    assert(partition.position <= batch.firstOffset, 'Records are handed out once, in order');
+    partition.position = batch.nextOffset;
+    this.#fetchMore();
+    return batch;
+  }
+
+  #find(partition: number): Partition {
+    const found = this.#partitions.find((each) => each.partition === partition);
+    assert(found !== undefined, 'Only own partitions are fetched');
+    return found;
+  }
+
+  /** Asks every node that leads a partition with nothing under way, as long as there is room. */
+  #fetchMore(): void {
+    const { maxBufferedBytes } = this.#options;
+    if (this.#isClosed || this.#error !== null || this.#bufferedBytes >= maxBufferedBytes) return;
+    const byRoute = new Map<string, Partition[]>();
+    for (const partition of this.#partitions) {
+      if (partition.isBusy || partition.fetchOffset >= partition.end) continue;
+      const route = this.#routeOf(partition);
+      if (this.#busyRoutes.has(route)) continue;
+      const group = byRoute.get(route);
+      if (group === undefined) byRoute.set(route, [partition]);
+      else group.push(partition);
+    }
+    for (const [route, partitions] of byRoute) this.#fetch(route, partitions);
+  }
+
+  #routeOf({ partition }: Partition): string {
+    const { metadata, pool } = this.#context;
+    const leader = metadata.leaderAddress(this.#options.topic, partition);
+    return leader === undefined || pool.isResting(leader) ? pool.any().address : leader;
+  }
+
+  #fetch(route: string, partitions: readonly Partition[]): void {
+    const { topic, fetchBytes: maxBytes, maxWaitMs, requestTimeoutMs } = this.#options;
+    const request = {
+      maxWaitMs,
+      minBytes: 1,
+      maxBytes,
+      partitions: partitions.map(({ partition, fetchOffset: offset }) => ({
+        topic,
+        partition,
+        offset,
+      })),
+    };
+    this.#busyRoutes.add(route);
+    for (const partition of partitions) partition.isBusy = true;
+    const timeoutMs = maxWaitMs + requestTimeoutMs + ANSWER_EXTRA_MS;
+    this.#context.pool
+      .to(route)
+      .request(APIS.Fetch, request, timeoutMs)
+      .then(
+        ({ results }) => {
+          this.#busyRoutes.delete(route);
+          for (const [index, partition] of partitions.entries()) {
+            const missing = new WalrusError('MALFORMED', `${route} left out a fetch's result`);
+            const result = results[index] ?? missing;
+            if (result instanceof WalrusError) this.#failed(partition, result);
+            else this.#fetched(partition, result);
+          }
+        },
+        (error: unknown) => {
+          this.#busyRoutes.delete(route);
+          if (!isWalrusError(error)) throw error;
+          for (const partition of partitions) this.#failed(partition, error);
+        },
+      )
+      .finally(() => this.#changed());
+  }
+
+  #changed(): void {
+    if (!this.#isClosed) this.#fetchMore();
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+
+  #fetched(partition: Partition, result: FetchedPartition): void {
+    partition.isBusy = false;
+    partition.failures = 0;
+    if (this.#isClosed) return;
+    try {
+      this.#takeBatches(partition, result.batches);
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      this.#error = error;
+      return;
+    }
+    // What holds nothing for readers (control batches, records that were given up) is passed over.
+    if (result.nextOffset > partition.fetchOffset) partition.fetchOffset = result.nextOffset;
+  }
+
+  #takeBatches(partition: Partition, bytes: Uint8Array): void {
+    const problem = walkBatches(bytes, (at, sizeBytes) => {
+      const damage = validateBatch(bytes, at, at + sizeBytes);
+      if (damage !== null) throw batchError(damage);
+      const nextOffset = nextOffsetOf(bytes, at);
+      if (nextOffset <= partition.fetchOffset) return; // begins before the wanted offset
+      const firstOffset = Math.max(baseOffsetOf(bytes, at), partition.fetchOffset) as Offset;
+      partition.fetchOffset = nextOffset;
+      if (isControl(bytes, at)) return;
+      const { topic } = this.#options;
+      const place = { topic, partition: partition.partition, firstOffset, nextOffset };
+      const batch = new ConsumedBatch(bytes.subarray(at, at + sizeBytes), place);
+      this.#ready.push(batch);
+      this.#bufferedBytes += sizeBytes;
+    });
+    if (problem !== null) throw batchError(problem);
+  }
+
+  #failed(partition: Partition, error: WalrusError): void {
+    const { world, metadata } = this.#context;
+    if (this.#isClosed) return;
+    if (!error.retriable) {
+      this.#error ??= error.code === 'SHUTTING_DOWN' ? closed() : error;
+      return;
+    }
+    partition.failures += 1;
+    metadata.refreshSoon(this.#options.topic);
+    world.clock.setTimer(backOffMs(world, partition.failures), () => {
+      partition.isBusy = false;
+      this.#changed();
+    });
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * A producer's batches to one partition on their way: which node they go to, when they are sent again, when they are
+ * given up. Their order and sequences are the pipeline's (protocol/producerPipeline.ts).
+ *
+ * Invariant: batches are under way to one node at a time, so that they cannot overtake each other; when the
+ * leader changes, those that follow wait until the earlier ones are answered.
+ */
+import type { Timer } from '../base/clock.ts';
+import { WalrusError, isWalrusError } from '../base/errors.ts';
+import { APIS } from '../protocol/client/apis.ts';
+import type { Acks, ProducedBatch } from '../protocol/client/produce.ts';
+import {
+  PIPELINE_WINDOW_MAX,
+  ProducerPipeline,
+  stampProducer,
+} from '../protocol/producerPipeline.ts';
+import type { ProducerIdentity, Sending } from '../protocol/producerPipeline.ts';
+import type { MetadataCache } from './metadataCache.ts';
+import { ANSWER_EXTRA_MS } from './pool.ts';
+import type { ConnectionPool } from './pool.ts';
+import type { ClientWorld } from './world.ts';
+import { backOffMs } from './world.ts';
+
+/** How often batches are looked at for having waited too long. */
+const EXPIRY_CHECK_MS = 250;
+/** While records flow, the leader is asked for anew so often: to follow it where nodes forward silently. */
+const LEADER_CHECK_MS = 1000;
+
+/** A finished batch. */
+export interface OutgoingBatch {
+  bytes: Uint8Array;
+  readonly recordsCount: number;
+  readonly sizeBytes: number;
+  readonly deadlineMs: number;
+  /** What the bytes were stamped with; null before the first sending. */
+  stamp: { readonly identity: ProducerIdentity; readonly baseSequence: number } | null;
+  /** Tells whoever wants to know. */
+  readonly done: ((error: WalrusError | null, outcome: ProducedBatch | null) => void) | null;
+  /** Whether somebody is told the outcome of every record. */
+  readonly isWatched: boolean;
+}
+
+export interface SenderContext {
+  readonly world: ClientWorld;
+  readonly pool: ConnectionPool;
+  readonly metadata: MetadataCache;
+}
+
+export interface PartitionSenderOptions {
+  readonly topic: string;
+  readonly partition: number;
+  readonly acks: Acks;
+  readonly requestTimeoutMs: number;
+  settled(batch: OutgoingBatch, error: WalrusError | null, outcome: ProducedBatch | null): void;
+}
+
+export class PartitionSender {
+  readonly #context: SenderContext;
+  readonly #options: PartitionSenderOptions;
+  readonly #pipeline: ProducerPipeline<OutgoingBatch, ProducedBatch>;
+  /** The node that batches are under way to. */
+  #route: string | null = null;
+  #underWayCount = 0;
+  /** Wait for the route to change. */
+  #held: Sending<OutgoingBatch>[] = [];
+  #failures = 0;
+  #expiryTimer: Timer | null = null;
+  #isStopped = false;
+
+  constructor(context: SenderContext, options: PartitionSenderOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#pipeline = new ProducerPipeline({
+      windowMax: PIPELINE_WINDOW_MAX,
+      send: (sending) => this.#send(sending),
+      settled: (batch, error, outcome) => options.settled(batch, error, outcome),
+      needIdentity: () => this.#needIdentity(),
+      paused: (error) => this.#onPaused(error),
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.#pipeline.isIdle;
+  }
+
+  add(batch: OutgoingBatch): void {
+    this.#pipeline.add(batch, batch.recordsCount);
+    this.#watch();
+  }
+
+  stop(error: WalrusError): void {
+    this.#isStopped = true;
+    this.#held = [];
+    this.#expiryTimer?.cancel();
+    this.#pipeline.stop(error);
+  }
+
+  #send(sending: Sending<OutgoingBatch>): void {
+    if (this.#isStopped) return;
+    const wanted = this.#chooseRoute();
+    if (this.#underWayCount > 0 && (this.#held.length > 0 || wanted !== this.#route)) {
+      this.#held.push(sending);
+      return;
+    }
+    this.#route = wanted;
+    this.#sendTo(wanted, sending);
+  }
+
+  /** The leader's node; any other when that is unknown or cannot be reached. */
+  #chooseRoute(): string {
+    const { pool, metadata } = this.#context;
+    const { topic, partition } = this.#options;
+    metadata.refreshSoon(topic, LEADER_CHECK_MS);
+    const leader = metadata.leaderAddress(topic, partition);
+    if (leader !== undefined && !pool.isResting(leader)) return leader;
+    return pool.any().address;
+  }
+
+  #sendTo(address: string, sending: Sending<OutgoingBatch>): void {
+    const { topic, partition, acks, requestTimeoutMs: timeoutMs } = this.#options;
+    const batches = stamped(sending);
+    const request = { topic, partition, acks, timeoutMs, batches };
+    this.#underWayCount += 1;
+    this.#context.pool
+      .to(address)
+      .request(APIS.Produce, request, timeoutMs + ANSWER_EXTRA_MS)
+      .then(
+        ({ batches: [outcome] }) => {
+          this.#answered();
+          if (outcome === undefined) {
+            const message = `${address} answered a Produce without an outcome`;
+            this.#pipeline.failed(sending.attempt, new WalrusError('MALFORMED', message));
+          } else {
+            this.#failures = 0;
+            this.#pipeline.acknowledged(sending.attempt, outcome);
+          }
+        },
+        (error: unknown) => {
+          this.#answered();
+          if (!isWalrusError(error)) throw error;
+          this.#pipeline.failed(sending.attempt, error);
+        },
+      );
+  }
+
+  #answered(): void {
+    this.#underWayCount -= 1;
+    if (this.#underWayCount > 0 || this.#held.length === 0) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const sending of held) this.#send(sending);
+  }
+
+  #needIdentity(): void {
+    const { pool } = this.#context;
+    const { requestTimeoutMs: timeoutMs } = this.#options;
+    pool.call(APIS.InitProducer, {}, { timeoutMs }).then(
+      (identity) => this.#pipeline.setIdentity(identity),
+      (error: unknown) => {
+        if (!isWalrusError(error)) throw error;
+        if (!this.#isStopped) this.#pipeline.identityFailed(error);
+      },
+    );
+  }
+
+  #onPaused(error: WalrusError): void {
+    if (this.#isStopped) return;
+    const { world, metadata } = this.#context;
+    this.#failures += 1;
+    metadata.refreshSoon(this.#options.topic);
+    // The first retry after a change of the leader is quick.
+    const isMoved = error.code === 'NOT_LEADER' || error.code === 'SEGMENT_SEALED';
+    const delayMs = backOffMs(world, isMoved ? Math.max(1, this.#failures - 2) : this.#failures);
+    world.clock.setTimer(delayMs, () => {
+      if (!this.#isStopped) this.#pipeline.resume();
+    });
+  }
+
+  /** Looks from time to time for what has waited too long, while there is something. */
+  #watch(): void {
+    if (this.#expiryTimer !== null || this.#isStopped) return;
+    const { clock } = this.#context.world;
+    this.#expiryTimer = clock.setTimer(EXPIRY_CHECK_MS, () => {
+      this.#expiryTimer = null;
+      const nowMs = clock.monotonicMs();
+      this.#pipeline.expire((batch) => batch.deadlineMs <= nowMs);
+      if (!this.#pipeline.isIdle) this.#watch();
+    });
+  }
+}
+
+/** The bytes with the sending's identity and sequence; never changes bytes that may be under way. */
+function stamped({ batch, identity, baseSequence, isRepeat }: Sending<OutgoingBatch>): Uint8Array {
+  const { stamp } = batch;
+  const isSame =
+    stamp?.baseSequence === baseSequence &&
+    stamp.identity.producerId === identity.producerId &&
+    stamp.identity.producerEpoch === identity.producerEpoch;
+  if (isSame) return batch.bytes;
+  if (isRepeat) batch.bytes = batch.bytes.slice();
+  stampProducer(batch.bytes, identity, baseSequence);
+  batch.stamp = { identity, baseSequence };
+  return batch.bytes;
+}

@@ -1,0 +1,170 @@
+/**
+ * The connections to the nodes of a cluster, one for each address, and requests that any node can serve: they go to
+ * the node that answered last, and to the next one when it fails, with a jittered back-off between rounds.
+ */
+import { WalrusError, isWalrusError } from '../base/errors.ts';
+import { between } from '../base/random.ts';
+import type { Api } from '../protocol/client/codec.ts';
+import { Connection } from './connection.ts';
+import type { ClientWorld } from './world.ts';
+import { backOffMs, sleep } from './world.ts';
+
+/** What a node gets beyond the time that it was told, to answer in. */
+export const ANSWER_EXTRA_MS = 2000;
+/** Addresses that are remembered beside those given. */
+const LEARNED_ADDRESS_COUNT_MAX = 1000;
+
+export interface PoolOptions {
+  /** `host:port` of any nodes of the cluster; at least one. */
+  readonly addresses: readonly string[];
+  readonly clientName: string;
+  readonly connectTimeoutMs: number;
+}
+
+/** What became of an address. */
+interface Node {
+  connection: Connection | null;
+  failures: number;
+  retryAtMs: number;
+}
+
+export class ConnectionPool {
+  readonly #world: ClientWorld;
+  readonly #options: PoolOptions;
+  readonly #nodes = new Map<string, Node>();
+  #clusterId: string | null = null;
+  #preferred: string;
+  #isClosed = false;
+
+  constructor(world: ClientWorld, options: PoolOptions) {
+    this.#world = world;
+    this.#options = options;
+    if (options.addresses.length === 0) {
+      throw new WalrusError('INVALID_CONFIG', 'Cannot connect: give the address of a node');
+    }
+    for (const address of options.addresses) this.#node(address);
+    const first = between(world.random, 0, options.addresses.length - 1);
+    this.#preferred = options.addresses[first] as string;
+  }
+
+  /** Remembers where the nodes are that the metadata names. */
+  learn(addresses: readonly string[]): void {
+    for (const address of addresses) {
+      if (this.#nodes.size < LEARNED_ADDRESS_COUNT_MAX) this.#node(address);
+    }
+  }
+
+  /** Whether the last attempt at an address failed a moment ago. */
+  isResting(address: string): boolean {
+    const node = this.#nodes.get(address);
+    return node !== undefined && node.retryAtMs > this.#world.clock.monotonicMs();
+  }
+
+  /** The connection to a node; opened when there is none. */
+  to(address: string): Connection {
+    if (this.#isClosed) throw closed();
+    const node = this.#node(address);
+    node.connection ??= this.#open(address, node);
+    return node.connection;
+  }
+
+  /** A connection to some node: one that stands, else one to the address that failed longest ago. */
+  any(): Connection {
+    const preferred = this.#nodes.get(this.#preferred);
+    if (preferred?.connection?.isOpen === true) return this.to(this.#preferred);
+    let best = this.#preferred;
+    let bestRank = Infinity;
+    for (const [address, node] of this.#nodes) {
+      const rank = node.connection?.isOpen === true ? -1 : node.retryAtMs;
+      if (rank < bestRank) [best, bestRank] = [address, rank];
+    }
+    this.#preferred = best;
+    return this.to(best);
+  }
+
+  /**
+   * Asks any node, and another one when that fails, until the time is over.
+   * @param retry - The request of the next attempt, after a retriable failure; null to give up.
+   */
+  async call<Request, Response>(
+    api: Api<Request, Response>,
+    request: Request,
+    options: { readonly timeoutMs: number; retry?(error: WalrusError): Request | null },
+  ): Promise<Response> {
+    const { clock } = this.#world;
+    const deadlineMs = clock.monotonicMs() + options.timeoutMs;
+    let current = request;
+    for (let failures = 1; ; failures += 1) {
+      const connection = this.any();
+      const leftMs = Math.max(1, deadlineMs - clock.monotonicMs());
+      try {
+        return await connection.request(api, current, leftMs);
+      } catch (error) {
+        if (!isWalrusError(error) || !error.retriable || this.#isClosed) throw error;
+        const next = options.retry === undefined ? current : options.retry(error);
+        const waitMs = backOffMs(this.#world, failures);
+        if (next === null || clock.monotonicMs() + waitMs >= deadlineMs) throw error;
+        current = next;
+        if (error.code !== 'CONNECTION_FAILED') this.#turnFrom(connection.address);
+        await sleep(this.#world, waitMs);
+      }
+    }
+  }
+
+  /** Closes all connections; every request fails. */
+  close(): void {
+    this.#isClosed = true;
+    for (const { connection } of this.#nodes.values()) connection?.close();
+  }
+
+  /** A node that cannot help now is not asked again at once when there is another one. */
+  #turnFrom(address: string): void {
+    const addresses = [...this.#nodes.keys()];
+    const next = addresses[(addresses.indexOf(address) + 1) % addresses.length] ?? address;
+    if (!this.isResting(next)) this.#preferred = next;
+  }
+
+  #node(address: string): Node {
+    let node = this.#nodes.get(address);
+    if (node === undefined) {
+      node = { connection: null, failures: 0, retryAtMs: 0 };
+      this.#nodes.set(address, node);
+    }
+    return node;
+  }
+
+  #open(address: string, node: Node): Connection {
+    const { clientName, connectTimeoutMs } = this.#options;
+    const connection = new Connection(this.#world, {
+      address,
+      clientName,
+      connectTimeoutMs,
+      onOpen: ({ clusterId }) => {
+        node.failures = 0;
+        node.retryAtMs = 0;
+        this.#checkCluster(connection, clusterId);
+      },
+      onClosed: () => {
+        node.connection = null;
+        node.failures += 1;
+        node.retryAtMs = this.#world.clock.monotonicMs() + backOffMs(this.#world, node.failures);
+      },
+    });
+    return connection;
+  }
+
+  /** Nodes of two clusters behind one client would mix their records. */
+  #checkCluster(connection: Connection, clusterId: string): void {
+    this.#clusterId ??= clusterId;
+    if (this.#clusterId === clusterId) return;
+    const message =
+      `The node at ${connection.address} belongs to the cluster ${clusterId}, ` +
+      `the others to ${this.#clusterId}: give addresses of one cluster`;
+    connection.close(new WalrusError('WRONG_CLUSTER', message));
+  }
+}
+
+/** What follows once a client is closed. */
+export function closed(): WalrusError {
+  return new WalrusError('SHUTTING_DOWN', 'The client is closed');
+}

@@ -1,0 +1,335 @@
+/**
+ * Sends records to a topic: collects them into batches by partition, keeps a bounded amount of them, and sends each
+ * again until it is stored or its time is over, without duplicates and in order (within a partition).
+ */
+import type { Timer } from '../base/clock.ts';
+import { assertDefined } from '../base/assert.ts';
+import { WalrusError } from '../base/errors.ts';
+import type { Offset } from '../base/units.ts';
+import { KIB, MIB } from '../base/units.ts';
+import type { Acks, ProducedBatch } from '../protocol/client/produce.ts';
+import { RecordBatchBuilder } from '../protocol/recordBatchBuilder.ts';
+import type { RecordHeader } from '../protocol/recordBatchBuilder.ts';
+import { partitionOf } from './partitioner.ts';
+import { PartitionSender } from './partitionSender.ts';
+import type { OutgoingBatch, SenderContext } from './partitionSender.ts';
+import { closed } from './pool.ts';
+
+/** How a producer works. Sizes in bytes, times in ms. */
+export interface ProducerOptions {
+  readonly topic: string;
+  /** Who must have stored a record before it counts: the leader, the ack quorum (default) or all replicas. */
+  readonly acks?: Acks;
+  /** All records go to this partition. Default: by the key; without one, in turn. */
+  readonly partition?: number;
+  /** How long a batch that is not full waits for more records, default 5. */
+  readonly lingerMs?: number;
+  /** The largest batch, default 512 KiB. Must fit the nodes' `maxFrameBytes`. */
+  readonly batchBytes?: number;
+  /** Records that are not stored yet; beyond it `send` waits. Default 16 MiB. */
+  readonly maxBufferedBytes?: number;
+  /** One attempt, default 10 s. */
+  readonly requestTimeoutMs?: number;
+  /** All attempts together, default 120 s; after it a record fails with TIMED_OUT. */
+  readonly deliveryTimeoutMs?: number;
+}
+
+/** A record to send. */
+export interface OutgoingRecord {
+  readonly key?: Uint8Array | null;
+  /** null is a tombstone. */
+  readonly value: Uint8Array | null;
+  readonly headers?: readonly RecordHeader[];
+  /** Default: now. */
+  readonly timestampMs?: number;
+}
+
+/** Where a record is stored. */
+export interface StoredRecord {
+  readonly partition: number;
+  readonly offset: Offset;
+}
+
+/** What a producer has done so far. */
+export interface ProducerCounts {
+  readonly acknowledgedRecords: number;
+  readonly acknowledgedBytes: number;
+  readonly failedRecords: number;
+}
+
+const DEFAULTS = {
+  acks: 'quorum',
+  lingerMs: 5,
+  batchBytes: 512 * KIB,
+  maxBufferedBytes: 16 * MIB,
+  requestTimeoutMs: 10_000,
+  deliveryTimeoutMs: 120_000,
+} as const;
+const NO_HEADERS: readonly RecordHeader[] = [];
+
+/** Whoever waits for the outcome of one record of a batch. */
+type Outcome = (error: WalrusError | null, outcome: ProducedBatch | null) => void;
+
+/** The batch of a partition that is being filled, and the way to the partition. */
+interface Lane {
+  readonly partition: number;
+  readonly builder: RecordBatchBuilder;
+  readonly sender: PartitionSender;
+  outcomes: Outcome[];
+  timer: Timer | null;
+}
+
+export class Producer {
+  readonly #context: SenderContext;
+  readonly #options: Required<Omit<ProducerOptions, 'partition'>>;
+  readonly #lanes: Lane[] = [];
+  readonly #onClose: () => void;
+  /** The partition that records without a key go to until its batch is full. */
+  #sticky: number;
+  readonly #fixed: number | null;
+  #bufferedBytes = 0;
+  #failure: WalrusError | null = null;
+  #isClosed = false;
+  #waiters: (() => void)[] = [];
+  #acknowledgedRecords = 0;
+  #acknowledgedBytes = 0;
+  #failedRecords = 0;
+
+  /** Made by `Client.producer`. */
+  constructor(
+    context: SenderContext,
+    options: ProducerOptions & { readonly partitionCount: number },
+    onClose: () => void,
+  ) {
+    this.#context = context;
+    const { partition, partitionCount, ...rest } = options;
+    this.#options = { ...DEFAULTS, ...rest };
+    this.#onClose = onClose;
+    if (this.#options.maxBufferedBytes < 2 * this.#options.batchBytes) {
+      throw new WalrusError('INVALID_CONFIG', 'maxBufferedBytes must hold at least two batches');
+    }
+    if (partition !== undefined && !(partition >= 0 && partition < partitionCount)) {
+      const message = `There is no partition ${partition} of ${options.topic}: it has ${partitionCount}`;
+      throw new WalrusError('PARTITION_NOT_FOUND', message);
+    }
+    for (let i = 0; i < partitionCount; i += 1) this.#lanes.push(this.#makeLane(i));
+    this.#fixed = partition ?? null;
+    this.#sticky = partition ?? context.world.random.uint32() % partitionCount;
+  }
+
+  /** What is stored and what has failed. */
+  get counts(): ProducerCounts {
+    return {
+      acknowledgedRecords: this.#acknowledgedRecords,
+      acknowledgedBytes: this.#acknowledgedBytes,
+      failedRecords: this.#failedRecords,
+    };
+  }
+
+  /** Records that are not stored yet, in bytes. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  /**
+   * Takes a record; the bytes are copied.
+   * @returns undefined, or, when the buffer is full, a promise to wait for before the next call.
+   * @throws {WalrusError} TOO_LARGE; or the failure of an earlier record that nobody else was told of.
+   */
+  send(record: OutgoingRecord): Promise<void> | undefined {
+    this.#check();
+    this.#append(this.#laneOf(record.key ?? null), record);
+    return this.#pressure();
+  }
+
+  /** The same for a record that is a value alone: the fast path. */
+  sendValue(value: Uint8Array): Promise<void> | undefined {
+    return this.sendRange(value, 0, value.length);
+  }
+
+  /** The same for `length` bytes of `source` from `start`: lines of a file without a view of each. */
+  sendRange(source: Uint8Array, start: number, length: number): Promise<void> | undefined {
+    this.#check();
+    let lane = this.#laneOf(null);
+    const record = { length, timestampMs: this.#context.world.clock.wallMs() };
+    const before = lane.builder.sizeBytes;
+    if (lane.builder.appendValueRange(source, start, record)) {
+      this.#grew(lane, before);
+    } else {
+      this.#seal(lane);
+      lane = this.#laneOf(null);
+      if (lane.builder.count > 0) this.#seal(lane);
+      const empty = lane.builder.sizeBytes;
+      lane.builder.appendValueRange(source, start, record);
+      this.#grew(lane, empty);
+    }
+    return this.#pressure();
+  }
+
+  /**
+   * Sends a record and resolves when it is stored.
+   * @throws {WalrusError} why it is not, or that its outcome is unknown (TIMED_OUT).
+   */
+  async deliver(record: OutgoingRecord): Promise<StoredRecord> {
+    this.#check();
+    const lane = this.#laneOf(record.key ?? null);
+    let room: Promise<void> | undefined;
+    const stored = new Promise<StoredRecord>((resolve, reject) => {
+      this.#append(lane, record);
+      const index = lane.builder.count - 1;
+      lane.outcomes.push((error, outcome) => {
+        if (outcome === null) reject(error ?? closed());
+        else resolve({ partition: lane.partition, offset: (outcome.baseOffset + index) as Offset });
+      });
+      room = this.#pressure();
+    });
+    await room;
+    return await stored;
+  }
+
+  /**
+   * Sends what is waiting and resolves when everything is stored.
+   * @throws {WalrusError} the failure of a record that nobody else was told of.
+   */
+  async flush(): Promise<void> {
+    for (const lane of this.#lanes) if (!lane.builder.isEmpty) this.#seal(lane);
+    while (this.#bufferedBytes > 0) await this.#change();
+    this.#throwFailure();
+  }
+
+  /** Flushes, then ends. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    try {
+      await this.flush();
+    } finally {
+      this.abort(closed());
+    }
+  }
+
+  /** Ends at once: what is not stored fails with `error`. */
+  abort(error: WalrusError): void {
+    if (this.#isClosed) return;
+    for (const lane of this.#lanes) if (!lane.builder.isEmpty) this.#seal(lane);
+    this.#isClosed = true;
+    for (const { sender } of this.#lanes) sender.stop(error);
+    this.#onClose();
+  }
+
+  #makeLane(partition: number): Lane {
+    const { topic, acks, requestTimeoutMs, batchBytes } = this.#options;
+    const settled = (
+      batch: OutgoingBatch,
+      error: WalrusError | null,
+      outcome: ProducedBatch | null,
+    ): void => this.#settled(batch, error, outcome);
+    return {
+      partition,
+      builder: new RecordBatchBuilder({ maxBytes: batchBytes, initialBytes: KIB }),
+      sender: new PartitionSender(this.#context, {
+        topic,
+        partition,
+        acks,
+        requestTimeoutMs,
+        settled,
+      }),
+      outcomes: [],
+      timer: null,
+    };
+  }
+
+  #laneOf(key: Uint8Array | null): Lane {
+    const partition =
+      key === null || this.#fixed !== null ? this.#sticky : partitionOf(key, this.#lanes.length);
+    return assertDefined(this.#lanes[partition], 'A partition is in range');
+  }
+
+  #append(lane: Lane, record: OutgoingRecord): void {
+    const { key = null, value, headers = NO_HEADERS } = record;
+    const timestampMs = record.timestampMs ?? this.#context.world.clock.wallMs();
+    const whole = { key, value, headers, timestampMs };
+    let before = lane.builder.sizeBytes;
+    if (!lane.builder.append(whole)) {
+      this.#seal(lane);
+      before = lane.builder.sizeBytes;
+      lane.builder.append(whole);
+    }
+    this.#grew(lane, before);
+  }
+
+  #grew(lane: Lane, before: number): void {
+    this.#bufferedBytes += lane.builder.sizeBytes - before;
+    if (lane.timer !== null) return;
+    lane.timer = this.#context.world.clock.setTimer(this.#options.lingerMs, () => {
+      lane.timer = null;
+      if (!lane.builder.isEmpty && !this.#isClosed) this.#seal(lane);
+    });
+  }
+
+  /** Closes the lane's batch and sends it on its way. */
+  #seal(lane: Lane): void {
+    lane.timer?.cancel();
+    lane.timer = null;
+    const { clock } = this.#context.world;
+    const recordsCount = lane.builder.count;
+    const bytes = lane.builder.finish();
+    const { outcomes } = lane;
+    lane.outcomes = [];
+    const tell: Outcome = (error, outcome) => {
+      for (const each of outcomes) each(error, outcome);
+    };
+    if (this.#fixed === null && lane.partition === this.#sticky) {
+      this.#sticky = (this.#sticky + 1) % this.#lanes.length;
+    }
+    lane.sender.add({
+      bytes,
+      recordsCount,
+      sizeBytes: bytes.length - lane.builder.sizeBytes,
+      deadlineMs: clock.monotonicMs() + this.#options.deliveryTimeoutMs,
+      stamp: null,
+      // A failure that somebody waits for is theirs alone when they wait for all records.
+      done: outcomes.length === 0 ? null : tell,
+      isWatched: outcomes.length === recordsCount,
+    });
+  }
+
+  #settled(batch: OutgoingBatch, error: WalrusError | null, outcome: ProducedBatch | null): void {
+    this.#bufferedBytes -= batch.sizeBytes;
+    if (error === null) {
+      this.#acknowledgedRecords += batch.recordsCount;
+      this.#acknowledgedBytes += batch.sizeBytes;
+    } else {
+      this.#failedRecords += batch.recordsCount;
+      if (!batch.isWatched) this.#failure ??= error;
+    }
+    batch.done?.(error, outcome);
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  #pressure(): Promise<void> | undefined {
+    return this.#bufferedBytes < this.#options.maxBufferedBytes ? undefined : this.#room();
+  }
+
+  async #room(): Promise<void> {
+    while (this.#bufferedBytes >= this.#options.maxBufferedBytes) await this.#change();
+    this.#throwFailure();
+  }
+
+  /** Resolves when a batch is done with. */
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  #check(): void {
+    if (this.#isClosed) throw closed();
+    this.#throwFailure();
+  }
+
+  #throwFailure(): void {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure;
+  }
+}
