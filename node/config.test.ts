@@ -81,7 +81,7 @@ describe('resolveConfig()', () => {
   test('says the range of a value that is wrong, where it came from, and all problems at once', () => {
     expect(
       problems(
-        ['--node-id', '0', '--log-level', 'loud', '--lease-interval', '2s', '--join', 'a'],
+        ['--node-id', '0', '--log-level', 'loud', '--raft-tick-interval', '2s', '--join', 'a'],
         { WALRUS_MAX_FRAME_BYTES: '1TiB' },
         { metadataVoters: 4, clusterId: 'x', maxSegmentAge: '1.5h' },
       ),
@@ -91,7 +91,7 @@ describe('resolveConfig()', () => {
       'Invalid join "a" (flag --join): "a" must be host:port',
       'Invalid logLevel "loud" (flag --log-level): it must be one of debug, info, warn, error',
       'Invalid metadataVoters "4" (file walrus.json): it must be one of 1, 3, 5, 7',
-      'Invalid leaseInterval "2s" (flag --lease-interval): it must be a time in 5ms..100ms (units ms, s, m, h, d)',
+      'Invalid raftTickInterval "2s" (flag --raft-tick-interval): it must be a time in 5ms..1s (units ms, s, m, h, d)',
       'Invalid maxFrameBytes "1TiB" (variable WALRUS_MAX_FRAME_BYTES): it must be a size in 1KiB..64MiB (units KiB, MiB, GiB)',
     ]);
     expect(resolve([], {}, { maxSegmentAge: '1.5h' }).settings.maxSegmentAge).toBe(5_400_000);

@@ -188,13 +188,8 @@ const TIMING = {
     max: MINUTE,
     description:
       'A node that the metadata leader has not heard of for so long counts as down: the segments ' +
-      'that it leads are recovered and led by others.',
-  }),
-  leaseInterval: duration({
-    default: 50,
-    min: 5,
-    max: 100,
-    description: 'How often a node derives anew from the metadata which segments it may write.',
+      'that it leads are recovered and led by others. Nodes say so ten times within it, and one that gets ' +
+      'no answer for four fifths of it stops acknowledging writes by itself.',
   }),
   requestTimeout: duration({
     default: 10 * SECOND,
@@ -251,27 +246,6 @@ const LIMITS = {
   }),
 };
 
-const STORAGE = {
-  syncGroupBytes: bytes({
-    default: MIB,
-    min: 64 * KIB,
-    max: 16 * MIB,
-    description: 'The most that is written and made durable as one group.',
-  }),
-  maxUnsyncedBytes: bytes({
-    default: 32 * MIB,
-    min: MIB,
-    max: 4 * GIB,
-    description: 'What may wait for durability; beyond it appends get OVERLOADED.',
-  }),
-  ballastBytes: bytes({
-    default: 16 * MIB,
-    min: 0,
-    max: 16 * GIB,
-    description: 'Disk space that is kept free, so that metadata can be written on a full disk.',
-  }),
-};
-
 /** The sections of the documentation, in order. */
 export const SECTIONS = {
   'Identity and place': IDENTITY,
@@ -280,7 +254,6 @@ export const SECTIONS = {
   Cluster: CLUSTER,
   Timing: TIMING,
   Limits: LIMITS,
-  Storage: STORAGE,
 } as const;
 
 /** All settings by name. */
@@ -291,7 +264,6 @@ export const SETTINGS = {
   ...CLUSTER,
   ...TIMING,
   ...LIMITS,
-  ...STORAGE,
 } as const;
 
 type Settings = typeof SETTINGS;

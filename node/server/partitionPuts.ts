@@ -11,7 +11,6 @@ import {
 import type { Sending } from '../../protocol/producerPipeline.ts';
 import type { ProducerIds } from './producerIds.ts';
 import type { AppendDone, ProduceService } from './produceService.ts';
-import type { PutOwner } from './putMerger.ts';
 import { topicNotFound } from './router.ts';
 import type { PartitionName, Router } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
@@ -23,6 +22,11 @@ const LATE_ANSWER_MS = 100;
 const RETRY_MS_MIN = 5;
 const RETRY_MS_MAX = 200;
 const EXPIRY_CHECK_MS = 250;
+
+/** Who gets the answer of a PUT, under the number that it gave with it. */
+export interface PutOwner {
+  put(slot: number, error: WalrusError | null): void;
+}
 
 /** Records that travel together. */
 export interface PutGroup {

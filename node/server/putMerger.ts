@@ -10,12 +10,7 @@ import { RecordBatchBuilder } from '../../protocol/recordBatchBuilder.ts';
 import type { MetadataChange } from '../state/change.ts';
 import type { TopicRecord } from '../state/types.ts';
 import { PartitionPuts } from './partitionPuts.ts';
-import type { PutGroup, PutServices } from './partitionPuts.ts';
-
-/** Who gets the answer of a PUT, under the number that it gave with it. */
-export interface PutOwner {
-  put(slot: number, error: WalrusError | null): void;
-}
+import type { PutGroup, PutOwner, PutServices } from './partitionPuts.ts';
 
 /** A batch of merged PUTs; a single larger record has a batch of its own. */
 const GROUP_BYTES_MAX = 256 * KIB;

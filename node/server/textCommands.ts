@@ -2,7 +2,8 @@
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { decodeUtf8Lossy } from '../../base/bytes.ts';
 import type { TextCommand, TextReply } from '../../protocol/text.ts';
-import type { PutMerger, PutOwner, TopicPuts } from './putMerger.ts';
+import type { PutOwner } from './partitionPuts.ts';
+import type { PutMerger, TopicPuts } from './putMerger.ts';
 import type { Router } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
 import type { Handed, SharedCursors } from './sharedCursors.ts';

@@ -13,7 +13,8 @@ import { encodeTextReply, oversizeMessage, parseTextCommand } from '../../protoc
 import type { TextCommand, TextReply } from '../../protocol/text.ts';
 import { TEXT_FRAME_LIMIT_BYTES } from '../../protocol/dialect.ts';
 import type { ClientStream } from './clientStream.ts';
-import type { PutOwner, TopicPuts } from './putMerger.ts';
+import type { PutOwner } from './partitionPuts.ts';
+import type { TopicPuts } from './putMerger.ts';
 import { OK_REPLY, ReplyQueue } from './replyQueue.ts';
 import { OVERLOADED_MESSAGE } from './serverContext.ts';
 import type { ServerContext } from './serverContext.ts';

@@ -10,8 +10,8 @@ import type { SimStreams } from './simStreams.ts';
 
 interface Waiting {
   readonly api: AnyApi;
-  resolve(response: unknown): void;
-  reject(error: WalrusError): void;
+  readonly resolve: (response: unknown) => void;
+  readonly reject: (error: WalrusError) => void;
 }
 
 export class SimBinaryClient {
