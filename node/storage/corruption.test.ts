@@ -1,11 +1,13 @@
 /** Damages every byte of every structure, one at a time: it is named or harmless, and never served. */
 import { describe, expect, test } from '@jest/globals';
 import { isWalrusError } from '../../base/errors.ts';
+import { crc32c } from '../../base/crc32c.ts';
 import { offset } from '../../base/units.ts';
 import { NO_FAULTS, type SimDiskState } from '../sim/simDisk.ts';
 import { openStorage } from './engine.ts';
 import { CATALOG_PATH } from './catalog.ts';
 import { SUPERBLOCK_PATH } from './superblock.ts';
+import { frameBytes } from './frame.ts';
 import { arenaPath } from './geometry.ts';
 import { makeBatch } from './testing/batches.ts';
 import { LEADER, StorageWorld } from './testing/storageWorld.ts';
@@ -28,6 +30,24 @@ async function atRest(): Promise<{ world: StorageWorld; image: SimDiskState }> {
   await closed;
   world.disk.crash();
   return { world, image: world.disk.snapshotState() };
+}
+
+/** A killed process: the first batch is durable, the others are written and not synced. */
+function inFlight(): { readonly world: StorageWorld } {
+  const world = new StorageWorld(1, NO_FAULTS);
+  world.create(1);
+  const [first, second, third] = BATCHES;
+  if (!first || !second || !third) throw new Error('There are three batches');
+  world.replica(1).append(first, LEADER);
+  while (world.replica(1).durableTail < 1) world.clock.step();
+  world.replica(1).append(second, LEADER);
+  world.replica(1).append(third, LEADER);
+  const { writes } = world.disk.counts;
+  while (world.disk.counts.writes === writes) world.clock.step();
+  expect(world.replica(1).durableTail).toBe(1);
+  world.disk.kill();
+  world.clock.clear();
+  return { world };
 }
 
 type Outcome = 'harmless' | 'damaged replica' | 'refused';
@@ -92,6 +112,16 @@ describe('one damaged byte', () => {
     expect(tally(await damageEach(SUPERBLOCK_PATH, 4096, 4176))).toEqual({ harmless: 80 });
   });
 
+  test('a torn superblock never loses a boot that went on', () => {
+    for (let seed = 0; seed < 40; seed += 1) {
+      const world = new StorageWorld(seed);
+      for (let boot = 2; boot < 5; boot += 1) {
+        world.disk.rot(SUPERBLOCK_PATH, 4096 * (seed % 2) + ((seed * 7) % 80));
+        expect(world.crash().identity.bootEpoch).toBe(boot);
+      }
+    }
+  });
+
   test('in both superblocks is damage, not emptiness', async () => {
     const { world } = await atRest();
     world.disk.rot(SUPERBLOCK_PATH, 40);
@@ -121,6 +151,34 @@ describe('one damaged byte', () => {
       const isPadding = i % perFrame >= 40 + length;
       expect([i, outcome]).toEqual([i, isPadding ? 'harmless' : 'damaged replica']);
     });
+  });
+
+  test('in a digest that continues nothing ends the good part', () => {
+    const { world } = inFlight();
+    const file = world.disk.open(arenaPath(0));
+    const bytes = new Uint8Array(101);
+    const second = 128 + frameBytes(BATCHES[0]?.length ?? 0);
+    file.read(bytes, second);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(32, view.getUint32(32, true) ^ 1, true);
+    view.setUint32(4, crc32c(bytes.subarray(8)), true);
+    file.write(bytes, second);
+    world.disk.kill();
+    world.open();
+    expect([world.replica(1).tail, world.replica(1).damage]).toEqual([1, null]);
+  });
+
+  test('in an unsynced group cuts it off for ever, also when a part is sent again', () => {
+    const { world } = inFlight();
+    const second = 128 + frameBytes(BATCHES[0]?.length ?? 0);
+    world.disk.rot(arenaPath(0), second + 10);
+    world.open();
+    expect([world.replica(1).tail, world.replica(1).damage]).toEqual([1, null]);
+    world.replica(1).append(BATCHES[1] ?? new Uint8Array(0), LEADER);
+    world.clock.run();
+    world.crash();
+    // The third batch fits behind the second one again, but was never accepted by this life.
+    expect(world.replica(1).tail).toBe(2);
   });
 
   test('is found while running, too, and named at the read', () => {

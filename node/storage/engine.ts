@@ -22,7 +22,7 @@ import { StoredReplica } from './replica.ts';
 import { ReplicaLog } from './replicaLog.ts';
 import type { BlockRef, ReplicaRecord } from './replicaRecord.ts';
 import type { StorageContext } from './storageContext.ts';
-import { readSuperblocks, writeSuperblock } from './superblock.ts';
+import { readSuperblocks, writeSuperblocks } from './superblock.ts';
 import type {
   CreateReplicaOptions,
   DiskHealth,
@@ -77,11 +77,9 @@ function beginBoot(options: OpenStorageOptions): DiskIdentity {
   if (found.isDamaged) logger.log('warn', 'One of the two superblocks is damaged');
   checkOwner('node', found.identity.nodeId, expected?.nodeId);
   checkOwner('cluster', found.identity.clusterId, expected?.clusterId);
-  // The damaged slot may have held a newer boot epoch, which must not be used twice.
-  const step = found.isDamaged ? 2 : 1;
-  const identity = { ...found.identity, bootEpoch: found.identity.bootEpoch + step };
+  const identity = { ...found.identity, bootEpoch: found.identity.bootEpoch + 1 };
   assert(identity.bootEpoch < 2 ** 32, 'A boot epoch fits into 32 bits');
-  writeSuperblock(disk, identity, found.nextSlot);
+  writeSuperblocks(disk, identity, found.nextSlot);
   return identity;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The two superblocks: who this disk is (DESIGN I1, I2). One file with two slots, 4096 bytes apart; a new state goes
- * to the slot with the older one, so that a torn write leaves the other.
+ * The two superblocks: who this disk is (DESIGN I1, I2). One file with two slots, 4096 bytes apart. A new state goes
+ * to both, one after the other, the older or damaged one first: a torn write leaves the other, and a slot that is
+ * damaged later was no newer than the one that is left.
  *
  * | at | bytes | field                                   |
  * |---:|------:|-----------------------------------------|
@@ -100,7 +101,7 @@ export function readSuperblocks(disk: Disk): Superblocks | null {
       `(${first.diskId} and ${second.diskId}); it was put together from parts and cannot be used`;
     throw new WalrusError('WRONG_DATA_DIR', message);
   }
-  return first.bootEpoch > second.bootEpoch
+  return first.bootEpoch >= second.bootEpoch
     ? { identity: first, nextSlot: 1, isDamaged: false }
     : { identity: second, nextSlot: 0, isDamaged: false };
 }
@@ -111,11 +112,14 @@ function readSlot(file: DiskFile, slot: number): DiskIdentity | null {
   return decodeSuperblock(bytes);
 }
 
-/** Makes an identity durable in one slot. */
-export function writeSuperblock(disk: Disk, identity: DiskIdentity, slot: 0 | 1): void {
+/** Makes an identity durable in both slots, `firstSlot` first. */
+export function writeSuperblocks(disk: Disk, identity: DiskIdentity, firstSlot: 0 | 1): void {
   const file = disk.open(SUPERBLOCK_PATH);
-  file.write(encodeSuperblock(identity), slot * SLOT_BYTES);
-  file.sync();
+  const bytes = encodeSuperblock(identity);
+  for (const slot of [firstSlot, 1 - firstSlot]) {
+    file.write(bytes, slot * SLOT_BYTES);
+    file.sync();
+  }
   file.close();
 }
 
