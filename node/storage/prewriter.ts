@@ -1,6 +1,6 @@
 /**
  * Writes zeros into chunks before they are needed, in slices, while nothing else is in flight: a sync of a block that
- * has been written before is about twice as fast as one that allocates (docs/adr/0011). At rest it has no timer.
+ * has been written before is about twice as fast as one that allocates (docs/adr/0110). At rest it has no timer.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { isWalrusError } from '../../base/errors.ts';

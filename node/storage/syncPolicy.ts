@@ -2,7 +2,7 @@
  * Whether a group commit blocks for its sync or goes on while the disk works.
  *
  * The lone writer rule: a group that holds one small append is synced by a blocking call. Nobody else waits for the
- * thread's time then, and the thread pool would add 25 to 90 us to about 100 us (docs/adr/0011). A group of several
+ * thread's time then, and the thread pool would add 25 to 90 us to about 100 us (docs/adr/0110). A group of several
  * appends is synced in the background, and the next group forms meanwhile. A disk whose blocking syncs
  * turn out slow is not asked to block again for a while: heartbeats must go on.
  */
