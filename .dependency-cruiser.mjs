@@ -4,7 +4,7 @@
 const TESTS = '\\.test\\.ts$|/testing/';
 /** Where the outside (files, sockets, processes) is touched. Everything else gets it passed in. */
 const OUTSIDE =
-  '^(node|client|cli)/io/|^cli/|^node/main\\.ts$|^node/sim/main\\.ts$|^(scripts|bench|e2e|tla|operator)/';
+  '^(node|client|cli)/io/|^cli/|^node/main\\.ts$|^node/sim/(main|plant)\\.ts$|^(scripts|bench|e2e|tla|operator)/';
 const PRODUCT = '^(base|protocol|node|client|cli|operator)/';
 
 const rule = (name, comment, from, to) => ({ name, severity: 'error', comment, from, to });
@@ -58,14 +58,14 @@ export default {
     rule(
       'io-is-passed-in',
       'In the node only its entry imports node/io; all else runs in the simulator as it is.',
-      { path: '^node/(?!io/|main\\.ts$)', pathNot: TESTS },
+      { path: '^node/(?!io/|main\\.ts$|sim/main\\.ts$)', pathNot: TESTS },
       { path: '^node/io/' },
     ),
     ...['node/sim', 'e2e', 'bench'].map((folder) =>
       rule(
         `nobody-imports-${folder.replace('/', '-')}`,
-        `Nothing outside imports ${folder}.`,
-        { pathNot: `^${folder}/` },
+        `Nothing outside imports ${folder}, but tests.`,
+        { pathNot: `^${folder}/|${TESTS}` },
         { path: `^${folder}/` },
       ),
     ),

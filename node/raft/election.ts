@@ -6,7 +6,8 @@ import { isVoter, majority } from './configuration.ts';
 import type { RequestVote } from './messages.ts';
 import { latestConfiguration, resetElectionTimeout } from './raft.ts';
 import type { Raft } from './raft.ts';
-import { advanceCommit, broadcastEntries, syncProgress } from './replication.ts';
+import { advanceCommit } from './commit.ts';
+import { broadcastEntries, syncProgress } from './replication.ts';
 import { send } from './send.ts';
 import { becomeFollower } from './terms.ts';
 

@@ -12,20 +12,8 @@
 import type { LogIndex, Term } from '../../base/units.ts';
 import type { Entry } from './entry.ts';
 import type { Message, OutgoingMessage } from './messages.ts';
-import type { Configuration, HardState, MembershipChange, Role, ServerId } from './types.ts';
-
-/** A durable snapshot, described. Its bytes stay outside the core. */
-export interface SnapshotInfo {
-  /** The last entry that the snapshot includes. */
-  readonly index: LogIndex;
-  readonly term: Term;
-  readonly configuration: Configuration;
-  /** The index of the entry that set the configuration (0: none did). */
-  readonly configurationIndex: LogIndex;
-  readonly sizeBytes: number;
-  /** CRC-32C of all its bytes. */
-  readonly checksum: number;
-}
+import type { SnapshotInfo } from './snapshotInfo.ts';
+import type { HardState, MembershipChange, Role, ServerId } from './types.ts';
 
 export type RaftEvent =
   /** One unit of time has passed. */

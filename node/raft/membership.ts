@@ -8,7 +8,8 @@ import type { RejectReason } from './events.ts';
 import { logIndex } from '../../base/units.ts';
 import { latestConfiguration } from './raft.ts';
 import type { Raft } from './raft.ts';
-import { advanceCommit, broadcastEntries, syncProgress } from './replication.ts';
+import { advanceCommit } from './commit.ts';
+import { broadcastEntries, syncProgress } from './replication.ts';
 import type { MembershipChange } from './types.ts';
 
 /** Refuses the event under way. */

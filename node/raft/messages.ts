@@ -4,7 +4,7 @@
  */
 import type { LogIndex, Term } from '../../base/units.ts';
 import type { Entry } from './entry.ts';
-import type { SnapshotInfo } from './events.ts';
+import type { SnapshotInfo } from './snapshotInfo.ts';
 
 /** Asks for a vote; with `isPreVote`, asks whether one would be given (thesis §9.6). */
 export interface RequestVote {

@@ -10,7 +10,7 @@
 import { assert } from '../../base/assert.ts';
 import { logIndex } from '../../base/units.ts';
 import type { LogIndex } from '../../base/units.ts';
-import type { SnapshotInfo } from './events.ts';
+import type { SnapshotInfo } from './snapshotInfo.ts';
 
 export type ProgressState = 'Probe' | 'Replicate' | 'Snapshot';
 

@@ -4,7 +4,8 @@ import { appendEntries } from './appendLog.ts';
 import type { Entry } from './entry.ts';
 import { reject } from './membership.ts';
 import type { Raft } from './raft.ts';
-import { advanceCommit, broadcastEntries } from './replication.ts';
+import { advanceCommit } from './commit.ts';
+import { broadcastEntries } from './replication.ts';
 
 /** Appends commands and sends them on at once: the own disk writes while they travel (thesis §10.2.1). */
 export function propose(raft: Raft, commands: readonly Uint8Array[]): void {

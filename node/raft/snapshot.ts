@@ -3,7 +3,7 @@ import { assert } from '../../base/assert.ts';
 import { logIndex } from '../../base/units.ts';
 import type { LogIndex } from '../../base/units.ts';
 import { restartLog } from './appendLog.ts';
-import type { SnapshotInfo } from './events.ts';
+import type { SnapshotInfo } from './snapshotInfo.ts';
 import type { Progress } from './progress.ts';
 import { followerRole } from './raft.ts';
 import type { Raft } from './raft.ts';

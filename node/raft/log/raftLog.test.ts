@@ -5,7 +5,7 @@ import { isWalrusError, WalrusError } from '../../../base/errors.ts';
 import { between, chance, randomBytes, SeededRandom } from '../../../base/random.ts';
 import { logIndex, term } from '../../../base/units.ts';
 import type { Entry } from '../entry.ts';
-import type { SnapshotInfo } from '../events.ts';
+import type { SnapshotInfo } from '../snapshotInfo.ts';
 import { MemoryDisk } from '../testing/memoryDisk.ts';
 import { memberOf } from '../testing/simCluster.ts';
 import type { HardState, ServerId } from '../types.ts';

@@ -16,7 +16,7 @@ import { logIndex, MIB } from '../../../base/units.ts';
 import type { LogIndex, Term } from '../../../base/units.ts';
 import { ENTRY_OVERHEAD_BYTES, ENTRY_TYPE_NUMBERS } from '../entry.ts';
 import type { Entry } from '../entry.ts';
-import type { SnapshotInfo } from '../events.ts';
+import type { SnapshotInfo } from '../snapshotInfo.ts';
 import type { PersistedState } from '../raft.ts';
 import type { HardState } from '../types.ts';
 import {

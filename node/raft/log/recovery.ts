@@ -9,7 +9,7 @@ import type { LogIndex, Term } from '../../../base/units.ts';
 import { decodeConfiguration } from '../configuration.ts';
 import { entryTypeOf } from '../entry.ts';
 import type { Entry } from '../entry.ts';
-import type { SnapshotInfo } from '../events.ts';
+import type { SnapshotInfo } from '../snapshotInfo.ts';
 import type { HardState, ServerId } from '../types.ts';
 import { decodeUtf8 } from '../../../base/bytes.ts';
 import { corrupt, decodeHeader, HEADER_BYTES, RECORD_TYPES } from './format.ts';

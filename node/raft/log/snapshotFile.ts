@@ -21,7 +21,7 @@ import { isWalrusError, WalrusError } from '../../../base/errors.ts';
 import { logIndex, term } from '../../../base/units.ts';
 import type { LogIndex } from '../../../base/units.ts';
 import { readConfiguration, writeConfiguration } from '../configuration.ts';
-import type { SnapshotInfo } from '../events.ts';
+import type { SnapshotInfo } from '../snapshotInfo.ts';
 import { corrupt } from './format.ts';
 import { readWhole } from './segmentScan.ts';
 

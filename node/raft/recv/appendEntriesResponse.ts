@@ -4,7 +4,8 @@ import { advanceMatch, becomeProbe, becomeReplicate } from '../progress.ts';
 import type { Progress } from '../progress.ts';
 import type { Raft } from '../raft.ts';
 import { advanceReads } from '../readIndex.ts';
-import { advanceCommit, sendEntries } from '../replication.ts';
+import { advanceCommit } from '../commit.ts';
+import { sendEntries } from '../replication.ts';
 import { continueTransfer } from '../transfer.ts';
 import type { ServerId } from '../types.ts';
 

@@ -1,7 +1,7 @@
 /** Receiving InstallSnapshot (Raft Figure 13). */
 import { logIndex } from '../../../base/units.ts';
 import type { LogIndex } from '../../../base/units.ts';
-import type { SnapshotInfo } from '../events.ts';
+import type { SnapshotInfo } from '../snapshotInfo.ts';
 import type { InstallSnapshot } from '../messages.ts';
 import type { Raft } from '../raft.ts';
 import { send, sendMatch } from '../send.ts';
