@@ -65,6 +65,18 @@ describe('resolveConfig()', () => {
     expect(resolve([], { WALRUS_RAFT_PORT: '6009' }).settings.peerPort).toBe(6009);
   });
 
+  test('takes a yes-or-no flag without a value, and only yes or no', () => {
+    expect(resolve(['--replace-disk', '--node-id', '2']).settings).toMatchObject({
+      replaceDisk: true,
+      nodeId: 2,
+    });
+    expect(resolve(['--replace-disk=false']).settings.replaceDisk).toBe(false);
+    expect(resolve([], { WALRUS_REPLACE_DISK: 'true' }).settings.replaceDisk).toBe(true);
+    expect(problems(['--replace-disk=1'], {}, { replaceDisk: true })).toEqual([
+      'Invalid replaceDisk "1" (flag --replace-disk): it must be true or false',
+    ]);
+  });
+
   test('names the nearest known setting for an unknown one', () => {
     expect(problems(['--client-prot', '1'])).toEqual([
       'Unknown flag --client-prot: did you mean --client-port?',
@@ -111,7 +123,7 @@ describe('resolveConfig()', () => {
       'Cannot read the configuration file walrus.json: it must be a JSON object',
     ]);
     expect(problems([], {}, { zone: { a: 1 }, nodeId: ['1', '2'] })).toEqual([
-      'walrus.json: zone must be a string, a number or a list of strings',
+      'walrus.json: zone must be a string, a number, a boolean or a list of strings',
       'The file walrus.json takes one value, not a list',
     ]);
   });

@@ -175,7 +175,7 @@ class NodeProcess implements RunningNode {
         },
         // Without `join` this node creates the cluster, whatever others are started with it.
         join: settings.join.length === 0 ? [] : [...settings.join, ...settings.initialPeers],
-        replaceDisk: false,
+        replaceDisk: settings.replaceDisk,
         zone: settings.zone,
         version: SOFTWARE_VERSION,
         clusterConfig: {
@@ -192,6 +192,7 @@ class NodeProcess implements RunningNode {
         disk,
         logger: this.#logger,
         transport: this.#transport,
+        metrics: this.#metrics,
         onFatal: (error) => this.#fail(error),
       },
     );

@@ -14,6 +14,8 @@ export interface Setting<T> {
   readonly flag?: string;
   /** Flags that mean the same, kept for old scripts. */
   readonly aliases?: readonly string[];
+  /** A flag without a value means "true". */
+  readonly isSwitch?: boolean;
   /** May be given several times; values are also cut at commas. */
   readonly isList: boolean;
   /** Reads a value as text, one for each time that it was given. */
@@ -144,6 +146,22 @@ export function choice<T extends string | number>(
         ? { ok: false, problem: `it must be ${range}` }
         : { ok: true, value };
     },
+    format: String,
+  };
+}
+
+/** Yes or no; as a flag, its name alone means yes. */
+export function toggle(options: Common<boolean>): Setting<boolean> {
+  const range = 'true or false';
+  return {
+    ...options,
+    range,
+    isList: false,
+    isSwitch: true,
+    parse: ([given = '']) =>
+      given === 'true' || given === 'false'
+        ? { ok: true, value: given === 'true' }
+        : { ok: false, problem: `it must be ${range}` },
     format: String,
   };
 }

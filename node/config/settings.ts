@@ -4,7 +4,7 @@
  * range, default and description. docs/configuration.md is generated from this table.
  */
 import { GIB, KIB, MIB } from '../../base/units.ts';
-import { addresses, bytes, choice, duration, integer, port, text } from './kinds.ts';
+import { addresses, bytes, choice, duration, integer, port, text, toggle } from './kinds.ts';
 import type { Setting } from './kinds.ts';
 
 const SECOND = 1_000;
@@ -54,6 +54,13 @@ const IDENTITY = {
     description:
       'Peer addresses of nodes that are started together with the one that creates the cluster. ' +
       'They are further addresses to find the cluster at; they join by themselves.',
+  }),
+  replaceDisk: toggle({
+    default: false,
+    description:
+      "The operator's word that this node's earlier disk is lost: the node starts with an empty data " +
+      'directory under its old id, and the cluster counts the old disk as lost for good. Without it ' +
+      'such a node is refused. To be left out again once the node serves.',
   }),
 };
 

@@ -38,8 +38,9 @@ export function readFlags(argv: readonly string[]): Source & { readonly command:
   const source: Source = { given: new Map(), problems: [] };
   const switches = new Set<string>();
   let configPath: string | undefined;
-  for (const { flag, value } of cutFlags(argv)) {
+  for (const { flag, value: given } of cutFlags(argv)) {
     const name = names.get(flag);
+    const value = given ?? valueOfLone(name);
     if (SWITCHES.includes(flag) && value === undefined) switches.add(flag);
     else if (flag === '') source.problems.push(unexpected(value ?? ''));
     else if (name === undefined) source.problems.push(unknown('flag', `--${flag}`, known));
@@ -52,6 +53,12 @@ export function readFlags(argv: readonly string[]): Source & { readonly command:
     ...source,
     command: { configPath, shouldPrintConfig, shouldHelp: switches.has('help') },
   };
+}
+
+/** What a flag without a value says, when it may stand alone. */
+function valueOfLone(name: SettingName | 'config' | undefined): string | undefined {
+  if (name === undefined || name === 'config') return undefined;
+  return settingOf(name).isSwitch === true ? 'true' : undefined;
 }
 
 interface Flag {
@@ -133,7 +140,9 @@ export function readFile(path: string, content: string): Source {
     if (name === undefined)
       source.problems.push(`${path}: ${unknown('setting', key, SETTING_NAMES)}`);
     else if (texts === undefined) {
-      source.problems.push(`${path}: ${key} must be a string, a number or a list of strings`);
+      source.problems.push(
+        `${path}: ${key} must be a string, a number, a boolean or a list of strings`,
+      );
     } else add(source, name, { source: `file ${path}`, texts });
   }
   return source;
@@ -141,7 +150,7 @@ export function readFile(path: string, content: string): Source {
 
 function textsOf(value: unknown): string[] | undefined {
   const items: unknown[] = Array.isArray(value) ? value : [value];
-  const isPlain = items.every((item) => typeof item === 'string' || typeof item === 'number');
+  const isPlain = items.every((item) => ['string', 'number', 'boolean'].includes(typeof item));
   return isPlain ? items.map(String) : undefined;
 }
 
