@@ -31,6 +31,7 @@ import { RaftMetadata } from './controller/metadataService.ts';
 import { Repair } from './controller/repair.ts';
 import { serveReplicas } from './controller/replicaService.ts';
 import { SegmentManager } from './controller/segmentManager.ts';
+import type { Metrics } from './metrics.ts';
 import { RaftDriver } from './raft/driver/raftDriver.ts';
 import { serverId } from './raft/types.ts';
 import type { Configuration } from './raft/types.ts';
@@ -84,6 +85,7 @@ export interface World {
   readonly disk: Disk;
   readonly logger: Logger;
   readonly transport: PeerTransport;
+  readonly metrics: Metrics;
   /** The node cannot go on: its disk failed, or the metadata refuses it. Called once. */
   onFatal(error: WalrusError): void;
 }
@@ -277,6 +279,7 @@ export class WalrusNode {
       session,
       host,
       rpc,
+      metrics: this.#world.metrics,
       sendAppend: (to, header, batches) =>
         this.#sendTo(to, [encodeAppendHeader(header), ...batches]),
       sendOpen: (to, open) => this.#sendTo(to, [encodeOpen(open)]),
@@ -289,6 +292,7 @@ export class WalrusNode {
       rpc,
       metadata,
       raft,
+      metrics: this.#world.metrics,
       sessionTimeoutMs,
     });
     const repair = new Repair({ self, clock, logger, metadata, host, rpc });

@@ -15,6 +15,7 @@ import {
   ROLL_SEGMENT,
 } from '../../protocol/peer/requests.ts';
 import type { CloseSegmentRequest, RegisterNodeRequest } from '../../protocol/peer/requests.ts';
+import type { Metrics } from '../metrics.ts';
 import type { RaftNode } from '../raft/types.ts';
 import type { Command, OpenPlan } from '../state/commands.ts';
 import { defaultReplication, successorOf } from '../state/queries.ts';
@@ -44,6 +45,7 @@ export interface ControllerOptions {
   readonly rpc: PeerRpc;
   readonly metadata: MetadataService;
   readonly raft: RaftNode;
+  readonly metrics: Metrics;
   readonly sessionTimeoutMs: number;
 }
 
@@ -161,9 +163,11 @@ export class Controller {
 
   async #recover(segment: SegmentRecord): Promise<void> {
     const { segmentId } = segment;
+    const startMs = this.#options.clock.monotonicMs();
     try {
       await this.#recovery.run(segment);
       this.#retries.delete(segmentId);
+      this.#options.metrics.recovered(this.#options.clock.monotonicMs() - startMs);
     } catch (error) {
       if (!isWalrusError(error)) throw error;
       const delayMs = Math.min(

@@ -11,6 +11,7 @@ import type { Logger } from '../../base/log.ts';
 import type { SegmentId } from '../../base/units.ts';
 import type { AppendAck, AppendHeader, Open } from '../../protocol/peer/append.ts';
 import { CLOSE_SEGMENT, ROLL_SEGMENT } from '../../protocol/peer/requests.ts';
+import type { Metrics } from '../metrics.ts';
 import type { AckLevel, AppendCallback } from '../replication/pendingAppends.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
 import type { ProducerStates } from '../replication/producerStates.ts';
@@ -22,11 +23,15 @@ import { ProducerLoader } from './producerLoader.ts';
 import type { BeforeClose, MetadataService, PeerRpc, SegmentAppender, Session } from './types.ts';
 import { WaitingAppends } from './waitingAppends.ts';
 
+/** Why a segment is closed: full, old, for a better ensemble, or because its node is drained. */
+type RollReason = Parameters<Metrics['rolled']>[0];
+
 /** How long a close waits for what is under way to commit, before it seals what is committed. */
 export const DRAIN_MS_MAX = 500;
 /** How long a close waits for the shared cursors to be handed over. */
 export const BEFORE_CLOSE_MS_MAX = 1000;
-const CLOSE_TIMEOUT_MS = 2000;
+/** A repeat is harmless, and a metadata leader that has died meanwhile would cost all of it. */
+const CLOSE_TIMEOUT_MS = 500;
 const CLOSE_RETRY_MS = 50;
 const OPEN_RETRY_MS = 100;
 /** How often ages are looked at. */
@@ -41,6 +46,7 @@ export interface SegmentManagerOptions {
   readonly session: Session;
   readonly host: ReplicaHost;
   readonly rpc: PeerRpc;
+  readonly metrics: Metrics;
   sendAppend(to: ReplicaPlace, header: AppendHeader, batches: readonly Uint8Array[]): void;
   sendOpen(to: ReplicaPlace, open: Omit<Open, 'type'>): void;
 }
@@ -62,7 +68,7 @@ export class SegmentManager implements SegmentAppender {
     metadata.onApplied((change) => this.#onApplied(change));
     rpc.handle(ROLL_SEGMENT, ({ segmentId }) => {
       const leader = this.#leaders.get(segmentId);
-      if (leader?.state === 'Open') this.#close(leader, 'a better ensemble is possible');
+      if (leader?.state === 'Open') this.#close(leader, 'member');
       return null;
     });
     this.#checkAges();
@@ -96,7 +102,7 @@ export class SegmentManager implements SegmentAppender {
   /** Closes every segment that this node leads, so that others take over (drain). */
   closeAll(): void {
     for (const leader of this.#leaders.values()) {
-      if (leader.state === 'Open') this.#close(leader, 'this node hands its leadership over');
+      if (leader.state === 'Open') this.#close(leader, 'handover');
     }
   }
 
@@ -119,7 +125,8 @@ export class SegmentManager implements SegmentAppender {
     const leader = this.#leaders.get(segment.segmentId);
     if (leader?.state === 'Open' && !this.#waiting.has(key)) {
       leader.append(batch, acks, done);
-      if (this.#isFull(leader)) this.#close(leader, 'it is full');
+      const reason = this.#whyFull(leader);
+      if (reason !== null) this.#close(leader, reason);
       return;
     }
     if (leader === undefined && segment.state === 'OPEN' && !this.#isMine(segment)) {
@@ -136,11 +143,11 @@ export class SegmentManager implements SegmentAppender {
     });
   }
 
-  #isFull(leader: SegmentLeader): boolean {
-    if (leader.state !== 'Open') return false;
+  #whyFull(leader: SegmentLeader): 'entries' | 'bytes' | null {
+    if (leader.state !== 'Open') return null;
     const { maxSegmentEntries, maxSegmentBytes } = this.#options.metadata.metadata.config;
-    const entries = leader.tail - leader.segment.baseOffset;
-    return entries >= maxSegmentEntries || leader.sizeBytes >= maxSegmentBytes;
+    if (leader.tail - leader.segment.baseOffset >= maxSegmentEntries) return 'entries';
+    return leader.sizeBytes >= maxSegmentBytes ? 'bytes' : null;
   }
 
   #onApplied(change: MetadataChange): void {
@@ -264,9 +271,10 @@ export class SegmentManager implements SegmentAppender {
     }
   }
 
-  #close(leader: SegmentLeader, reason: string): void {
+  #close(leader: SegmentLeader, reason: RollReason): void {
     const { segmentId } = leader.segment;
     this.#options.logger.log('info', 'closing a segment', { segmentId, reason });
+    this.#options.metrics.rolled(reason);
     let isDrained = false;
     const drained = (): void => {
       if (isDrained) return;
@@ -322,7 +330,7 @@ export class SegmentManager implements SegmentAppender {
       for (const leader of this.#leaders.values()) {
         const isEmpty = leader.tail === leader.segment.baseOffset;
         const isOld = nowMs - leader.segment.openedAtMs >= maxSegmentAgeMs;
-        if (leader.state === 'Open' && !isEmpty && isOld) this.#close(leader, 'it is old');
+        if (leader.state === 'Open' && !isEmpty && isOld) this.#close(leader, 'age');
       }
       this.#checkAges();
     });

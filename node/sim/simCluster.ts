@@ -10,6 +10,7 @@ import type { Logger } from '../../base/log.ts';
 import { SeededRandom } from '../../base/random.ts';
 import { nodeId } from '../../base/units.ts';
 import type { NodeId } from '../../base/units.ts';
+import { NO_METRICS } from '../metrics.ts';
 import type { ClusterConfig } from '../state/types.ts';
 import { WalrusNode } from '../walrusNode.ts';
 import type { NodeParts, NodeTiming } from '../walrusNode.ts';
@@ -129,6 +130,7 @@ export class SimCluster {
       disk: machine.disk,
       logger,
       transport,
+      metrics: NO_METRICS,
       onFatal: (error) => this.#fail(machine, process, error),
     });
     machine.node = node;
