@@ -1,0 +1,141 @@
+/** `walrus consume`: records of a topic to standard output. */
+import { once } from 'node:events';
+import process from 'node:process';
+import type { ConsumedBatch, Consumer, PartitionPosition } from '../../client/index.ts';
+import type { Command, CommandContext } from '../command.ts';
+import { argumentOf, integerOf, isGiven, textOf } from '../command.ts';
+import { ProgressLine } from '../progress.ts';
+import { formatterOf } from '../recordFormat.ts';
+import type { Formatter } from '../recordFormat.ts';
+import { startPosition } from '../values.ts';
+
+const COMMIT_INTERVAL_MS = 1000;
+
+export const consume: Command = {
+  name: 'consume',
+  summary: 'Writes the records of a topic to standard output.',
+  args: [{ name: 'TOPIC', description: 'the topic' }],
+  flags: {
+    from: {
+      kind: 'text',
+      value: 'POSITION',
+      description:
+        'Where to begin: earliest, latest, an offset, a time (2026-01-31T12:00:00Z) or an age (-10m).',
+      default: 'earliest',
+    },
+    follow: {
+      kind: 'switch',
+      description: 'Waits for new records instead of ending at the last one.',
+    },
+    max: { kind: 'integer', value: 'N', description: 'Ends after so many records.' },
+    group: {
+      kind: 'text',
+      value: 'NAME',
+      description: 'Goes on where this group stopped, and moves its position.',
+    },
+    partition: { kind: 'list', value: 'N[,N]', description: 'Only these partitions.' },
+    format: {
+      kind: 'text',
+      value: 'FORMAT',
+      description: 'What is written of a record; raw: the value without a delimiter.',
+      choices: ['value', 'key-value', 'json', 'raw'],
+      default: 'value',
+    },
+    delimiter: {
+      kind: 'text',
+      value: 'TEXT',
+      description: 'Written after every record.',
+      default: '\\n',
+    },
+    'no-final-delimiter': {
+      kind: 'switch',
+      description: 'Writes the delimiter between records only.',
+    },
+    'key-separator': {
+      kind: 'text',
+      value: 'TEXT',
+      description: 'Written between key and value.',
+      default: '\\t',
+    },
+  },
+  async run(context) {
+    const client = await context.client();
+    const group = textOf(context, 'group');
+    const partitions = context.flags.get('partition')?.map(Number);
+    const consumer = await client.consumer({
+      topic: argumentOf(context, 0),
+      from: startPosition(textOf(context, 'from') ?? 'earliest', Date.now()),
+      until: isGiven(context, 'follow') ? 'never' : 'latest',
+      ...(group === undefined ? {} : { group }),
+      ...(partitions === undefined ? {} : { partitions }),
+    });
+    context.signal.addEventListener('abort', () => consumer.abort());
+    await new Consumption(context, consumer).run();
+    return undefined;
+  },
+};
+
+class Consumption {
+  readonly #consumer: Consumer;
+  readonly #format: Formatter;
+  readonly #hasGroup: boolean;
+  readonly #progress: ProgressLine;
+  readonly #written = new Map<number, PartitionPosition>();
+  #left: number;
+  #records = 0;
+  #bytes = 0;
+  #committedMs = performance.now();
+
+  constructor(context: CommandContext, consumer: Consumer) {
+    this.#consumer = consumer;
+    this.#format = formatterOf(context);
+    this.#hasGroup = isGiven(context, 'group');
+    this.#left = integerOf(context, 'max') ?? Infinity;
+    const isQuiet = context.output.isJson || process.stdout.isTTY;
+    this.#progress = new ProgressLine(isQuiet, () => ({
+      records: this.#records,
+      bytes: this.#bytes,
+    }));
+  }
+
+  async run(): Promise<void> {
+    try {
+      if (this.#left > 0) await this.#writeAll();
+      await this.#commit(0);
+    } finally {
+      this.#consumer.abort();
+      this.#progress.end();
+    }
+  }
+
+  async #writeAll(): Promise<void> {
+    for await (const batch of this.#consumer.batches()) {
+      const { bytes, count, nextOffset } = this.#format(batch, this.#left);
+      this.#records += count;
+      this.#bytes += bytes.length;
+      this.#left -= count;
+      await writeOut(bytes);
+      this.#note(batch, nextOffset);
+      await this.#commit(COMMIT_INTERVAL_MS);
+      if (this.#left <= 0) return;
+    }
+  }
+
+  #note({ partition }: ConsumedBatch, nextOffset: PartitionPosition['offset']): void {
+    this.#written.set(partition, { partition, offset: nextOffset });
+  }
+
+  /** Moves the group behind what is written. */
+  async #commit(intervalMs: number): Promise<void> {
+    const nowMs = performance.now();
+    if (!this.#hasGroup || this.#written.size === 0 || nowMs - this.#committedMs < intervalMs)
+      return;
+    this.#committedMs = nowMs;
+    await this.#consumer.commit([...this.#written.values()]);
+    this.#written.clear();
+  }
+}
+
+async function writeOut(bytes: Uint8Array): Promise<void> {
+  if (bytes.length > 0 && !process.stdout.write(bytes)) await once(process.stdout, 'drain');
+}

@@ -1,0 +1,73 @@
+/** `walrus node`: runs one node in this process. */
+import fs from 'node:fs/promises';
+import process from 'node:process';
+import { messageOf } from '../../base/errors.ts';
+import { commandFlags, printConfig, resolveConfig } from '../../node/config.ts';
+import { SETTING_NAMES, flagsOf, settingOf } from '../../node/config/settings.ts';
+import { runNode } from '../../node/main.ts';
+import type { RunningNode } from '../../node/main.ts';
+import type { Command } from '../command.ts';
+import { UsageError } from '../command.ts';
+import { EXIT } from '../output.ts';
+
+export const node: Command = {
+  name: 'node',
+  summary: 'Runs one node in this process.',
+  args: [],
+  flags: {},
+  isRaw: true,
+  notes: [
+    'Its settings come from flags, over variables (`WALRUS_...`), over a file (`--config FILE`), over defaults: see docs/configuration.md. `--print-config` shows each with its source and ends.',
+  ],
+  async run(context) {
+    const input = { argv: context.args, env: process.env };
+    const command = commandFlags(input);
+    if (command.shouldHelp) {
+      context.output.result(SETTING_NAMES, settingsHelp());
+      return undefined;
+    }
+    const config = resolveConfig({ ...input, ...(await fileOf(command.configPath)) });
+    const [first] = config.errors;
+    if (first !== undefined) {
+      for (const error of config.errors) context.output.error(error);
+      return EXIT.usage;
+    }
+    if (command.shouldPrintConfig) {
+      process.stdout.write(printConfig(config));
+      return undefined;
+    }
+    return await serve(await runNode(config.settings), context.signal);
+  },
+};
+
+async function fileOf(
+  path: string | undefined,
+): Promise<{ file?: { path: string; content: string } }> {
+  if (path === undefined) return {};
+  try {
+    return { file: { path, content: await fs.readFile(path, 'utf8') } };
+  } catch (error) {
+    throw new UsageError(`Cannot read the configuration file ${path}: ${messageOf(error)}`);
+  }
+}
+
+async function serve(running: RunningNode, signal: AbortSignal): Promise<number> {
+  const stop = (): void => void running.stop();
+  signal.addEventListener('abort', stop);
+  // A node of `walrus dev` does not outlive it.
+  process.once('disconnect', stop);
+  process.channel?.unref();
+  const reason = await running.ended;
+  if (reason === null) return EXIT.ok;
+  throw reason;
+}
+
+function settingsHelp(): string[] {
+  const lines = ['Usage: walrus node [--config FILE] [--print-config] [flags]', ''];
+  for (const name of SETTING_NAMES) {
+    const { description, range, format, default: standard } = settingOf(name);
+    lines.push(`  --${flagsOf(name)[0] ?? name}  ${range}; default ${format(standard) || 'empty'}`);
+    lines.push(`      ${description}`);
+  }
+  return lines;
+}

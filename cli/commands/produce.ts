@@ -1,0 +1,154 @@
+/** `walrus produce`: lines of stdin or of files, or whole files, as records. */
+import { createReadStream } from 'node:fs';
+import fs from 'node:fs/promises';
+import process from 'node:process';
+import type { Acks, Producer } from '../../client/index.ts';
+import type { Command, CommandContext, Given } from '../command.ts';
+import { argumentOf, integerOf, isGiven, textOf } from '../command.ts';
+import { ProgressLine } from '../progress.ts';
+import { RecordCutter } from '../recordCutter.ts';
+import { delimiterBytes } from '../values.ts';
+
+const CHUNK_BYTES = 256 * 1024;
+const BATCH_BYTES = 512 * 1024;
+/** What a batch needs beside one record. */
+const BATCH_ROOM_BYTES = 256;
+const MAX_RECORD_BYTES = BATCH_BYTES - BATCH_ROOM_BYTES;
+
+export const produce: Command = {
+  name: 'produce',
+  summary: 'Sends records to a topic: lines of standard input or of files.',
+  args: [
+    { name: 'TOPIC', description: 'the topic, which must exist' },
+    {
+      name: 'FILE',
+      description: 'files to read instead of standard input',
+      isOptional: true,
+      isList: true,
+    },
+  ],
+  flags: {
+    delimiter: {
+      kind: 'text',
+      value: 'TEXT',
+      description: 'What ends a record; \\n \\r \\t \\0 \\xNN are understood.',
+      default: '\\n',
+    },
+    'key-separator': {
+      kind: 'text',
+      value: 'TEXT',
+      description: 'What separates a key from its value; a record without it has no key.',
+    },
+    'keep-delimiter': {
+      kind: 'switch',
+      description: 'Leaves the delimiter in the records (see below).',
+    },
+    'whole-files': { kind: 'switch', description: 'Each file is one record.' },
+    acks: {
+      kind: 'text',
+      value: 'WHO',
+      description: 'Who must have stored a record.',
+      choices: ['leader', 'quorum', 'all'],
+      default: 'quorum',
+    },
+    partition: { kind: 'integer', value: 'N', description: 'Sends everything to this partition.' },
+    'linger-ms': {
+      kind: 'integer',
+      value: 'MS',
+      description: 'How long a batch waits for more records.',
+      default: '5',
+    },
+    'delivery-timeout-ms': {
+      kind: 'integer',
+      value: 'MS',
+      description: 'How long a record is tried.',
+      default: '120000',
+    },
+  },
+  notes: [
+    'What follows the last delimiter is a record of its own, unless it is empty. So `consume`, which writes a delimiter after every record, gives a file back byte for byte when it ends with the delimiter; with `consume --no-final-delimiter` when it does not.',
+    'With `--keep-delimiter` here and `--format raw` there, every file comes back as it is. All this goes for topics of one partition: there is no order between partitions.',
+  ],
+  async run(context) {
+    const topic = argumentOf(context, 0);
+    const client = await context.client();
+    const partition = integerOf(context, 'partition');
+    const producer = await client.producer({
+      topic,
+      acks: (textOf(context, 'acks') ?? 'quorum') as Acks,
+      batchBytes: BATCH_BYTES,
+      ...(partition === undefined ? {} : { partition }),
+      lingerMs: integerOf(context, 'linger-ms') ?? 5,
+      deliveryTimeoutMs: integerOf(context, 'delivery-timeout-ms') ?? 120_000,
+    });
+    const counts = (): { records: number; bytes: number } => ({
+      records: producer.counts.acknowledgedRecords,
+      bytes: producer.counts.acknowledgedBytes,
+    });
+    const progress = new ProgressLine(context.output.isJson, counts);
+    try {
+      await sendAll(context, producer);
+      await producer.close();
+    } finally {
+      progress.end();
+    }
+    const { records } = counts();
+    if (context.output.isJson) context.output.result({ topic, records }, []);
+    return undefined;
+  },
+};
+
+async function sendAll(context: CommandContext, producer: Producer): Promise<void> {
+  const files = context.args.slice(1);
+  if (isGiven(context, 'whole-files')) {
+    for (const file of files) await producer.sendValue(await fs.readFile(file));
+    return;
+  }
+  const send = senderOf(context, producer);
+  const sources = files.length === 0 ? [null] : files;
+  for (const file of sources) {
+    const stream: AsyncIterable<Buffer> =
+      file === null ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
+    await sendStream(context, stream, send);
+  }
+}
+
+type SendRange = (bytes: Buffer, start: number, length: number) => Promise<void> | undefined;
+
+function senderOf(given: Given, producer: Producer): SendRange {
+  const separatorText = textOf(given, 'key-separator');
+  if (separatorText === undefined) {
+    return (bytes, start, length) => producer.sendRange(bytes, start, length);
+  }
+  const separator = delimiterBytes(separatorText);
+  return (bytes, start, length) => {
+    const record = bytes.subarray(start, start + length);
+    const at = record.indexOf(separator);
+    if (at < 0) return producer.sendValue(record);
+    return producer.send({
+      key: record.subarray(0, at),
+      value: record.subarray(at + separator.length),
+    });
+  };
+}
+
+async function sendStream(
+  given: CommandContext,
+  stream: AsyncIterable<Buffer>,
+  send: SendRange,
+): Promise<void> {
+  const cutter = new RecordCutter({
+    delimiter: delimiterBytes(textOf(given, 'delimiter') ?? '\\n'),
+    keepsDelimiter: isGiven(given, 'keep-delimiter'),
+    maxRecordBytes: MAX_RECORD_BYTES,
+  });
+  for await (const chunk of stream) {
+    if (given.signal.aborted) break; // what was read so far is sent
+    cutter.push(chunk);
+    while (cutter.next()) {
+      const room = send(cutter.bytes, cutter.start, cutter.length);
+      if (room !== undefined) await room;
+    }
+  }
+  if (cutter.last()) await send(cutter.bytes, cutter.start, cutter.length);
+}

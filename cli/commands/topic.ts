@@ -1,0 +1,104 @@
+/** `walrus topic ...`. */
+import type { Command } from '../command.ts';
+import { argumentOf, integerOf, isGiven } from '../command.ts';
+
+const NAME = { name: 'TOPIC', description: 'the topic' };
+
+export const topicCreate: Command = {
+  name: 'topic create',
+  summary: 'Creates a topic.',
+  args: [{ name: 'TOPIC', description: 'letters, digits, . _ and -, up to 249' }],
+  flags: {
+    partitions: {
+      kind: 'integer',
+      value: 'N',
+      description: 'How many logs it is spread over.',
+      default: '1',
+    },
+    replicas: {
+      kind: 'integer',
+      value: 'R',
+      description: 'How many disks hold each record; with --ack-quorum one of 1/1, 3/2, 5/3.',
+      default: '3, or 1 on a single node',
+    },
+    'ack-quorum': {
+      kind: 'integer',
+      value: 'W',
+      description: 'How many of them must have stored a record before it counts.',
+      default: '2, or 1 on a single node',
+    },
+    'if-not-exists': { kind: 'switch', description: 'A topic that is there already is a success.' },
+  },
+  async run(context) {
+    const name = argumentOf(context, 0);
+    const replicas = integerOf(context, 'replicas');
+    const ackQuorum = integerOf(context, 'ack-quorum');
+    const client = await context.client();
+    const { topicId, isNew } = await client.admin.createTopic({
+      name,
+      partitions: integerOf(context, 'partitions') ?? 1,
+      ...(replicas === undefined ? {} : { replicas }),
+      ...(ackQuorum === undefined ? {} : { ackQuorum }),
+      ifNotExists: isGiven(context, 'if-not-exists'),
+    });
+    const text = isNew ? `created topic ${name}` : `topic ${name} exists`;
+    context.output.result({ topic: name, topicId, isNew }, text);
+    return undefined;
+  },
+};
+
+export const topicList: Command = {
+  name: 'topic list',
+  summary: 'Lists the topics.',
+  args: [],
+  flags: {},
+  async run(context) {
+    const topics = await (await context.client()).admin.listTopics();
+    const rows = topics.map((topic) => [
+      topic.name,
+      String(topic.partitions.length),
+      `${topic.replicas}/${topic.ackQuorum}`,
+      topic.partitions.map(({ leader }) => leader ?? '-').join(','),
+    ]);
+    context.output.table(topics, [['TOPIC', 'PARTITIONS', 'REPLICAS', 'LEADERS'], ...rows]);
+    return undefined;
+  },
+};
+
+export const topicDescribe: Command = {
+  name: 'topic describe',
+  summary: 'Shows a topic with the segments of its partitions.',
+  args: [NAME],
+  flags: {},
+  async run(context) {
+    const topic = await (await context.client()).admin.describeTopic(argumentOf(context, 0));
+    const rows = topic.partitions.flatMap(({ partition, segments }) =>
+      segments.map((segment) => [
+        String(partition),
+        String(segment.segmentId),
+        segment.state,
+        `${segment.baseOffset}..${segment.endOffset ?? ''}`,
+        String(segment.leader.nodeId),
+        segment.ensemble.map(({ nodeId }) => nodeId).join(','),
+        segment.lossy === undefined ? '' : `lost ${segment.lossy.from}..${segment.lossy.to}`,
+      ]),
+    );
+    const head = ['PARTITION', 'SEGMENT', 'STATE', 'OFFSETS', 'LEADER', 'NODES', ''];
+    context.output.note(`${topic.name}: replicas ${topic.replicas}, ack quorum ${topic.ackQuorum}`);
+    context.output.table(topic, [head, ...rows]);
+    return undefined;
+  },
+};
+
+export const topicDelete: Command = {
+  name: 'topic delete',
+  summary: 'Deletes a topic with all its records.',
+  args: [NAME],
+  flags: {},
+  async run(context) {
+    const name = argumentOf(context, 0);
+    await (await context.client()).admin.deleteTopic(name);
+    context.output.result({ topic: name, isDeleted: true }, `deleted topic ${name}`);
+    return undefined;
+  },
+};

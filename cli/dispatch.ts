@@ -1,0 +1,75 @@
+/** From a command line to a command that runs, and from its outcome to an exit code. */
+import process from 'node:process';
+import { connect } from '../client/index.ts';
+import type { Client } from '../client/index.ts';
+import type { CommandContext, Given } from './command.ts';
+import { UsageError } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { setRunLine } from './commands/repl.ts';
+import { commandHelp, overview } from './help.ts';
+import { EXIT, Output, exitCodeOf } from './output.ts';
+import type { Streams } from './output.ts';
+import { findCommand, groupOf, parseArguments, unknownCommand } from './parse.ts';
+import { addressesOf } from './values.ts';
+
+export interface DispatchOptions {
+  readonly streams: Streams;
+  readonly signal: AbortSignal;
+  /** Instead of the environment's. */
+  readonly addresses?: readonly string[];
+}
+
+/** Runs a command line. @returns the exit code. */
+export async function dispatch(argv: readonly string[], options: DispatchOptions): Promise<number> {
+  const output = new Output(options.streams, argv.includes('--json'));
+  setRunLine((line, addresses) => dispatch(line, { ...options, addresses }));
+  try {
+    return await run(argv, options, output);
+  } catch (error) {
+    if (error instanceof Error || exitCodeOf(error) !== EXIT.failure) output.error(error);
+    else throw error;
+    return exitCodeOf(error);
+  }
+}
+
+async function run(
+  argv: readonly string[],
+  options: DispatchOptions,
+  output: Output,
+): Promise<number> {
+  const found = findCommand(COMMANDS, argv);
+  if (found === null) {
+    const group = groupOf(COMMANDS, argv[0] ?? '');
+    const wantsHelp =
+      argv.length === 0 || argv.some((word) => word === '--help' || word === 'help');
+    if (!wantsHelp && (group.length === 0 || argv.length > 1)) unknownCommand(COMMANDS, argv);
+    options.streams.out(overview(group.length > 0 ? group : COMMANDS));
+    return wantsHelp ? EXIT.ok : EXIT.usage;
+  }
+  const { command, rest } = found;
+  const given: Given =
+    command.isRaw === true ? { args: rest, flags: new Map() } : parseArguments(command, rest);
+  if (given.flags.has('help')) {
+    options.streams.out(commandHelp(command));
+    return EXIT.ok;
+  }
+  const addresses =
+    given.flags.get('addr') === undefined && options.addresses !== undefined
+      ? options.addresses
+      : addressesOf(given.flags.get('addr'), process.env['WALRUS_ADDR']);
+  let client: Client | null = null;
+  const context: CommandContext = {
+    ...given,
+    addresses,
+    output,
+    signal: options.signal,
+    client: async () => (client ??= await connect({ addresses, clientName: 'walrus-cli' })),
+  };
+  try {
+    return (await command.run(context)) ?? EXIT.ok;
+  } finally {
+    (client as Client | null)?.abort();
+  }
+}
+
+export { UsageError };

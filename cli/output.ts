@@ -1,0 +1,101 @@
+/** What a command says: results on stdout, everything else on stderr; as text or as JSON. */
+import { WalrusError, isWalrusError, messageOf } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import { UsageError } from './command.ts';
+
+/** What a process ends with; also in docs/cli.md. */
+export const EXIT = { ok: 0, failure: 1, usage: 2, notFound: 3, unavailable: 4 } as const;
+
+/** The meaning of each exit code, for the documentation. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  ok: 'It is done.',
+  failure: 'It failed; the message says why.',
+  usage: 'The command line or a setting is wrong.',
+  notFound: 'The topic, partition, segment, group or offset does not exist.',
+  unavailable: 'The cluster cannot be reached or cannot do it now: trying again may help.',
+};
+
+const USAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'INVALID_CONFIG',
+  'INVALID_TOPIC_NAME',
+  'INVALID_REPLICATION',
+]);
+const NOT_FOUND: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'TOPIC_NOT_FOUND',
+  'PARTITION_NOT_FOUND',
+  'SEGMENT_NOT_FOUND',
+  'OFFSET_OUT_OF_RANGE',
+]);
+
+/** The exit code for anything that was thrown. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return EXIT.usage;
+  if (!isWalrusError(error)) return EXIT.failure;
+  if (USAGE.has(error.code)) return EXIT.usage;
+  if (NOT_FOUND.has(error.code)) return EXIT.notFound;
+  return error.retriable ? EXIT.unavailable : EXIT.failure;
+}
+
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  CONNECTION_FAILED: 'is a node running there? Start a cluster with `npm start`, or give --addr',
+  TOPIC_NOT_FOUND: 'create it with `walrus topic create NAME`, or see `walrus topic list`',
+  OFFSET_OUT_OF_RANGE: 'give --from earliest to begin at the oldest record',
+  NOT_ENOUGH_REPLICAS: 'too few nodes are up: see `walrus cluster status`',
+};
+
+export interface Streams {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+export class Output {
+  readonly isJson: boolean;
+  readonly #streams: Streams;
+
+  constructor(streams: Streams, isJson: boolean) {
+    this.#streams = streams;
+    this.isJson = isJson;
+  }
+
+  /** A result: `value` as JSON, or the text. */
+  result(value: unknown, text: string | readonly string[]): void {
+    if (this.isJson) {
+      this.#streams.out(`${JSON.stringify(value)}\n`);
+      return;
+    }
+    const lines = typeof text === 'string' ? [text] : text;
+    if (lines.length > 0) this.#streams.out(`${lines.join('\n')}\n`);
+  }
+
+  /** A result that is a table. */
+  table(value: unknown, rows: readonly (readonly string[])[]): void {
+    const widths = (rows[0] ?? []).map((_, column) =>
+      Math.max(...rows.map((row) => (row[column] ?? '').length)),
+    );
+    const lines = rows.map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    );
+    this.result(value, lines);
+  }
+
+  /** A remark for people. */
+  note(text: string): void {
+    if (!this.isJson) this.#streams.err(`${text}\n`);
+  }
+
+  error(error: unknown): void {
+    const message = messageOf(error);
+    if (this.isJson) {
+      const { code, details } =
+        error instanceof WalrusError ? error : { code: 'USAGE', details: {} };
+      this.#streams.err(`${JSON.stringify({ error: { code, message, details } })}\n`);
+      return;
+    }
+    const hint = isWalrusError(error) ? HINTS[error.code] : undefined;
+    const code = isWalrusError(error) ? ` (${error.code})` : '';
+    this.#streams.err(`walrus: ${message}${code}${hint === undefined ? '' : `; ${hint}`}\n`);
+  }
+}
