@@ -20,7 +20,7 @@ export const ARENAS_MAX = 2 ** 16;
 /** Sizes of blocks, in the order in which a growing replica takes them. */
 export const BLOCK_CLASS_BYTES = [16 * KIB, 128 * KIB, MIB, CHUNK_BYTES] as const;
 /** The distance between a replica's blocks in places: no block is larger. */
-export const BLOCK_SPAN = CHUNK_BYTES;
+export const BLOCK_SPAN = BLOCK_CLASS_BYTES[3];
 
 /** Chunks that a fresh disk writes before it serves. */
 export const FRESH_CHUNKS = 2;

@@ -175,10 +175,10 @@ class Model {
 
 describe('recovery', () => {
   test('keeps every promise through crashes at any point', () => {
-    for (let seed = 1; seed <= 30; seed += 1) {
+    for (let seed = 1; seed <= 20; seed += 1) {
       const model = new Model(seed);
       try {
-        for (let step = 0; step < 250; step += 1) model.step();
+        for (let step = 0; step < 200; step += 1) model.step();
         model.crash();
       } catch (error) {
         throw new Error(`seed ${seed}: ${String(error)}`, { cause: error });
