@@ -383,9 +383,12 @@ RecoverySeals(e) ==
     /\ UNCHANGED <<registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
 
 \* The coordinator's node crashes or loses Raft's leadership and knows it; all it knew is gone.
+\* One more recovery than there are coordinators to stop and disks to lose is left over: the number
+\* of recoveries is a bound of the model, and must not be what keeps a segment from its seal.
 CoordinatorStops(e) ==
     /\ "coordinator" \in Faults
-    /\ recovery[e].phase \in {"fencing", "copying"} /\ e < MaxEpoch
+    /\ recovery[e].phase \in {"fencing", "copying"}
+    /\ Cardinality({x \in Epochs : recovery[x].phase = "stopped"}) + MaxDamaged + 1 < MaxEpoch
     /\ meta.state = "RECOVERING" /\ meta.epoch = e
     /\ recovery' = [recovery EXCEPT ![e] = [NoRecovery EXCEPT !.phase = "stopped"]]
     /\ UNCHANGED <<metaVars, leader, ackSent, diskVars, snapshot, ghostVars>>
