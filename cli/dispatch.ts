@@ -3,7 +3,6 @@ import process from 'node:process';
 import { connect } from '../client/index.ts';
 import type { Client } from '../client/index.ts';
 import type { CommandContext, Given } from './command.ts';
-import { UsageError } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { setRunLine } from './commands/repl.ts';
 import { commandHelp, overview } from './help.ts';
@@ -38,14 +37,7 @@ async function run(
   output: Output,
 ): Promise<number> {
   const found = findCommand(COMMANDS, argv);
-  if (found === null) {
-    const group = groupOf(COMMANDS, argv[0] ?? '');
-    const wantsHelp =
-      argv.length === 0 || argv.some((word) => word === '--help' || word === 'help');
-    if (!wantsHelp && (group.length === 0 || argv.length > 1)) unknownCommand(COMMANDS, argv);
-    options.streams.out(overview(group.length > 0 ? group : COMMANDS));
-    return wantsHelp ? EXIT.ok : EXIT.usage;
-  }
+  if (found === null) return showOverview(argv, options.streams);
   const { command, rest } = found;
   const given: Given =
     command.isRaw === true ? { args: rest, flags: new Map() } : parseArguments(command, rest);
@@ -72,4 +64,11 @@ async function run(
   }
 }
 
-export { UsageError };
+/** Without a command there is help: asked for, or with the exit code of a mistake. */
+function showOverview(argv: readonly string[], streams: Streams): number {
+  const group = groupOf(COMMANDS, argv[0] ?? '');
+  const wantsHelp = argv.length === 0 || argv.some((word) => word === '--help' || word === 'help');
+  if (!wantsHelp && (group.length === 0 || argv.length > 1)) unknownCommand(COMMANDS, argv);
+  streams.out(overview(group.length > 0 ? group : COMMANDS));
+  return wantsHelp ? EXIT.ok : EXIT.usage;
+}

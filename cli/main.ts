@@ -22,4 +22,5 @@ const code = await dispatch(process.argv.slice(2), {
   signal: abort.signal,
 });
 process.exitCode = code;
-process.stdin.unref?.();
+// A command that ends before its input does must not wait for it.
+if (!process.stdin.isTTY) process.stdin.destroy();

@@ -65,9 +65,11 @@ async function serve(running: RunningNode, signal: AbortSignal): Promise<number>
 function settingsHelp(): string[] {
   const lines = ['Usage: walrus node [--config FILE] [--print-config] [flags]', ''];
   for (const name of SETTING_NAMES) {
-    const { description, range, format, default: standard } = settingOf(name);
-    lines.push(`  --${flagsOf(name)[0] ?? name}  ${range}; default ${format(standard) || 'empty'}`);
-    lines.push(`      ${description}`);
+    const setting = settingOf(name);
+    lines.push(
+      `  --${flagsOf(name)[0] ?? name}  ${setting.range}; default ${setting.format(setting.default) || 'empty'}`,
+    );
+    lines.push(`      ${setting.description}`);
   }
   return lines;
 }

@@ -40,9 +40,9 @@ export const repl: Command = {
       history: history.split('\n').filter((line) => line !== ''),
       completer: (line: string) => complete(line, topics),
     });
-    let newest: readonly string[] | null = null;
+    const newest: string[] = [];
     prompt.on('history', (lines) => {
-      newest = lines;
+      newest.splice(0, newest.length, ...lines);
     });
     context.signal.addEventListener('abort', () => prompt.close());
     prompt.prompt();
@@ -54,7 +54,7 @@ export const repl: Command = {
       prompt.prompt();
     }
     prompt.close();
-    if (newest !== null) await fs.writeFile(historyPath, `${(newest as string[]).join('\n')}\n`);
+    if (newest.length > 0) await fs.writeFile(historyPath, `${newest.join('\n')}\n`);
     return undefined;
   },
 };

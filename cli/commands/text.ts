@@ -72,7 +72,7 @@ export const TEXT_COMMANDS: readonly Command[] = [
     summary: 'Appends one record.',
     args: [TOPIC, { name: 'PAYLOAD', description: 'words, joined by single spaces', isList: true }],
     flags: {},
-    async run(context) {
+    async run(context: CommandContext): Promise<number> {
       const payload = Buffer.from(context.args.slice(1).join(' '));
       return show(
         context,
@@ -87,7 +87,7 @@ export const TEXT_COMMANDS: readonly Command[] = [
     summary: "Shows a node's view of the metadata group.",
     args: [],
     flags: {},
-    async run(context) {
+    async run(context: CommandContext): Promise<number> {
       return show(context, await ask(context, { type: 'METRICS' }));
     },
   },

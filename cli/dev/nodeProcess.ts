@@ -8,7 +8,7 @@ import type { Output } from '../output.ts';
 const RESTART_MS = 1000;
 const RESTART_MAX_MS = 30_000;
 /** A node that ran so long did start: the next delay is short again. */
-const HEALTHY_MS = 10_000;
+const HEALTHY_MS = 60_000;
 const KILL_AFTER_MS = 10_000;
 
 export class NodeProcess {
