@@ -189,7 +189,7 @@ export class FetchService {
         : look,
     );
     const here = looks.filter((look): look is FetchResult => !('address' in look));
-    const maxWaitMs = here.length > 0 && isEnough(here, request.minBytes) ? 0 : leftMs;
+    const maxWaitMs = here.length > 0 && isEnough(here, request.minBytes) ? 0 : Math.ceil(leftMs);
     const asked = new Map<string, number[]>();
     for (const [index, look] of looks.entries()) {
       if (!('address' in look)) continue;

@@ -110,7 +110,7 @@ export class PartitionPuts {
     if (isRepeat) group.bytes = group.bytes.slice();
     stampProducer(group.bytes, identity, baseSequence);
     const { clock } = this.#services.context;
-    const leftMs = Math.max(1, group.deadlineMs - clock.monotonicMs());
+    const leftMs = Math.max(1, Math.ceil(group.deadlineMs - clock.monotonicMs()));
     const timeoutMs = Math.min(leftMs, ATTEMPT_MS_MAX);
     const request: ProduceRequest = {
       ...this.#name,
