@@ -1,5 +1,6 @@
 /** The rules of DESIGN section 2, each as a scripted story on a simulated cluster. */
 import { describe, expect, test } from '@jest/globals';
+import type { SegmentRecord } from '../state/types.ts';
 import { Scenario, values } from './testing/scenario.ts';
 
 describe('write path', () => {
@@ -99,6 +100,41 @@ describe('failover', () => {
     scenario.cluster.start(one);
     await scenario.write(3);
     expect(scenario.read(two).slice(0, 5)).toEqual(values(5));
+  });
+
+  test('S4: an operator may give up what no copy holds; it is marked, and no offset is reused', async () => {
+    const scenario = await Scenario.start({ nodeCount: 5, metadataVoters: 5 });
+    await scenario.write(5);
+    await scenario.cluster.run(100);
+    const { segmentId, ensemble } = scenario.segment();
+    const [survivor, ...lost] = ensemble.map(
+      ({ nodeId }) => scenario.cluster.machines[nodeId - 1]!,
+    );
+    for (const machine of lost) scenario.cluster.kill(machine);
+    await scenario.cluster.run(5000);
+    expect(scenario.segment()).toMatchObject({ segmentId, state: 'RECOVERING' });
+    const seal = async (hasConfirmed: boolean): Promise<unknown> => {
+      for (let tries = 0; tries < 100; tries += 1) {
+        let end: unknown = null;
+        const { controller } = scenario.metadataLeader().parts!;
+        void controller.sealUnclean(segmentId, hasConfirmed).then(
+          (result) => (end = result),
+          () => (end = 'try again'),
+        );
+        await scenario.cluster.runUntil(() => end !== null, 10_000);
+        if (end !== 'try again') return end;
+        await scenario.cluster.run(150);
+      }
+      return null;
+    };
+    const foreseen = await seal(false);
+    expect(foreseen).toMatchObject({ endOffset: 5, lossy: { from: 5 } });
+    expect(await seal(true)).toEqual(foreseen);
+    await scenario.cluster.run(500);
+    const [sealed, next] = scenario.segments(survivor!) as [SegmentRecord, SegmentRecord];
+    expect(sealed).toMatchObject({ state: 'SEALED', endOffset: 5, lossy: { from: 5 } });
+    expect(next.baseOffset).toBe(sealed.lossy!.to);
+    expect(await scenario.write(1)).toEqual([next.baseOffset]);
   });
 
   test('all nodes killed at once come back with everything', async () => {

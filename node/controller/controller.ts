@@ -24,6 +24,7 @@ import { gatherCandidates, planOpen } from './candidates.ts';
 import { replicationOf, segmentsToRecover, segmentsToRoll } from './failureDetector.ts';
 import { nextMembershipChange } from './membership.ts';
 import { Recovery } from './recovery.ts';
+import type { UncleanEnd } from './recovery.ts';
 import { nextCopies } from './replicationPlan.ts';
 import { Sessions } from './sessions.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
@@ -310,14 +311,39 @@ export class Controller {
 
   async #register(request: RegisterNodeRequest): Promise<void> {
     this.#checkLeads();
-    const { replacesLostDisk, bootEpoch, ...node } = request;
+    const { replacesLostDisk, bootEpoch, bootNonce, ...node } = request;
     const earlier = this.#options.metadata.metadata.nodes.get(node.nodeId)?.diskId;
     if (replacesLostDisk && earlier !== undefined && earlier !== node.diskId) {
       await this.#proposeOrThrow({ type: 'MarkDiskLost', diskId: earlier });
     }
-    await this.#proposeOrThrow({ type: 'RegisterNode', node, bootEpoch });
+    await this.#proposeOrThrow({ type: 'RegisterNode', node, bootEpoch, bootNonce });
     this.sessions.expect(node.nodeId);
     void this.#changeMembership();
+  }
+
+  /**
+   * S4: gives up what the members that answer do not hold. Only on the metadata leader.
+   * @throws {WalrusError} NOT_LEADER, SEGMENT_NOT_FOUND, and as Recovery.runUnclean.
+   */
+  async sealUnclean(segmentId: SegmentId, hasConfirmed: boolean): Promise<UncleanEnd> {
+    this.#checkLeads();
+    const segment = this.#options.metadata.metadata.segments.get(segmentId);
+    if (segment === undefined) {
+      throw new WalrusError('SEGMENT_NOT_FOUND', `There is no segment ${segmentId}`);
+    }
+    if (this.#recovering.has(segmentId)) {
+      const why = 'its recovery is trying once more at this moment';
+      throw new WalrusError(
+        'CONFLICT',
+        `Cannot seal segment ${segmentId} unclean: ${why}; try again`,
+      );
+    }
+    this.#recovering.add(segmentId);
+    try {
+      return await this.#recovery.runUnclean(segment, hasConfirmed);
+    } finally {
+      this.#recovering.delete(segmentId);
+    }
   }
 
   async #proposeOrThrow(command: Command): Promise<void> {

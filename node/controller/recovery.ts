@@ -11,17 +11,20 @@
 import type { Clock } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { offset } from '../../base/units.ts';
 import type { Offset } from '../../base/units.ts';
 import { COPY_SEGMENT, FENCE_SEGMENT, READ_SEGMENT } from '../../protocol/peer/requests.ts';
 import type { FenceSegmentResponse } from '../../protocol/peer/requests.ts';
 import type { OpenPlan } from '../state/commands.ts';
-import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
+import type { LossyRange, ReplicaPlace, SegmentRecord } from '../state/types.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
 
 const FENCE_TIMEOUT_MS = 1000;
 /** After F answers, how long the other members may still answer: each one spares a copy. */
 export const FENCE_GRACE_MS = 50;
 const COPY_TIMEOUT_MS = 10_000;
+/** Records that may be under way beyond a full segment: more than any bound on batches in flight lets through. */
+const UNDER_WAY_COUNT_MAX = 2 ** 32;
 /** Bytes of one copied piece. */
 const COPY_BYTES_MAX = 1024 * 1024;
 
@@ -43,6 +46,22 @@ interface Evidence {
   readonly digest: string;
 }
 
+/** Where an unclean seal ends, and what it gives up. */
+export interface UncleanEnd {
+  readonly endOffset: Offset;
+  readonly lossy: LossyRange | null;
+}
+
+/** F = n - W + 1: with so many answers, one of them is of a disk that held whatever was acknowledged. */
+function evidenceNeeded(segment: SegmentRecord): number {
+  return segment.ensemble.length - segment.ackQuorum + 1;
+}
+
+/** R4: the answer with the highest tail. */
+function highest(evidence: readonly Evidence[]): Evidence {
+  return evidence.reduce((best, next) => (next.tail > best.tail ? next : best));
+}
+
 export class Recovery {
   readonly #options: RecoveryOptions;
 
@@ -56,6 +75,39 @@ export class Recovery {
    *   fewer than F members answer; NOT_ENOUGH_REPLICAS while fewer than W disks can take the copy.
    */
   async run(found: SegmentRecord): Promise<void> {
+    const segment = await this.#begin(found);
+    const evidence = await this.#fence(segment, evidenceNeeded(segment));
+    await this.#seal(segment, evidence, null);
+  }
+
+  /**
+   * S4, on an operator's word: seals a segment with whatever members answer, one at least, and marks what may be
+   * missing as lost. Its successor begins above every offset that may have been handed out.
+   * @param hasConfirmed - false: only says what would be lost.
+   * @throws {WalrusError} CONFLICT unless its recovery waits; REPLICA_UNKNOWN when no member answers at all.
+   */
+  async runUnclean(found: SegmentRecord, hasConfirmed: boolean): Promise<UncleanEnd> {
+    if (found.state !== 'RECOVERING') {
+      const why = `it is ${found.state}, and not waiting for its recovery`;
+      throw new WalrusError('CONFLICT', `Cannot seal segment ${found.segmentId} unclean: ${why}`);
+    }
+    const segment = hasConfirmed ? await this.#begin(found) : found;
+    const evidence = await this.#fence(segment, 1);
+    const { tail } = highest(evidence);
+    const isWhole = evidence.length >= evidenceNeeded(segment);
+    const lossy = isWhole ? null : { from: tail, to: this.#aboveHandedOut(segment, tail) };
+    if (hasConfirmed) await this.#seal(segment, evidence, lossy);
+    return { endOffset: tail, lossy };
+  }
+
+  /** No leader hands out more than a full segment and what is under way. */
+  #aboveHandedOut(segment: SegmentRecord, tail: Offset): Offset {
+    const { maxSegmentEntries } = this.#options.metadata.metadata.config;
+    return offset(Math.max(tail, segment.baseOffset + maxSegmentEntries) + UNDER_WAY_COUNT_MAX);
+  }
+
+  /** R1 */
+  async #begin(found: SegmentRecord): Promise<SegmentRecord> {
     const epoch = found.epoch + 1;
     const { segmentId } = found;
     await this.#propose({ type: 'BeginRecovery', segmentId, epoch });
@@ -63,24 +115,36 @@ export class Recovery {
     if (segment?.state !== 'RECOVERING' || segment.epoch !== epoch) {
       throw new WalrusError('CONFLICT', `Segment ${segmentId} is being recovered by another one`);
     }
-    const evidence = await this.#fence(segment);
-    const source = evidence.reduce((best, next) => (next.tail > best.tail ? next : best));
-    const holders = await this.#copy(segment, evidence, source);
+    return segment;
+  }
+
+  /** R4-R6 */
+  async #seal(
+    segment: SegmentRecord,
+    evidence: readonly Evidence[],
+    lossy: LossyRange | null,
+  ): Promise<void> {
+    const { segmentId, epoch } = segment;
+    const source = highest(evidence);
+    const replicas = await this.#copy(segment, evidence, source);
     await this.#propose({
       type: 'SealAndOpen',
       segmentId,
       expected: { state: 'RECOVERING', epoch },
-      endOffset: source.tail, // R4
+      endOffset: source.tail,
       digest: source.digest,
-      replicas: holders,
-      lossy: null,
+      replicas,
+      lossy,
       next: this.#options.planNext(segment),
       nowMs: this.#options.clock.wallMs(),
     });
-    this.#options.logger.log('info', 'recovered a segment', {
+    const level = lossy === null ? 'info' : 'error';
+    this.#options.logger.log(level, 'recovered a segment', {
       segmentId,
       epoch,
       endOffset: source.tail,
+      lostFrom: lossy?.from,
+      lostTo: lossy?.to,
     });
   }
 
@@ -89,9 +153,8 @@ export class Recovery {
     if (!result.ok) throw new WalrusError(result.code, result.message);
   }
 
-  /** R2, R3: fences every member; resolves with F answers or more. */
-  #fence(segment: SegmentRecord): Promise<readonly Evidence[]> {
-    const needed = segment.ensemble.length - segment.ackQuorum + 1;
+  /** R2, R3: fences every member; resolves with `needed` answers or more. */
+  #fence(segment: SegmentRecord, needed: number): Promise<readonly Evidence[]> {
     return new Promise((resolve, reject) => {
       const evidence: Evidence[] = [];
       let settled = 0;

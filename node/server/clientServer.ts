@@ -82,7 +82,7 @@ export class ClientServer {
         offsets: new OffsetsService(reading),
         groups: new GroupsService(context, router, committer),
         describe: new DescribeService(context, router),
-        uncleanSeal: new UncleanSeal(),
+        uncleanSeal: new UncleanSeal(context),
       },
     };
   }

@@ -118,8 +118,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     changes: [
       {
         file: RECOVERY,
-        find: 'const needed = segment.ensemble.length - segment.ackQuorum + 1;',
-        replace: 'const needed = 1;',
+        find: 'return segment.ensemble.length - segment.ackQuorum + 1;',
+        replace: 'return segment.segmentId > 0 ? 1 : 0;',
       },
     ],
   },

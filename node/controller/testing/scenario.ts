@@ -1,10 +1,11 @@
 /** Scripted clusters for tests: a simulated cluster with a topic, appends that can be awaited, and look-ups. */
-import { encodeUtf8 } from '../../../base/bytes.ts';
+import { decodeUtf8, encodeUtf8 } from '../../../base/bytes.ts';
 import type { WalrusError } from '../../../base/errors.ts';
+import { splitBatches } from '../../../protocol/recordBatch.ts';
+import { RecordIterator } from '../../../protocol/recordIterator.ts';
 import { RecordBatchBuilder } from '../../../protocol/recordBatchBuilder.ts';
 import type { Machine } from '../../sim/simCluster.ts';
 import { SimCluster } from '../../sim/simCluster.ts';
-import { partsPort } from '../../sim/partsPort.ts';
 import { partitionRecord, unsealedSegment } from '../../state/queries.ts';
 import type { Replication, SegmentRecord } from '../../state/types.ts';
 
@@ -21,9 +22,9 @@ export class Scenario {
   readonly cluster: SimCluster;
   #sequence = 0;
 
-  constructor(nodeCount: number, maxSegmentEntries = 1000) {
+  constructor(nodeCount: number, maxSegmentEntries = 1000, metadataVoters = 3) {
     const config = {
-      metadataVoters: 3,
+      metadataVoters,
       maxSegmentEntries,
       maxSegmentBytes: 1024 * 1024,
       maxSegmentAgeMs: 3_600_000,
@@ -36,14 +37,13 @@ export class Scenario {
     nodeCount?: number;
     maxSegmentEntries?: number;
     replication?: Replication;
+    metadataVoters?: number;
   }): Promise<Scenario> {
-    const scenario = new Scenario(options.nodeCount ?? 3, options.maxSegmentEntries);
+    const { nodeCount = 3, maxSegmentEntries, metadataVoters = 3 } = options;
+    const scenario = new Scenario(nodeCount, maxSegmentEntries, metadataVoters);
     const { cluster } = scenario;
     await cluster.startAll();
-    await cluster.runUntil(
-      () => scenario.voterCount() === Math.min(3, cluster.machines.length),
-      10_000,
-    );
+    await cluster.runUntil(() => scenario.voterCount() === metadataVoters, 10_000);
     const leader = scenario.metadataLeader();
     let isCreated = false;
     const replication = options.replication ?? null;
@@ -104,9 +104,10 @@ export class Scenario {
       producerEpoch: 0,
       baseSequence: sequence,
     });
-    partsPort(machine.parts!).produce(TOPIC, batch, (error, offset) => {
+    const partition = { topic: TOPIC, partition: 0 };
+    machine.parts!.segments.append(partition, batch, 'quorum', (error, result) => {
       outcome.error = error;
-      outcome.offset = offset;
+      outcome.offset = result?.baseOffset ?? null;
       outcome.isSettled = true;
     });
     return outcome;
@@ -136,20 +137,22 @@ export class Scenario {
     throw new Error(`Sequence ${sequence} was never acknowledged`);
   }
 
-  /** What a machine can read of the topic from its own disk. */
+  /** What a machine can read of the topic from its own disk, up to what it knows to be committed. */
   read(machine: Machine): string[] {
-    const values: string[] = [];
-    let from = 0;
-    for (;;) {
-      let next = from;
-      partsPort(machine.parts!).fetch(TOPIC, from, (error, result) => {
-        if (error !== null) throw error;
-        values.push(...(result?.records ?? []).map(({ value }) => value));
-        next = result?.nextOffset ?? from;
-      });
-      if (next === from) return values;
-      from = next;
+    const found: string[] = [];
+    const { host } = machine.parts!;
+    for (const segment of this.segments(machine)) {
+      const end = host.committedOffset(segment);
+      for (let at = segment.baseOffset; at < end;) {
+        const { bytes, nextOffset } = host.read(segment, at, { maxBytes: 65_536 });
+        for (const batch of splitBatches(bytes)) {
+          const records = new RecordIterator(batch);
+          while (records.next()) found.push(decodeUtf8(records.value() ?? new Uint8Array(0)));
+        }
+        at = nextOffset;
+      }
     }
+    return found;
   }
 }
 
