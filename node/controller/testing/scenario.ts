@@ -145,15 +145,19 @@ export class Scenario {
       const end = host.committedOffset(segment);
       for (let at = segment.baseOffset; at < end;) {
         const { bytes, nextOffset } = host.read(segment, at, { maxBytes: 65_536 });
-        for (const batch of splitBatches(bytes)) {
-          const records = new RecordIterator(batch);
-          while (records.next()) found.push(decodeUtf8(records.value() ?? new Uint8Array(0)));
-        }
+        for (const batch of splitBatches(bytes)) found.push(...valuesOf(batch));
         at = nextOffset;
       }
     }
     return found;
   }
+}
+
+function valuesOf(batch: Uint8Array): string[] {
+  const found: string[] = [];
+  const records = new RecordIterator(batch);
+  while (records.next()) found.push(decodeUtf8(records.value() ?? new Uint8Array(0)));
+  return found;
 }
 
 /** The values of the first `count` records. */
