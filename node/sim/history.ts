@@ -40,6 +40,8 @@ export interface FinalLog {
 }
 
 export class History {
+  /** Called at each acknowledgement: for faults that strike right then. */
+  onAcknowledged: () => void = () => undefined;
   readonly appends: AppendOperation[] = [];
   readonly reads: ReadRecord[] = [];
   readonly metadata: MetadataOperation[] = [];

@@ -2,11 +2,13 @@
  * What a run does, drawn from its seed: each run takes some kinds of faults and leaves others out ("swarm"), since
  * a run with everything at once finds less than many with a few things each.
  */
-import { between, chance } from '../../base/random.ts';
+import { between, chance, pick } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
 import type { ClusterConfig } from '../state/types.ts';
 import { CALM_NETWORK } from './simNetwork.ts';
 import type { NetworkFaults } from './simNetwork.ts';
+import { CALM_STREAMS } from './simStreams.ts';
+import type { StreamFaults } from './simStreams.ts';
 
 /** Kinds of faults, with how likely a run has them. */
 const FAULT_PROBABILITIES = {
@@ -41,6 +43,11 @@ export const DISK_LOSSES: readonly FaultKind[] = ['loseDisk', 'rollBackDisk', 'r
 export interface RunPlan {
   readonly nodeCount: number;
   readonly topicCount: number;
+  readonly partitionsPerTopic: number;
+  /** R=5/W=3 instead of the default. */
+  readonly isFiveFold: boolean;
+  readonly windowMax: number;
+  readonly streams: StreamFaults;
   readonly producersPerTopic: number;
   readonly recordsPerProducer: number;
   readonly config: ClusterConfig;
@@ -57,13 +64,18 @@ export function drawPlan(random: Random): RunPlan {
   const faults = (Object.keys(FAULT_PROBABILITIES) as FaultKind[]).filter((kind) =>
     chance(random, FAULT_PROBABILITIES[kind]),
   );
+  const nodeCount = pick(random, [3, 3, 4, 5, 5]);
   return {
-    nodeCount: 3,
-    topicCount: between(random, 1, 3),
+    nodeCount,
+    topicCount: between(random, 1, 2),
+    partitionsPerTopic: chance(random, 0.2) ? 2 : 1,
+    isFiveFold: nodeCount === 5 && chance(random, 0.4),
+    windowMax: between(random, 1, 5),
+    streams: { ...CALM_STREAMS, resetProbability: chance(random, 0.4) ? 0.003 : 0 },
     producersPerTopic: between(random, 1, 3),
     recordsPerProducer: between(random, 50, 250),
     config: {
-      metadataVoters: 3,
+      metadataVoters: nodeCount === 5 && chance(random, 0.5) ? 5 : 3,
       maxSegmentEntries: between(random, 5, 120),
       maxSegmentBytes: 1024 * 1024,
       maxSegmentAgeMs: chance(random, 0.2) ? 1500 : 3_600_000,

@@ -1,7 +1,7 @@
 /** A simulated reader: follows a topic through changing nodes and notes every record it gets. */
 import { between, pick } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
-import type { ClientPort, FetchedRecords } from './clientPort.ts';
+import type { ClientPort, FetchedRecords, SimPartition } from './clientPort.ts';
 import type { FinalLog, History } from './history.ts';
 import type { Machine, SimCluster } from './simCluster.ts';
 
@@ -13,8 +13,8 @@ export interface ReaderOptions {
   readonly cluster: SimCluster;
   readonly random: Random;
   readonly history: History;
-  readonly portOf: (machine: Machine) => ClientPort | null;
-  readonly topic: string;
+  readonly portOf: (machine: Machine) => ClientPort;
+  readonly partition: SimPartition;
 }
 
 export class SimReader {
@@ -39,9 +39,10 @@ export class SimReader {
   }
 
   #fetch(machine: Machine): void {
-    const { topic, portOf, history, cluster } = this.#options;
+    const { partition, portOf, history, cluster } = this.#options;
+    const topic = partition.log;
     const from = this.#nextOffset;
-    portOf(machine)?.fetch(topic, from, (error, result) => {
+    portOf(machine).fetch(partition, from, (error, result) => {
       if (error !== null || result === null) return;
       const atMs = cluster.scheduler.nowMs;
       for (const { offset, value } of result.records) {
@@ -60,20 +61,27 @@ export async function readAll(
   machine: Machine,
   end: number,
 ): Promise<FinalLog> {
-  const { topic, cluster, portOf } = options;
+  const { partition, cluster, portOf } = options;
   const records: { offset: number; value: string }[] = [];
   let from = 0;
   const deadlineMs = cluster.scheduler.nowMs + READ_ALL_MS_MAX;
   while (from < end && cluster.scheduler.nowMs < deadlineMs) {
-    const answer: { result: FetchedRecords | null } = { result: null };
-    portOf(machine)?.fetch(topic, from, (_error, result) => {
+    const answer: { result: FetchedRecords | null; isThere: boolean } = {
+      result: null,
+      isThere: false,
+    };
+    portOf(machine).fetch(partition, from, (_error, result) => {
       answer.result = result;
+      answer.isThere = true;
     });
-    await cluster.runWhile(() => answer.result === null, ANSWER_MS_MAX);
-    if (answer.result === null) continue;
+    await cluster.runWhile(() => !answer.isThere, ANSWER_MS_MAX);
+    if (answer.result === null) {
+      await cluster.run(20); // refused, or no answer: again
+      continue;
+    }
     records.push(...answer.result.records);
     from = answer.result.nextOffset;
     if (from < end) await cluster.run(1);
   }
-  return { topic, nodeId: machine.nodeId, records };
+  return { topic: partition.log, nodeId: machine.nodeId, records };
 }

@@ -8,16 +8,18 @@ import { messageOf } from '../../base/errors.ts';
 import { SeededRandom, pick } from '../../base/random.ts';
 import { HISTORY_CHECKERS } from './checkers/index.ts';
 import { StateMachineSafety } from './checkers/stateMachineSafety.ts';
-import type { ClientPort } from './clientPort.ts';
+import type { SimPartition } from './clientPort.ts';
 import { History, Violation } from './history.ts';
 import { Nemesis } from './nemesis.ts';
-import { partsPort } from './partsPort.ts';
 import { drawPlan } from './plan.ts';
 import type { RunPlan } from './plan.ts';
 import { SimProducer } from './producer.ts';
 import { SimReader, readAll } from './reader.ts';
+import { ServerPorts } from './serverPort.ts';
+import { SimClients } from './simClients.ts';
 import { SimCluster } from './simCluster.ts';
-import type { Machine } from './simCluster.ts';
+import { CALM_NETWORK } from './simNetwork.ts';
+import { CALM_STREAMS } from './simStreams.ts';
 
 /** Virtual time with faults, at most. */
 const FAULTY_MS_MAX = 60_000;
@@ -57,6 +59,8 @@ class SimRun {
   readonly #random: SeededRandom;
   readonly #cluster: SimCluster;
   readonly #nemesis: Nemesis;
+  readonly #clients: SimClients;
+  readonly #ports: ServerPorts;
   readonly #history = new History();
   readonly #safety = new StateMachineSafety();
   #digest = 0;
@@ -74,6 +78,8 @@ class SimRun {
         trace?.(line);
       },
     });
+    this.#clients = new SimClients(this.#cluster);
+    this.#ports = this.#newPorts();
     this.#cluster.onOpened((machine, parts) => this.#safety.watch(machine.nodeId, parts));
     this.#nemesis = new Nemesis(this.#cluster, this.#plan, this.#random.fork());
   }
@@ -106,11 +112,13 @@ class SimRun {
     const cluster = this.#cluster;
     await cluster.startAll(START_MS_MAX);
     const topics = Array.from({ length: this.#plan.topicCount }, (_, index) => `topic-${index}`);
+    const partitions = topics.flatMap((topic) => this.#partitionsOf(topic));
     cluster.network.faults = this.#plan.network;
+    this.#clients.streams.faults = this.#plan.streams;
     for (const topic of topics) this.#createTopic(topic);
     this.#lookupNow(topics);
-    const producers = topics.flatMap((topic, at) => this.#producersOf(topic, at));
-    const readers = topics.map((topic) => new SimReader(this.#readerOf(topic)));
+    const producers = partitions.flatMap((partition, at) => this.#producersOf(partition, at));
+    const readers = partitions.map((partition) => new SimReader(this.#readerOf(partition)));
     for (const client of [...producers, ...readers]) client.start();
     this.#nemesis.start();
     const isDone = (): boolean => producers.every((producer) => producer.isDone);
@@ -118,9 +126,11 @@ class SimRun {
     await cluster.runWhile(() => !isDone(), FAULTY_MS_MAX);
     this.#nemesis.stop();
     cluster.trace(null, 'the faults have stopped');
+    this.#clients.streams.faults = CALM_STREAMS;
+    cluster.network.faults = CALM_NETWORK;
     await this.#calm(isDone);
     for (const reader of readers) reader.stop();
-    await this.#readEverything(topics);
+    await this.#readEverything(partitions);
     for (const check of HISTORY_CHECKERS) check(this.#history);
   }
 
@@ -139,60 +149,63 @@ class SimRun {
     await cluster.run(SETTLE_MS);
   }
 
-  async #readEverything(topics: readonly string[]): Promise<void> {
-    for (const topic of topics) {
-      const acknowledged = this.#history.acknowledged().filter((append) => append.topic === topic);
+  async #readEverything(partitions: readonly SimPartition[]): Promise<void> {
+    for (const partition of partitions) {
+      const acknowledged = this.#history
+        .acknowledged()
+        .filter((append) => append.topic === partition.log);
       const end = Math.max(0, ...acknowledged.map((append) => (append.offset ?? 0) + 1));
       for (const machine of this.#cluster.machines) {
-        const log = await readAll(this.#readerOf(topic), machine, end);
+        const log = await readAll(this.#readerOf(partition), machine, end);
         this.#history.finalLogs.push(log);
       }
     }
   }
 
-  readonly #portOf = (machine: Machine): ClientPort | null => {
-    if (!machine.isServing || machine.parts === null || machine.process?.isPaused === true)
-      return null;
-    return partsPort(machine.parts);
-  };
+  #newPorts(): ServerPorts {
+    return new ServerPorts(this.#clients, (bug) => this.#cluster.bugs.push(bug));
+  }
 
-  #readerOf(topic: string): ConstructorParameters<typeof SimReader>[0] {
+  #partitionsOf(topic: string): SimPartition[] {
+    return Array.from({ length: this.#plan.partitionsPerTopic }, (_, partition) => {
+      return { topic, partition, log: `${topic}-${partition}` };
+    });
+  }
+
+  #readerOf(partition: SimPartition): ConstructorParameters<typeof SimReader>[0] {
     return {
       cluster: this.#cluster,
       random: this.#random.fork(),
       history: this.#history,
-      portOf: this.#portOf,
-      topic,
+      portOf: this.#newPorts().portOf,
+      partition,
     };
   }
 
-  #producersOf(topic: string, at: number): SimProducer[] {
+  #producersOf(partition: SimPartition, at: number): SimProducer[] {
     return Array.from({ length: this.#plan.producersPerTopic }, (_, index) => {
       return new SimProducer({
         cluster: this.#cluster,
         random: this.#random.fork(),
         history: this.#history,
-        portOf: this.#portOf,
-        topic,
-        producerId: 1 + at * this.#plan.producersPerTopic + index,
+        portOf: this.#newPorts().portOf,
+        partition,
+        producerId: 1_000_000 + at * this.#plan.producersPerTopic + index,
         recordCount: this.#plan.recordsPerProducer,
+        windowMax: this.#plan.windowMax,
       });
     });
   }
 
   #createTopic(topic: string): void {
     const invokedMs = this.#cluster.scheduler.nowMs;
-    const port = this.#portOf(pick(this.#random, this.#cluster.machines));
-    const again = (): void => {
-      this.#cluster.scheduler.schedule(50, () => this.#createTopic(topic));
-    };
-    if (port === null) {
-      again();
-      return;
-    }
-    port.createTopic(topic, (error) => {
-      if (error !== null && error.code !== 'TOPIC_EXISTS') {
-        again();
+    const { partitionsPerTopic: partitions, isFiveFold } = this.#plan;
+    const replication = isFiveFold ? { replicas: 5, ackQuorum: 3 } : {};
+    const newTopic = { name: topic, partitions, replicas: undefined, ackQuorum: undefined };
+    const port = this.#ports.portOf(pick(this.#random, this.#cluster.machines));
+    port.createTopic({ ...newTopic, ...replication }, (error) => {
+      if (error !== null) {
+        this.#cluster.scheduler.schedule(50, () => this.#createTopic(topic));
         return;
       }
       const returnedMs = this.#cluster.scheduler.nowMs;
@@ -204,7 +217,8 @@ class SimRun {
   #lookupNow(topics: readonly string[]): void {
     const invokedMs = this.#cluster.scheduler.nowMs;
     const topic = pick(this.#random, topics);
-    this.#portOf(pick(this.#random, this.#cluster.machines))?.lookup(topic, (error, exists) => {
+    const port = this.#ports.portOf(pick(this.#random, this.#cluster.machines));
+    port.lookup(topic, (error, exists) => {
       if (error !== null || exists === null) return;
       const returnedMs = this.#cluster.scheduler.nowMs;
       this.#history.metadata.push({ type: 'Lookup', topic, invokedMs, returnedMs, exists });

@@ -26,6 +26,7 @@ export class SimClients {
 
   constructor(cluster: SimCluster, limits: Partial<ServerLimits> = {}) {
     this.streams = new SimStreams(cluster.scheduler, cluster.random.fork());
+    cluster.onEnded(() => this.streams.breakDead());
     cluster.onOpened((machine, parts) => {
       assert(machine.clock !== null && machine.process !== null, 'A machine that opens runs');
       const server = new ClientServer(parts, {

@@ -89,6 +89,7 @@ export class SimCluster {
   readonly machines: readonly Machine[];
   readonly #options: SimClusterOptions;
   readonly #onOpened: OnOpened[] = [];
+  readonly #onEnded: (() => void)[] = [];
   /** Failures of the code itself: an assertion, or anything else that nobody expects. */
   readonly bugs: unknown[] = [];
 
@@ -104,6 +105,11 @@ export class SimCluster {
 
   onOpened(listener: OnOpened): void {
     this.#onOpened.push(listener);
+  }
+
+  /** Calls back when a process has ended, however. */
+  onEnded(listener: () => void): void {
+    this.#onEnded.push(listener);
   }
 
   /** Starts every machine; the first one creates the cluster. */
@@ -194,6 +200,7 @@ export class SimCluster {
   #end(machine: Machine): void {
     machine.process?.kill();
     machine.process = null;
+    for (const listener of this.#onEnded) listener();
   }
 
   /** Runs for a time. */
