@@ -39,9 +39,9 @@ export default {
     ),
     rule(
       'cli-uses-the-client',
-      'cli imports client and base, and the entry of the node for `walrus node` and `walrus dev`.',
+      'cli imports client and base, and the entry and settings of the node for `walrus node`.',
       { path: '^cli/', pathNot: TESTS },
-      { path: '^(protocol|operator)/|^node/(?!main\\.ts$)' },
+      { path: '^(protocol|operator)/|^node/(?!main\\.ts$|config)' },
     ),
     rule(
       'only-io-touches-the-outside',

@@ -1,6 +1,7 @@
 /** What a command is made of: its arguments and flags as data, from which parsing, help and docs/cli.md follow. */
 import type { Client } from '../client/index.ts';
 import type { Output } from './output.ts';
+import { UsageError } from './usageError.ts';
 
 export type FlagKind = 'switch' | 'text' | 'integer' | 'list';
 
@@ -52,11 +53,6 @@ export interface Command {
   readonly isRaw?: boolean;
   /** @returns the exit code; 0 when it gives none. */
   run(context: CommandContext): Promise<number | undefined>;
-}
-
-/** A mistake on the command line. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
 }
 
 /** The text of a flag that may be absent. */

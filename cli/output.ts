@@ -1,7 +1,7 @@
 /** What a command says: results on stdout, everything else on stderr; as text or as JSON. */
 import { WalrusError, isWalrusError, messageOf } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
-import { UsageError } from './command.ts';
+import { UsageError } from './usageError.ts';
 
 /** What a process ends with; also in docs/cli.md. */
 export const EXIT = { ok: 0, failure: 1, usage: 2, notFound: 3, unavailable: 4 } as const;

@@ -1,7 +1,7 @@
 /** Reads a command line by a command's table. */
 import { nearest } from '../node/config/nearest.ts';
 import type { Command, FlagSpec, Given } from './command.ts';
-import { UsageError } from './command.ts';
+import { UsageError } from './usageError.ts';
 
 /** Flags that every command takes. */
 export const GLOBAL_FLAGS: Readonly<Record<string, FlagSpec>> = {

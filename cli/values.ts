@@ -1,6 +1,6 @@
 /** Values of flags that need more than a look: delimiters, positions, addresses. Pure. */
 import type { StartPosition } from '../client/index.ts';
-import { UsageError } from './command.ts';
+import { UsageError } from './usageError.ts';
 
 const ESCAPES: Readonly<Record<string, string>> = {
   n: '\n',

@@ -11,7 +11,7 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import type { ErrorDetails } from '../base/errors.ts';
 import { WalrusError } from '../base/errors.ts';
-import { NO_ERROR, errorCodeOf, wireNumberOf } from './errorCodes.ts';
+import { errorCodeOf, wireNumberOf } from './errorCodes.ts';
 
 /** Details beyond these are left out: an error must stay small. */
 const DETAILS_MAX = 32;
@@ -58,16 +58,4 @@ function readNumber(reader: ByteReader, text: string): number {
   const value = Number(text);
   if (text === '' || Number.isNaN(value)) reader.fail('a detail is no number');
   return value;
-}
-
-/** A failure or null, as one field: u16 0 for none. */
-export function writeOutcome(writer: ByteWriter, error: WalrusError | null): void {
-  if (error === null) writer.u16(NO_ERROR);
-  else writeFailure(writer, error);
-}
-
-/** Reads what `writeOutcome` wrote. */
-export function readOutcome(reader: ByteReader): WalrusError | null {
-  const number = reader.u16();
-  return number === NO_ERROR ? null : readFailureBody(reader, number);
 }

@@ -7,7 +7,7 @@ import { SETTING_NAMES, flagsOf, settingOf } from '../../node/config/settings.ts
 import { runNode } from '../../node/main.ts';
 import type { RunningNode } from '../../node/main.ts';
 import type { Command } from '../command.ts';
-import { UsageError } from '../command.ts';
+import { UsageError } from '../usageError.ts';
 import { EXIT } from '../output.ts';
 
 export const node: Command = {

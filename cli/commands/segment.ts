@@ -1,6 +1,7 @@
 /** `walrus segment seal --unclean`. */
 import type { Command } from '../command.ts';
-import { UsageError, argumentOf, isGiven } from '../command.ts';
+import { argumentOf, isGiven } from '../command.ts';
+import { UsageError } from '../usageError.ts';
 
 export const segmentSeal: Command = {
   name: 'segment seal',

@@ -1,6 +1,6 @@
 /** The ports of a cluster on this machine. */
 import net from 'node:net';
-import { UsageError } from '../command.ts';
+import { UsageError } from '../usageError.ts';
 
 export const HOST = '127.0.0.1';
 

@@ -73,9 +73,6 @@ export interface RaftStatus {
   }[];
 }
 
-/** Why a proposal did not take place for certain, or may have. */
-export type ProposeFailure = 'NOT_LEADER' | 'UNKNOWN_OUTCOME' | 'OVERLOADED' | 'SHUTTING_DOWN';
-
 /**
  * One node's Raft: the core, its durable log, its timer and its messages.
  * Callers get promises that settle exactly once; a rejection is a WalrusError: NOT_LEADER (for certain not

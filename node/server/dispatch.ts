@@ -1,5 +1,4 @@
 /** The requests of the binary protocol and who serves each. */
-import { WalrusError } from '../../base/errors.ts';
 import type { GetNextResponse } from '../../protocol/client/getNext.ts';
 import { spokenVersions } from '../../protocol/client/apis.ts';
 import type { HandshakeResponse } from '../../protocol/client/handshake.ts';
@@ -126,9 +125,4 @@ function responseOf(handed: Handed | null): GetNextResponse {
   if (handed === null) return { record: undefined };
   const { partition, offset, value } = handed;
   return { record: { partition, offset, value } };
-}
-
-/** The failure of a request that came while the node is stopping. */
-export function shuttingDown(): WalrusError {
-  return new WalrusError('SHUTTING_DOWN', 'This node is stopping: use another one');
 }

@@ -16,8 +16,10 @@ export interface DiskIdentity {
   readonly nodeId: NodeId;
   /** 32 hex digits, random, made when the disk was formatted. */
   readonly diskId: string;
-  /** Incremented and made durable by every start. */
+  /** Incremented, durably, by every start whose predecessor is known to be registered (ADR 0101). */
   readonly bootEpoch: number;
+  /** 32 hex digits, random, drawn with the epoch: tells a repeat of this boot from a clone's boot. */
+  readonly bootNonce: string;
 }
 
 export type DiskHealth =
@@ -39,17 +41,6 @@ export interface ReplicaTail {
    * Equal digests at equal offsets mean equal bytes.
    */
   readonly digest: string;
-}
-
-/** A producer's last batches in a partition, for idempotence. Kept in base offset order, at most five. */
-export interface ProducerEntry {
-  readonly producerId: number;
-  readonly epoch: number;
-  readonly batches: readonly {
-    readonly firstSequence: number;
-    readonly lastSequence: number;
-    readonly baseOffset: Offset;
-  }[];
 }
 
 export interface CreateReplicaOptions {
@@ -125,7 +116,15 @@ export interface StorageUsage {
 
 export interface StorageEngine {
   readonly identity: DiskIdentity;
+  /** Whether the metadata are known to have this boot. */
+  readonly isRegistered: boolean;
   readonly health: DiskHealth;
+  /**
+   * Notes durably, before it returns, that the metadata have this boot: the next start counts up. Called before
+   * anything is served; a repeat does nothing.
+   * @throws {WalrusError} DISK_FAILED
+   */
+  noteRegistered(): void;
   /** Every replica found or created, in segment order. Damaged ones are among them. */
   replicas(): readonly Replica[];
   replica(segmentId: SegmentId): Replica | undefined;

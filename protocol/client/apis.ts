@@ -1,6 +1,6 @@
 /** All requests of the binary client protocol in one place. Keys are never reused. */
 import { WalrusError } from '../../base/errors.ts';
-import type { AnyApi, RequestOf, ResponseOf } from './codec.ts';
+import type { AnyApi } from './codec.ts';
 import { commitPositions } from './commitPositions.ts';
 import { createTopic } from './createTopic.ts';
 import { deleteGroup } from './deleteGroup.ts';
@@ -40,11 +40,6 @@ export const APIS = {
 } as const;
 
 export type ApiName = keyof typeof APIS;
-/** The request of an api, by its name. */
-export type ApiRequest<Name extends ApiName> = RequestOf<(typeof APIS)[Name]>;
-/** The response of an api, by its name. */
-export type ApiResponse<Name extends ApiName> = ResponseOf<(typeof APIS)[Name]>;
-
 /** Keys from here on are for requests between nodes (protocol/peer), never for clients. */
 export const INTERNAL_API_KEY_MIN = 1000;
 

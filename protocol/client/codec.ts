@@ -47,8 +47,6 @@ export interface Api<Request, Response> {
 /** An api whatever its types: what a registry holds. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- requests differ, and both directions use them
 export type AnyApi = Api<any, any>;
-export type RequestOf<A> = A extends Api<infer Request, never> ? Request : never;
-export type ResponseOf<A> = A extends Api<never, infer Response> ? Response : never;
 
 /** A request or response without fields. */
 export type Empty = Readonly<Record<string, never>>;

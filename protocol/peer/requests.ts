@@ -36,6 +36,8 @@ export interface RegisterNodeRequest {
   readonly nodeId: NodeId;
   readonly diskId: string;
   readonly bootEpoch: number;
+  /** 32 hex digits: a repeat of a boot has the same. */
+  readonly bootNonce: string;
   readonly peerAddress: string;
   readonly clientAddress: string;
   readonly httpAddress: string;
@@ -54,6 +56,7 @@ export const REGISTER_NODE: Api<RegisterNodeRequest, null> = {
       .u64(node.nodeId)
       .text(node.diskId)
       .u64(node.bootEpoch)
+      .text(node.bootNonce)
       .text(node.peerAddress)
       .text(node.clientAddress)
       .text(node.httpAddress)
@@ -64,6 +67,7 @@ export const REGISTER_NODE: Api<RegisterNodeRequest, null> = {
     nodeId: readNodeId(r),
     diskId: r.text(),
     bootEpoch: r.u64(),
+    bootNonce: r.text(),
     peerAddress: r.text(),
     clientAddress: r.text(),
     httpAddress: r.text(),
