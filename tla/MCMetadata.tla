@@ -42,6 +42,7 @@ PeaceInit ==
   /\ damaged = {}
   /\ elected = [t \in 1..MaxTerm |-> IF t = 1 THEN {Leader} ELSE {}]
 PeaceSpec == PeaceInit /\ [][Next]_vars
+FairPeaceSpec == PeaceSpec /\ Fairness
 
 \* After trouble: a leader of term 1 had an entry that it could not send; then another server won
 \* the pre-votes, wrote down its candidacy for term 2, and the third one lost its disk. Whoever has
@@ -57,4 +58,15 @@ TroubleInit ==
     /\ damaged = {lost}
     /\ elected = [t \in 1..MaxTerm |-> IF t = 1 THEN {old} ELSE {}]
 TroubleSpec == TroubleInit /\ [][Next]_vars /\ Fairness
+
+\* Claims that must fail, so that the properties are known to speak of something.
+NeverCommittedInTwoTerms ==
+  \A i, j \in DOMAIN committed : committed[i].entry.term = committed[j].entry.term
+NeverTransferred ==
+  \A m \in messages : m.type = "RequestVote" /\ m.transfer => m.from \notin elected[m.term]
+NeverPromoted == CommittedVoters \subseteq InitialVoters
+NeverInstalled == \A s, t \in Server : s # t => snapshotIndex[s] = 0 \/ snapshotIndex[t] = 0
+NeverServed == served = {}
+NeverAdmittedAgain == \A s \in Server : bootNonce[s] = 0 \/ ~admitted[s]
+NeverRolledBack == \A s \in damaged : role[s] = "Stopped"
 ================================================================================

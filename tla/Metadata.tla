@@ -212,7 +212,7 @@ HearsLeader(s) ==
 HandlePreVote(s, m) ==
   LET granted == /\ m.term > currentTerm[s]
                  /\ UpToDate(m, log[s])
-  IN /\ Running(s) /\ MayPromise(s)
+  IN /\ MayPromise(s)
      /\ ~HearsLeader(s)
      /\ granted \/ m.term <= currentTerm[s]
      /\ Send([type |-> "PreVoteReply", from |-> s, to |-> {m.from}, granted |-> granted,
@@ -235,8 +235,7 @@ HandleRequestVote(s, m) ==
                  \/ Mutant = "TransferOverridesVote" /\ m.transfer
       grant == mayVote /\ UpToDate(m, log[s]) /\ MayPromise(s)
       newVote == IF grant THEN m.from ELSE vote
-  IN /\ Running(s)
-     /\ m.term >= currentTerm[s]
+  IN /\ m.term >= currentTerm[s]
      /\ ~HearsLeader(s) \/ m.transfer
      /\ (grant /\ vote # m.from) \/ m.term > currentTerm[s]
      /\ IF Mutant = "VoteNotPersisted"
@@ -271,8 +270,6 @@ BecomeLeader(s) ==
 
 \* A reply of a higher term ends a leadership or a candidacy.
 HandleHigherTerm(s, m) ==
-  /\ Running(s)
-  /\ m.type \in {"PreVoteReply", "AppendRefusal"}
   /\ m.type = "PreVoteReply" => ~m.granted /\ Mutant # "PreVoteRefusalIgnored"
   /\ m.term > currentTerm[s]
   /\ PersistHardState(s, m.term, None)
@@ -382,7 +379,7 @@ HandleAppendEntries(s, m, index, leaderCommit) ==
       appended == Append(SubSeq(log[s], 1, prevLogIndex), entry)
       said == \E r \in Received("AppendReply", m.from) :
                 r.from = s /\ r.term = m.term /\ r.matchIndex >= index
-  IN /\ Running(s) /\ InTime(m)
+  IN /\ InTime(m)
      /\ m.term >= currentTerm[s]
      /\ \/ IsNew(s, m) \/ conflict
         \/ matches /\ (~said \/ ~present \/ leaderCommit > commitIndex[s])
@@ -404,7 +401,7 @@ HandleAppendEntries(s, m, index, leaderCommit) ==
 \* A message of an older term is answered with the newer one, so that a leader which cannot be
 \* followed steps down (needed with pre-vote: nobody else would tell it).
 RefuseAppendEntries(s, m) ==
-  /\ PreVote /\ Running(s) /\ MayPromise(s)
+  /\ PreVote /\ MayPromise(s)
   /\ m.term < currentTerm[s]
   /\ Send([type |-> "AppendRefusal", term |-> currentTerm[s], from |-> s, to |-> {m.from}])
   /\ UNCHANGED <<disk, volatile, environment, history, spent>>
@@ -499,8 +496,7 @@ HandleInstallSnapshot(s, m) ==
       lg == IF keep THEN m.snapshot \o SubSeq(log[s], index + 1, Len(log[s])) ELSE m.snapshot
       said == \E r \in Received("AppendReply", m.from) :
                 r.from = s /\ r.term = m.term /\ r.matchIndex >= index
-  IN /\ Running(s)
-     /\ m.term >= currentTerm[s]
+  IN /\ m.term >= currentTerm[s]
      /\ IsNew(s, m) \/ ~old \/ ~said
      /\ FollowLeader(s, m)
      /\ IF old
@@ -531,7 +527,7 @@ StartRead(l) ==
   /\ UNCHANGED <<disk, volatile, environment, history>>
 
 HandleReadProbe(s, m) ==
-  /\ Running(s) /\ MayPromise(s)
+  /\ MayPromise(s)
   /\ m.term >= currentTerm[s]
   /\ \/ IsNew(s, m)
      \/ \A r \in Received("ReadReply", m.from) : ~(r.from = s /\ r.term = m.term /\ r.id = m.id)
@@ -633,7 +629,6 @@ RollBack(s) ==
 \* confirms only a higher one: the compare-and-set of I2. It need not be admitted itself, for
 \* otherwise a cluster that was switched off would never start again.
 HandleBoot(s, m) ==
-  /\ Running(s)
   /\ m.epoch > disk[s].heard[m.from] \/ Mutant = "BootEpochNotCompared"
   /\ disk' = [disk EXCEPT ![s].heard[m.from] = Max(@, m.epoch)]
   /\ Send([type |-> "BootReply", from |-> s, to |-> {m.from}, epoch |-> m.epoch,
@@ -654,18 +649,21 @@ Admit(s) ==
 -----------------------------------------------------------------------------------------------
 (* Time, and the next-state relation *)
 
-Handle(s) ==
-  \/ \E m \in Received("PreVote", s) : HandlePreVote(s, m)
-  \/ \E m \in Received("RequestVote", s) : HandleRequestVote(s, m)
-  \/ \E m \in messages : s \in m.to /\ HandleHigherTerm(s, m)
-  \/ \E m \in Received("TimeoutNow", s) : HandleTimeoutNow(s, m)
-  \/ \E m \in Received("AppendEntries", s) : \E index \in m.firstIndex..Len(m.entries) :
-       \E leaderCommit \in {0, Min(m.leaderCommit, index)} :
-         HandleAppendEntries(s, m, index, leaderCommit)
-  \/ \E m \in Received("AppendEntries", s) : RefuseAppendEntries(s, m)
-  \/ \E m \in Received("InstallSnapshot", s) : HandleInstallSnapshot(s, m)
-  \/ \E m \in Received("ReadProbe", s) : HandleReadProbe(s, m)
-  \/ \E m \in Received("Boot", s) : HandleBoot(s, m)
+Receive(s, m) ==
+  CASE m.type = "PreVote" -> HandlePreVote(s, m)
+    [] m.type = "RequestVote" -> HandleRequestVote(s, m)
+    [] m.type \in {"PreVoteReply", "AppendRefusal"} -> HandleHigherTerm(s, m)
+    [] m.type = "TimeoutNow" -> HandleTimeoutNow(s, m)
+    [] m.type = "AppendEntries" ->
+         \/ RefuseAppendEntries(s, m)
+         \/ \E index \in m.firstIndex..Len(m.entries) :
+              \E leaderCommit \in {0, Min(m.leaderCommit, index)} :
+                HandleAppendEntries(s, m, index, leaderCommit)
+    [] m.type = "InstallSnapshot" -> HandleInstallSnapshot(s, m)
+    [] m.type = "ReadProbe" -> HandleReadProbe(s, m)
+    [] m.type = "Boot" -> HandleBoot(s, m)
+    [] OTHER -> FALSE                           \* replies are counted where they lie
+Handle(s) == Running(s) /\ \E m \in messages : s \in m.to /\ Receive(s, m)
 
 \* What a server does by itself as soon as it can.
 Proceed(s) ==
@@ -726,8 +724,9 @@ LeaderAppendOnly ==
           => IsPrefix(log[s], log'[s]) ]_vars
 
 LogMatching ==
-  \A s, t \in Server : \A i \in DOMAIN log[s] \cap DOMAIN log[t] :
-    log[s][i].term = log[t][i].term => SubSeq(log[s], 1, i) = SubSeq(log[t], 1, i)
+  \A s, t \in Server : log[s] = log[t] \/
+    \A i \in DOMAIN log[s] \cap DOMAIN log[t] :
+      log[s][i].term = log[t][i].term => SubSeq(log[s], 1, i) = SubSeq(log[t], 1, i)
 
 LeaderCompleteness ==
   \A l \in Server : role[l] = "Leader" =>
@@ -743,18 +742,20 @@ StateMachineSafety ==
 -----------------------------------------------------------------------------------------------
 (* Properties of our own *)
 
-CommittedEntries == [ i \in DOMAIN committed |-> committed[i].entry ]
-CommittedVoters == ConfigOf(CommittedEntries).voters
-HasAllCommitted(s) == IsPrefix(CommittedEntries, disk[s].log)
+CommittedVoters == ConfigOf([ i \in DOMAIN committed |-> committed[i].entry ]).voters
+HasAllCommitted(s) ==
+  /\ Len(committed) <= Len(disk[s].log)
+  /\ \A i \in DOMAIN committed : disk[s].log[i] = committed[i].entry
 
 \* Those whose disks are whole but lack something committed are never enough to elect a leader.
 CommittedIsDurable ==
-  ~Majority({ s \in CommittedVoters \ damaged : ~HasAllCommitted(s) }, CommittedVoters)
+  LET voters == CommittedVoters
+  IN ~Majority({ s \in voters \ damaged : ~HasAllCommitted(s) }, voters)
 
 \* While a majority of the voters' disks lives, one of them has everything that was ever applied.
 AppliedNeverLost ==
-  Majority(CommittedVoters \ damaged, CommittedVoters)
-    => \E s \in CommittedVoters \ damaged : HasAllCommitted(s)
+  LET voters == CommittedVoters
+  IN Majority(voters \ damaged, voters) => \E s \in voters \ damaged : HasAllCommitted(s)
 
 DurableConfig(s) == ConfigAt(disk[s].log, commitIndex[s], snapshotIndex[s])
 
@@ -767,7 +768,7 @@ CouldWin(s) ==
      /\ Majority({ v \in voters \ damaged : UpToDate(message, disk[v].log) }, voters)
 
 \* Leader Completeness, seen before the election.
-NextLeaderComplete == \A s \in Server : CouldWin(s) => HasAllCommitted(s)
+NextLeaderComplete == \A s \in Server : HasAllCommitted(s) \/ ~CouldWin(s)
 
 \* Two servers that could win, each in its own configuration, need votes of common servers: each
 \* majority of the one meets each majority of the other.
