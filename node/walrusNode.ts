@@ -32,6 +32,7 @@ import { Repair } from './controller/repair.ts';
 import { serveReplicas } from './controller/replicaService.ts';
 import { SegmentManager } from './controller/segmentManager.ts';
 import type { Metrics } from './metrics.ts';
+import type { RaftDriverSettings } from './raft/driver/options.ts';
 import { RaftDriver } from './raft/driver/raftDriver.ts';
 import { serverId } from './raft/types.ts';
 import type { Configuration } from './raft/types.ts';
@@ -66,6 +67,8 @@ export interface WalrusNodeOptions {
   /** For a cluster that this node creates. */
   readonly clusterConfig: ClusterConfig;
   readonly timing: NodeTiming;
+  /** Settings of the metadata's log that are not the defaults. */
+  readonly raft?: Partial<RaftDriverSettings>;
 }
 
 export interface NodeTiming {
@@ -233,7 +236,7 @@ export class WalrusNode {
         this.#world.transport.send(to.address, [encodeRaftEnvelope(id, to.id), ...parts]);
       },
       onFatal: (error) => this.#world.onFatal(error),
-      settings: { tickMs: this.#options.timing.raftTickMs },
+      settings: { ...this.#options.raft, tickMs: this.#options.timing.raftTickMs },
       raftOptions: {
         electionTicksMin: this.#options.timing.electionTicks,
         electionTicksMax: 2 * this.#options.timing.electionTicks,
