@@ -25,6 +25,26 @@ const LEADER = 'node/replication/segmentLeader.ts';
 const HOST = 'node/replication/replicaHost.ts';
 const RECOVERY = 'node/controller/recovery.ts';
 
+const MANAGER = 'node/controller/segmentManager.ts';
+
+/** Barriers that safety does not rest on: the clock of the lease, and what a member's metadata happens to say. */
+const WITHOUT_LEASE: SourceChange = {
+  file: MANAGER,
+  find: 'return session.isFresh && current !== undefined && this.#isMine(current);',
+  replace: 'return session !== undefined && (current === undefined || true);',
+};
+/** The property that then does not hold, of course, and would be found first. */
+const LEASE_NOT_CHECKED: SourceChange = {
+  file: 'node/sim/checkers/leaseHeld.ts',
+  find: 'if (outcome !== null && !session.isFresh) {',
+  replace: 'if (outcome !== null && nodeId < 0) {',
+};
+const WITHOUT_METADATA_CHECK: SourceChange = {
+  file: HOST,
+  find: "if (segment.state !== 'OPEN') return 'FENCED';",
+  replace: '',
+};
+
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'AckBeforeFsync',
@@ -73,6 +93,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         find: "this.#context.catalog.append({ kind: 'FENCE', segmentId: record.segmentId, epoch });",
         replace: '',
       },
+      WITHOUT_LEASE,
+      LEASE_NOT_CHECKED,
+      WITHOUT_METADATA_CHECK,
     ],
   },
   {
@@ -90,6 +113,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
           '      this.#options.clock.setTimer(300, () => replica.fence(epoch, () => undefined));\n' +
           '      if (epoch < 0) replica.fence(epoch, (error, tail) => {',
       },
+      WITHOUT_LEASE,
+      LEASE_NOT_CHECKED,
+      WITHOUT_METADATA_CHECK,
     ],
   },
   {
@@ -176,9 +202,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     changes: [
       {
         file: 'node/state/handlers/sealAndOpen.ts',
+        find: "if (segment.state === 'SEALED') return repeated(state, segment, command);",
+        replace: 'if (segment.epoch < 0) return repeated(state, segment, command);',
+      },
+      {
+        file: 'node/state/handlers/sealAndOpen.ts',
         find: 'segment.state === expected.state &&',
-        replace:
-          "segment.state !== 'SEALED' && (segment.epoch >= 0 || segment.state === expected.state) && true ||",
+        replace: 'true || segment.state === expected.state &&',
       },
     ],
   },
@@ -246,8 +276,124 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'VoteNotPersisted',
     rule: 'Raft, Figure 2',
-    what: 'a vote and a term are not durable before they are told',
+    what: 'a server that restarts has forgotten its vote',
     seeds: 400,
-    changes: [],
+    changes: [
+      {
+        file: 'node/raft/log/recovery.ts',
+        find: "votedFor: votedFor === '' ? null : (votedFor as ServerId),",
+        replace: 'votedFor: null,',
+      },
+      {
+        file: 'node/raft/log/recovery.ts',
+        find: 'state.hardState = { currentTerm, votedFor };',
+        replace: 'state.hardState = { currentTerm, votedFor: null };',
+      },
+    ],
+  },
+  {
+    name: 'LeaseIgnored',
+    rule: 'DESIGN 5',
+    what: 'a leader acknowledges after its session has lapsed',
+    seeds: 60,
+    changes: [WITHOUT_LEASE],
+  },
+  {
+    name: 'RestartedLeaderResumes',
+    rule: 'W1',
+    what: 'a node that restarts goes on with the segments that it led',
+    seeds: 60,
+    changes: [
+      {
+        file: 'node/state/queries.ts',
+        find: 'segment.leaderBootEpoch === self.bootEpoch',
+        replace: 'segment.leaderBootEpoch <= self.bootEpoch',
+      },
+      {
+        file: 'node/controller/failureDetector.ts',
+        find: 'segment.leaderBootEpoch === disk.bootEpoch;',
+        replace: 'segment.leaderBootEpoch <= disk.bootEpoch;',
+      },
+      {
+        file: MANAGER,
+        find: 'if (this.#isStopped || this.#options.host.replica(segmentId) !== undefined) return;',
+        replace: 'if (this.#isStopped) return;',
+      },
+      {
+        file: MANAGER,
+        find: 'this.#options.host.createForLeader(current, producers)',
+        replace:
+          '(this.#options.host.replica(segmentId) ?? this.#options.host.createForLeader(current, producers))',
+      },
+      {
+        file: LEADER,
+        find: "assert(replica.tail === segment.baseOffset, 'A leader begins with an empty segment (W1)');",
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'AmnesiacEvidence',
+    rule: 'I3, R3',
+    what: 'an empty disk in the place of a lost member answers a fence, and counts',
+    seeds: 400,
+    changes: [
+      { file: RECOVERY, find: 'if (answer.diskId !== place.diskId) return null;', replace: '' },
+      {
+        file: RECOVERY,
+        find: 'return { place, tail: answer.tail, digest: answer.digest };',
+        replace:
+          'return { place: { ...place, diskId: answer.diskId }, tail: answer.tail, digest: answer.digest };',
+      },
+      {
+        file: RECOVERY,
+        find: "if (node?.diskId !== place.diskId || disks.get(place.diskId)?.state !== 'REGISTERED')",
+        replace: 'if (node === undefined || disks.size === 0)',
+      },
+      {
+        file: 'node/controller/replicaService.ts',
+        find: 'if (diskId !== this.#host.diskId) {',
+        replace: "if (diskId === '') {",
+      },
+      {
+        file: 'node/controller/replicaService.ts',
+        find: 'if (!segment.ensemble.some((place) => place.diskId === this.#host.diskId)) {',
+        replace: 'if (segment.ensemble.length === 0) {',
+      },
+    ],
+  },
+  {
+    name: 'EnsembleChanges',
+    rule: 'W6',
+    what: 'a new disk takes the place of a lost one in open segments',
+    seeds: 400,
+    changes: [
+      {
+        file: 'node/state/handlers/registerNode.ts',
+        find: 'state.putNode({ ...node });',
+        replace:
+          'state.putNode({ ...node });\n' +
+          '  for (const found of [...state.segments.values()]) {\n' +
+          "    if (found.state !== 'OPEN') continue;\n" +
+          '    const ensemble = found.ensemble.map((place) => place.nodeId === node.nodeId ? { nodeId: node.nodeId, diskId: node.diskId } : place);\n' +
+          '    state.putSegment({ ...found, ensemble });\n' +
+          '  }',
+      },
+    ],
+  },
+  {
+    name: 'UnknownDeleted',
+    rule: 'S3',
+    what: 'a node deletes copies that its metadata does not know',
+    seeds: 60,
+    changes: [
+      {
+        file: 'node/controller/deletion.ts',
+        find: 'if (!this.#isStarted || this.#isRunning || this.#isStopped) return;',
+        replace:
+          'for (const id of this.quarantined()) this.#options.host.delete(id);\n' +
+          '    if (!this.#isStarted || this.#isRunning || this.#isStopped) return;',
+      },
+    ],
   },
 ];

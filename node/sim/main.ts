@@ -1,10 +1,13 @@
 /**
- * `npm run sim -- --seed N [--count M] [--trace] [--bug NAME]`: runs seeds N..N+M-1 and prints a line for each; a failure with
- * its property, its step and the command that replays it. Exits with 1 when any seed failed.
+ * `npm run sim -- [--seed N] [--count M] [--jobs J] [--trace] [--bug NAME]`: runs seeds N..N+M-1 and prints a line
+ * for each; a failure with its property, its step and the command that replays it. `--fixed` runs the fixed seeds
+ * too, `--bugs` runs every planted bug instead. Exits with 1 when a seed failed, or when a planted bug survived.
  */
 import { parseArgs } from 'node:util';
-import { installNativeCrc32c } from '../io/nativeCrc32c.ts';
 import { SILENT } from '../../base/log.ts';
+import { installNativeCrc32c } from '../io/nativeCrc32c.ts';
+import { FIXED_SEEDS } from './fixedSeeds.ts';
+import { huntAll, runSeedsInJobs } from './jobs.ts';
 import { bugNamed, plant } from './plant.ts';
 import type { RunResult } from './run.ts';
 
@@ -12,7 +15,7 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function report(result: RunResult): void {
+function report(result: RunResult, bug: string | undefined): void {
   const { seed, failure, step, virtualMs, digest, acknowledged, reads } = result;
   const faults = Object.entries(result.faults).map(([kind, count]) => `${kind} ${count}`);
   const facts = [
@@ -28,39 +31,86 @@ function report(result: RunResult): void {
   print(facts.join('  '));
   if (failure === null) return;
   print(`  ${failure.message}`);
-  print(`  found at step ${step}; replay with: npm run sim -- --seed ${seed} --trace`);
+  const planted = bug === undefined ? '' : ` --bug ${bug}`;
+  print(`  found at step ${step}; replay with: npm run sim -- --seed ${seed}${planted} --trace`);
+}
+
+interface Wish {
+  readonly seeds: readonly number[];
+  readonly isTraced: boolean;
+  readonly bug: string | undefined;
+}
+
+/** Runs seeds in this process; with a planted bug, until it is found. */
+async function runHere({
+  seeds,
+  isTraced,
+  bug,
+}: Wish): Promise<{ passed: number; failed: number }> {
+  await installNativeCrc32c(SILENT);
+  if (bug !== undefined) plant(bugNamed(bug));
+  const { runSeed } = await import('./run.ts');
+  const counts = { passed: 0, failed: 0 };
+  for (const seed of seeds) {
+    const result = await runSeed(seed, isTraced ? print : undefined);
+    report(result, bug);
+    if (result.failure === null) {
+      counts.passed += 1;
+      continue;
+    }
+    counts.failed += 1;
+    if (isTraced) print(result.failure.stack);
+    if (bug !== undefined) break;
+  }
+  return counts;
+}
+
+const OPTIONS = {
+  seed: { type: 'string' },
+  count: { type: 'string', default: '1' },
+  /** Some seeds, separated by commas. */
+  seeds: { type: 'string' },
+  jobs: { type: 'string', default: '1' },
+  trace: { type: 'boolean', default: false },
+  fixed: { type: 'boolean', default: false },
+  bug: { type: 'string' },
+  bugs: { type: 'boolean', default: false },
+} as const;
+
+function seedsOf(values: {
+  seed?: string;
+  count: string;
+  seeds?: string;
+  fixed: boolean;
+}): number[] {
+  const fixed = values.fixed ? FIXED_SEEDS.map(({ seed }) => seed) : [];
+  if (values.seeds !== undefined) return [...fixed, ...values.seeds.split(',').map(Number)];
+  const first = Number(values.seed ?? Date.now() % 1_000_000_000);
+  const count = Number(values.count);
+  const drawn = Number.isSafeInteger(count) && count > 0 ? count : 0;
+  return [...fixed, ...Array.from({ length: drawn }, (_, index) => first + index)];
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-      count: { type: 'string', default: '1' },
-      trace: { type: 'boolean', default: false },
-      bug: { type: 'string' },
-    },
-  });
-  const first = Number(values.seed);
-  const count = Number(values.count);
-  if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || count < 1) {
-    process.stderr.write('usage: npm run sim -- --seed N [--count M] [--trace]\n');
+  const { values } = parseArgs({ options: OPTIONS });
+  const jobs = Number(values.jobs);
+  if (values.bugs) {
+    const survivors = await huntAll(jobs, print);
+    print(survivors.length === 0 ? 'every bug was found' : `NOT FOUND: ${survivors.join(', ')}`);
+    process.exitCode = survivors.length === 0 ? 0 : 1;
+    return;
+  }
+  const seeds = seedsOf(values);
+  if (seeds.length === 0 || !seeds.every(Number.isSafeInteger) || !(jobs >= 1)) {
+    process.stderr.write('usage: npm run sim -- [--seed N] [--count M] [--jobs J] [--trace]\n');
     process.exitCode = 2;
     return;
   }
-  await installNativeCrc32c(SILENT);
-  if (values.bug !== undefined) plant(bugNamed(values.bug));
-  const { runSeed } = await import('./run.ts');
-  let failed = 0;
-  for (let seed = first; seed < first + count; seed += 1) {
-    const result = await runSeed(seed, values.trace ? print : undefined);
-    report(result);
-    if (result.failure !== null) {
-      failed += 1;
-      if (values.bug !== undefined) break; // found
-      if (values.trace) print(result.failure.stack);
-    }
-  }
-  print(`${count - failed} passed, ${failed} failed`);
+  const { passed, failed } =
+    jobs > 1
+      ? await runSeedsInJobs(seeds, jobs, print)
+      : await runHere({ seeds, isTraced: values.trace, bug: values.bug });
+  print(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;
 }
 

@@ -4,8 +4,11 @@
  */
 import { between, chance, pick } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
+import type { History } from './history.ts';
 import { DISK_LOSSES } from './plan.ts';
 import type { FaultKind, RunPlan } from './plan.ts';
+import { SCENARIOS } from './scenarios.ts';
+import type { ScenarioKind, Stage } from './scenarios.ts';
 import type { Machine, SimCluster } from './simCluster.ts';
 import { CRASH_ONLY } from './simDisk.ts';
 import type { SimDiskFaults, SimDiskState } from './simDisk.ts';
@@ -21,18 +24,26 @@ export class Nemesis {
   readonly #cluster: SimCluster;
   readonly #plan: RunPlan;
   readonly #random: Random;
+  readonly #history: History;
   /** What undoes each fault that is under way. */
   readonly #undo = new Map<Machine, Undo>();
+  /** The scenario that is under way, at most one. */
+  #scenario: { readonly kind: ScenarioKind } | null = null;
   #isStopped = false;
   #hasLostDisk = false;
   #image: { readonly machine: Machine; readonly state: SimDiskState } | null = null;
   /** The machine whose disk was lost, rotten or broken: not one more of these. */
   victim: Machine | null = null;
   /** How often each kind was brought. */
-  readonly counts: Partial<Record<FaultKind, number>> = {};
+  readonly counts: Partial<Record<FaultKind | ScenarioKind, number>> = {};
 
-  constructor(cluster: SimCluster, plan: RunPlan, random: Random) {
+  constructor(
+    cluster: SimCluster,
+    history: History,
+    { plan, random }: { plan: RunPlan; random: Random },
+  ) {
     this.#cluster = cluster;
+    this.#history = history;
     this.#plan = plan;
     this.#random = random;
   }
@@ -45,18 +56,89 @@ export class Nemesis {
   stop(): void {
     this.#isStopped = true;
     for (const undo of [...this.#undo.values()]) undo();
+    this.#scenario = null;
+    this.#calm();
+  }
+
+  #calm(): void {
     this.#cluster.network.heal();
+    this.#history.onAcknowledged = () => undefined;
     for (const machine of this.#cluster.machines) {
       machine.disk.faults = CRASH_ONLY;
+      if (this.#undo.has(machine)) continue;
       if (!machine.isRunning) this.#cluster.start(machine);
+      machine.process?.resume();
     }
+  }
+
+  #beginScenario(): void {
+    const kind = pick(this.#random, this.#plan.scenarios);
+    const scenario = { kind };
+    this.#scenario = scenario;
+    const durationMs = SCENARIOS[kind](this.#stage(scenario));
+    if (durationMs === null) {
+      this.#scenario = null;
+      return;
+    }
+    this.#cluster.trace(null, `nemesis: ${kind}`);
+    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+    this.#cluster.scheduler.schedule(durationMs, () => {
+      if (this.#scenario !== scenario) return;
+      this.#cluster.trace(null, `nemesis: ${kind} ends`);
+      this.#scenario = null;
+      this.#calm();
+    });
+  }
+
+  #stage(scenario: object): Stage {
+    const { scheduler } = this.#cluster;
+    const later = (delayMs: number, callback: () => void): void => {
+      scheduler.schedule(delayMs, () => {
+        if (this.#scenario === scenario) callback();
+      });
+    };
+    return {
+      cluster: this.#cluster,
+      random: this.#random,
+      later,
+      atAcknowledgement: (withinMs, callback) => {
+        let isDone = false;
+        const once = (): void => {
+          if (isDone) return;
+          isDone = true;
+          callback();
+        };
+        this.#history.onAcknowledged = () => later(0, once);
+        later(withinMs, once);
+      },
+      tryLoseDisk: (machine, afterMs) => this.#tryLoseDisk(machine, afterMs),
+    };
+  }
+
+  #tryLoseDisk(machine: Machine, afterMs: number): boolean {
+    if (this.#hasLostDisk || this.#undo.has(machine)) return false;
+    this.#hasLostDisk = true;
+    this.victim = machine;
+    this.#cluster.trace(machine, 'nemesis: loses its disk');
+    if (machine.isRunning) this.#cluster.kill(machine);
+    machine.disk.wipe();
+    this.#undo.set(machine, () => {
+      this.#undo.delete(machine);
+      if (machine.isRunning) this.#cluster.kill(machine);
+      this.#replace(machine);
+    });
+    this.#cluster.scheduler.schedule(afterMs, () => this.#undo.get(machine)?.());
+    return true;
   }
 
   #next(): void {
     const { min, max } = this.#plan.faultIntervalMs;
     this.#cluster.scheduler.schedule(between(this.#random, min, max), () => {
       if (this.#isStopped) return;
-      if (this.#plan.faults.length > 0 && this.#undo.size < CONCURRENT_COUNT_MAX) this.#strike();
+      const isScenario = this.#scenario === null && this.#plan.scenarios.length > 0;
+      if (isScenario && chance(this.#random, 0.5)) this.#beginScenario();
+      else if (this.#plan.faults.length > 0 && this.#undo.size < CONCURRENT_COUNT_MAX)
+        this.#strike();
       this.#next();
     });
   }
@@ -86,7 +168,7 @@ export class Nemesis {
       if (!this.#hasLostDisk) this.#image = { machine, state: machine.disk.snapshotState() };
       return false;
     }
-    if (this.#hasLostDisk || this.#undo.size > 0) return false;
+    if (this.#hasLostDisk || this.#undo.size > 0 || this.#scenario !== null) return false;
     return this.#cluster.machines.every((other) => other.isServing);
   }
 

@@ -4,7 +4,10 @@
  */
 import { between, chance, pick } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
+import type { RaftDriverSettings } from '../raft/driver/options.ts';
 import type { ClusterConfig } from '../state/types.ts';
+import { SCENARIOS } from './scenarios.ts';
+import type { ScenarioKind } from './scenarios.ts';
 import { CALM_NETWORK } from './simNetwork.ts';
 import type { NetworkFaults } from './simNetwork.ts';
 import { CALM_STREAMS } from './simStreams.ts';
@@ -51,8 +54,10 @@ export interface RunPlan {
   readonly producersPerTopic: number;
   readonly recordsPerProducer: number;
   readonly config: ClusterConfig;
+  readonly raft: Partial<RaftDriverSettings>;
   readonly network: NetworkFaults;
   readonly faults: readonly FaultKind[];
+  readonly scenarios: readonly ScenarioKind[];
   /** Between two faults. */
   readonly faultIntervalMs: { readonly min: number; readonly max: number };
   /** How long one lasts. */
@@ -72,14 +77,17 @@ export function drawPlan(random: Random): RunPlan {
     isFiveFold: nodeCount === 5 && chance(random, 0.4),
     windowMax: between(random, 1, 5),
     streams: { ...CALM_STREAMS, resetProbability: chance(random, 0.4) ? 0.003 : 0 },
-    producersPerTopic: between(random, 1, 3),
-    recordsPerProducer: between(random, 50, 250),
+    producersPerTopic: between(random, 1, 2),
+    recordsPerProducer: between(random, 30, 200),
     config: {
       metadataVoters: nodeCount === 5 && chance(random, 0.5) ? 5 : 3,
       maxSegmentEntries: between(random, 5, 120),
       maxSegmentBytes: 1024 * 1024,
       maxSegmentAgeMs: chance(random, 0.2) ? 1500 : 3_600_000,
     },
+    raft: chance(random, 0.5)
+      ? { segmentBytes: 64 * 1024, snapshotThresholdEntries: between(random, 10, 60) }
+      : {},
     network: {
       ...CALM_NETWORK,
       lossProbability: chance(random, 0.4) ? 0.02 : 0,
@@ -88,6 +96,7 @@ export function drawPlan(random: Random): RunPlan {
       slowMs: between(random, 5, 200),
     },
     faults: onlyOneLoss(faults),
+    scenarios: (Object.keys(SCENARIOS) as ScenarioKind[]).filter(() => chance(random, 0.3)),
     faultIntervalMs: { min: 100, max: between(random, 500, 4000) },
     faultDurationMs: { min: 50, max: between(random, 500, 4000) },
   };

@@ -2,11 +2,13 @@
  * One simulated run: a cluster, clients, faults drawn from the seed; then calm, in which everything must come to an
  * end; then the whole log is read through every node and the history is checked.
  */
+import { AssertionError } from '../../base/assert.ts';
 import { crc32c } from '../../base/crc32c.ts';
-import { encodeUtf8 } from '../../base/bytes.ts';
 import { messageOf } from '../../base/errors.ts';
 import { SeededRandom, pick } from '../../base/random.ts';
 import { HISTORY_CHECKERS } from './checkers/index.ts';
+import { watchElections } from './checkers/electionSafety.ts';
+import { watchLease } from './checkers/leaseHeld.ts';
 import { StateMachineSafety } from './checkers/stateMachineSafety.ts';
 import type { SimPartition } from './clientPort.ts';
 import { History, Violation } from './history.ts';
@@ -22,7 +24,7 @@ import { CALM_NETWORK } from './simNetwork.ts';
 import { CALM_STREAMS } from './simStreams.ts';
 
 /** Virtual time with faults, at most. */
-const FAULTY_MS_MAX = 60_000;
+const FAULTY_MS_MAX = 20_000;
 /** After the faults have stopped, everything must be done within this. */
 const CALM_MS_MAX = 60_000;
 const START_MS_MAX = 30_000;
@@ -39,7 +41,7 @@ export interface RunResult {
   /** Events run: where a failure was found. */
   readonly step: number;
   readonly virtualMs: number;
-  /** Over everything that happened, in order: equal for equal seeds. */
+  /** Over every message delivered and every byte written, in order: equal for equal seeds. */
   readonly digest: number;
   readonly acknowledged: number;
   readonly reads: number;
@@ -53,6 +55,11 @@ export async function runSeed(seed: number, trace?: (line: string) => void): Pro
   return run.result(failure);
 }
 
+function propertyOf(error: unknown): string {
+  if (error instanceof Violation) return error.property;
+  return error instanceof AssertionError ? 'Assertion' : 'Progress';
+}
+
 class SimRun {
   readonly #seed: number;
   readonly #plan: RunPlan;
@@ -63,6 +70,7 @@ class SimRun {
   readonly #ports: ServerPorts;
   readonly #history = new History();
   readonly #safety = new StateMachineSafety();
+  readonly #leaders = new Map<number, string>();
   #digest = 0;
 
   constructor(seed: number, trace: ((line: string) => void) | undefined) {
@@ -73,15 +81,22 @@ class SimRun {
       seed: this.#random.uint32(),
       nodeCount: this.#plan.nodeCount,
       config: this.#plan.config,
-      trace: (line) => {
-        this.#digest = crc32c(encodeUtf8(line), this.#digest);
-        trace?.(line);
-      },
+      raft: this.#plan.raft,
+      observe: (bytes) => (this.#digest = crc32c(bytes, this.#digest)),
+      ...(trace === undefined ? {} : { trace }),
     });
     this.#clients = new SimClients(this.#cluster);
     this.#ports = this.#newPorts();
-    this.#cluster.onOpened((machine, parts) => this.#safety.watch(machine.nodeId, parts));
-    this.#nemesis = new Nemesis(this.#cluster, this.#plan, this.#random.fork());
+    this.#cluster.onOpened((machine, parts) => {
+      this.#safety.watch(machine.nodeId, parts);
+      const report = (violation: Violation): void => void this.#cluster.bugs.push(violation);
+      watchElections(this.#leaders, parts, report);
+      watchLease(machine.nodeId, parts, report);
+    });
+    this.#nemesis = new Nemesis(this.#cluster, this.#history, {
+      plan: this.#plan,
+      random: this.#random.fork(),
+    });
   }
 
   result(failure: RunResult['failure']): RunResult {
@@ -102,7 +117,7 @@ class SimRun {
       await this.#run();
       return null;
     } catch (error) {
-      const property = error instanceof Violation ? error.property : 'Progress';
+      const property = propertyOf(error);
       const stack = error instanceof Error ? (error.stack ?? '') : '';
       return { property, message: messageOf(error), stack };
     }

@@ -29,3 +29,49 @@ test('three nodes form a cluster with three metadata voters', async () => {
   const nodes = cluster.machines.map((machine) => machine.parts?.metadata.metadata.nodes.size);
   expect(nodes).toEqual([3, 3, 3]);
 });
+
+test('a disk that was put back is refused, however often its node is started', async () => {
+  const cluster = new SimCluster({ seed: 2, nodeCount: 3, config: CONFIG });
+  await cluster.startAll();
+  const machine = cluster.machines[2];
+  if (machine === undefined) throw new Error('There are three machines');
+  const restart = async (): Promise<void> => {
+    cluster.start(machine);
+    await cluster.runUntil(() => machine.isServing || machine.failure !== null, 20_000);
+  };
+  const image = machine.disk.snapshotState();
+  cluster.kill(machine);
+  await restart();
+  expect([machine.failure, machine.parts?.identity.bootEpoch]).toEqual([null, 2]);
+  cluster.kill(machine);
+  machine.disk.restoreState(image);
+  for (let attempt = 0; attempt < 4; attempt += 1) {
+    // Every other start is killed before it is refused.
+    if (attempt % 2 === 1) {
+      cluster.start(machine);
+      await cluster.run(1);
+      if (machine.isRunning) cluster.kill(machine);
+      continue;
+    }
+    await restart();
+    expect(machine.failure?.code).toBe('DISK_REFUSED');
+  }
+});
+
+test('a node that is killed anywhere on its way into the cluster is never refused', async () => {
+  for (let seed = 1; seed <= 8; seed += 1) {
+    const cluster = new SimCluster({ seed, nodeCount: 3, config: CONFIG });
+    await cluster.startAll();
+    const machine = cluster.machines[seed % 3];
+    if (machine === undefined) throw new Error('There are three machines');
+    cluster.crash(machine);
+    for (const afterMs of [0, 1, 3, 10, 50, 60, 150, 300]) {
+      cluster.start(machine);
+      await cluster.run(afterMs);
+      expect(machine.failure).toBeNull();
+      cluster.crash(machine);
+    }
+    cluster.start(machine);
+    await cluster.runUntil(() => machine.isServing, 20_000);
+  }
+});

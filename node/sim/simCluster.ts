@@ -11,6 +11,7 @@ import { SeededRandom } from '../../base/random.ts';
 import { nodeId } from '../../base/units.ts';
 import type { NodeId } from '../../base/units.ts';
 import { NO_METRICS } from '../metrics.ts';
+import type { RaftDriverSettings } from '../raft/driver/options.ts';
 import type { ClusterConfig } from '../state/types.ts';
 import { WalrusNode } from '../walrusNode.ts';
 import type { NodeParts, NodeTiming } from '../walrusNode.ts';
@@ -34,8 +35,12 @@ export interface SimClusterOptions {
   readonly nodeCount: number;
   readonly config: ClusterConfig;
   readonly timing?: NodeTiming;
+  /** Log segments and snapshots of the metadata, to have many of them. */
+  readonly raft?: Partial<RaftDriverSettings>;
   /** Where a line of what happens goes: time, node, message. */
   readonly trace?: (line: string) => void;
+  /** Gets the bytes of every message delivered and of every disk write, in order. Valid during the call. */
+  readonly observe?: (bytes: Uint8Array) => void;
 }
 
 /** Called when a process life has opened its disk, before it is registered: where servers are attached. */
@@ -96,10 +101,13 @@ export class SimCluster {
   constructor(options: SimClusterOptions) {
     this.#options = options;
     this.random = new SeededRandom(options.seed);
-    this.network = new SimNetwork(this.scheduler, this.random.fork());
+    const observe = options.observe ?? ((): void => undefined);
+    this.network = new SimNetwork(this.scheduler, this.random.fork(), observe);
     this.machines = Array.from({ length: options.nodeCount }, (_, index) => {
       const diskRandom = this.random.fork();
-      return new Machine(nodeId(index + 1), (clock) => new SimDisk({ random: diskRandom, clock }));
+      return new Machine(nodeId(index + 1), (clock) => {
+        return new SimDisk({ random: diskRandom, clock, observe });
+      });
     });
   }
 
@@ -169,6 +177,7 @@ export class SimCluster {
       version: 'sim',
       clusterConfig: this.#options.config,
       timing: this.#options.timing ?? SIM_TIMING,
+      raft: this.#options.raft ?? {},
     };
   }
 

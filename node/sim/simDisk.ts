@@ -55,6 +55,8 @@ export interface SimDiskOptions {
   readonly random: Random;
   readonly clock: Clock;
   readonly faults?: Partial<SimDiskFaults>;
+  /** Gets the bytes of every write. Valid during the call. */
+  readonly observe?: (bytes: Uint8Array) => void;
 }
 
 /** An image of what is durable, from `snapshotState`. */
@@ -75,6 +77,8 @@ interface NameChange {
 export class SimDisk implements Disk {
   /** May be replaced at any time, to switch faults on and off. */
   faults: SimDiskFaults;
+  /** For handles only. */
+  readonly observe: (bytes: Uint8Array) => void;
   /** Counts since the start, for tests and statistics. */
   readonly counts = { writes: 0, writtenBytes: 0, reads: 0, syncs: 0, crashes: 0 };
   readonly #random: Random;
@@ -92,6 +96,7 @@ export class SimDisk implements Disk {
   constructor(options: SimDiskOptions) {
     this.#random = options.random;
     this.#clock = options.clock;
+    this.observe = options.observe ?? ((): void => undefined);
     this.faults = { ...CRASH_ONLY, ...options.faults };
   }
 
@@ -341,6 +346,7 @@ class SimDiskFile implements DiskFile {
     this.#check();
     const growth = Math.max(0, position + bytes.length - this.#file.sizeBytes);
     const count = this.#disk.drawWrite(growth, bytes.length);
+    this.#disk.observe(bytes);
     this.#file.write(bytes.subarray(0, count), position);
     if (count < bytes.length) {
       throw failed(`Cannot write ${this.#path}: ${count} of ${bytes.length} bytes were written`);

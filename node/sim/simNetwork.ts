@@ -41,8 +41,14 @@ export class SimNetwork {
   readonly #random: Random;
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #cut = new Set<string>();
+  readonly #observe: (message: Uint8Array) => void;
 
-  constructor(scheduler: Scheduler, random: Random) {
+  constructor(
+    scheduler: Scheduler,
+    random: Random,
+    observe: (message: Uint8Array) => void = () => undefined,
+  ) {
+    this.#observe = observe;
     this.#scheduler = scheduler;
     this.#random = random;
   }
@@ -107,6 +113,7 @@ export class SimNetwork {
       // A buffer of its own that is spoilt afterwards: whoever keeps a view of it is found out.
       endpoint.process.enter(() => {
         const view = message.slice();
+        this.#observe(view);
         endpoint.receive(from, view);
         view.fill(0xdb);
       });

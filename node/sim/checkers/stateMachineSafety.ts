@@ -23,10 +23,10 @@ export class StateMachineSafety {
       if (change.isRestored) return;
       const { segments, topics, nodes, disks } = parts.metadata.metadata;
       const touched = JSON.stringify([
-        [...change.segments].map((id) => segments.get(id) ?? id),
-        [...change.topics].map((name) => topics.get(name) ?? name),
-        [...change.nodes].map((id) => nodes.get(id) ?? id),
-        [...change.disks].map((id) => disks.get(id) ?? id),
+        sorted(change.segments).map((id) => segments.get(id) ?? id),
+        sorted(change.topics).map((name) => topics.get(name) ?? name),
+        sorted(change.nodes).map((id) => nodes.get(id) ?? id),
+        sorted(change.disks).map((id) => disks.get(id) ?? id),
       ]);
       const digest = crc32c(encodeUtf8(touched));
       const other = this.#digests.get(change.index);
@@ -39,4 +39,9 @@ export class StateMachineSafety {
       );
     });
   }
+}
+
+/** The order in which a command touched them is no part of the state. */
+function sorted<T extends string | number>(touched: Iterable<T>): T[] {
+  return [...touched].sort((a, b) => (a < b ? -1 : 1));
 }

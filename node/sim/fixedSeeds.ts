@@ -1,0 +1,11 @@
+/** Seeds that CI runs each time, with what they are there for: each found a bug, or brings about something rare. */
+export interface FixedSeed {
+  readonly seed: number;
+  readonly reason: string;
+}
+
+export const FIXED_SEEDS: readonly FixedSeed[] = [
+  { seed: 2, reason: 'what was left of a time-out went to another node as a fraction' },
+  { seed: 7, reason: 'five nodes, kills and power failures with several batches in flight' },
+  { seed: 9, reason: 'a lost disk among pauses and slow disks' },
+];

@@ -1,0 +1,314 @@
+/**
+ * Faults in several places with a purpose: each tries to bring about a state that a rule of the design is there for,
+ * where drawing faults one by one would take too many seeds. All are legal: no disk is lost here except through
+ * `tryLoseDisk`, which keeps to what the cluster must survive.
+ */
+import { between, chance, pick } from '../../base/random.ts';
+import type { Random } from '../../base/random.ts';
+import type { Metadata, SegmentRecord } from '../state/types.ts';
+import type { Machine, SimCluster } from './simCluster.ts';
+import { CRASH_ONLY } from './simDisk.ts';
+
+/** What a scenario works on. */
+export interface Stage {
+  readonly cluster: SimCluster;
+  readonly random: Random;
+  /** Runs after a time, unless the scenario has ended by then. */
+  later(delayMs: number, callback: () => void): void;
+  /** Runs at the next acknowledgement, or after a time. */
+  atAcknowledgement(withinMs: number, callback: () => void): void;
+  /** Empties a disk and replaces it after a time; false when the run has lost one already. */
+  tryLoseDisk(machine: Machine, replacedAfterMs: number): boolean;
+}
+
+/** Returns how long it takes; what it has done by then is taken back; null when there is nothing to do. */
+type Scenario = (stage: Stage) => number | null;
+
+const POLL_MS = 3;
+
+export const SCENARIOS = {
+  /** Power fails for all, or for one segment's members, right after an acknowledgement, while syncs are slow. */
+  powerFailureAtAcknowledgement,
+  /** A member lags; then the leader, and whoever else has the records, goes away for a while. */
+  lagAndLose,
+  /** A member lags and the leader dies; once the segment is sealed, the disk with the most is lost. */
+  loseAfterSeal,
+  /** A leader is cut off from the metadata, but not from enough members to go on. */
+  zombie,
+  /** The same, and the members lose power right after they were fenced. */
+  zombieAndPowerFailure,
+  /** Leaders close segments while their members cannot be reached. */
+  closeWithoutMembers,
+  /** Slow messages, no metadata leader, and power failures while votes are cast. */
+  electionStorm,
+  /** One machine is killed again and again, also while it starts. */
+  restartStorm,
+  /** Every machine is cut off, one after the other, and joined again in another order. */
+  swizzle,
+  /** A metadata leader is paused for longer than an election takes, with requests to it under way. */
+  pauseMetadataLeader,
+} as const satisfies Readonly<Record<string, Scenario>>;
+
+export type ScenarioKind = keyof typeof SCENARIOS;
+
+function machineOf(cluster: SimCluster, nodeId: number): Machine | undefined {
+  return cluster.machines[nodeId - 1];
+}
+
+function metadataLeader(cluster: SimCluster): Machine | undefined {
+  return cluster.machines
+    .filter((machine) => machine.parts?.raft.status().role === 'Leader')
+    .sort((a, b) => termOf(b) - termOf(a))[0];
+}
+
+function termOf(machine: Machine): number {
+  return machine.parts?.raft.status().currentTerm ?? 0;
+}
+
+function metadataOf(cluster: SimCluster): Metadata | undefined {
+  return metadataLeader(cluster)?.parts?.metadata.metadata;
+}
+
+interface Cast {
+  readonly segment: SegmentRecord;
+  readonly leader: Machine;
+  /** The other members, in a drawn order. */
+  readonly others: readonly Machine[];
+}
+
+/** An open segment with all its members. */
+function drawSegment({ cluster, random }: Stage): Cast | null {
+  const segments = [...(metadataOf(cluster)?.segments.values() ?? [])].filter(
+    ({ state }) => state === 'OPEN',
+  );
+  if (segments.length === 0) return null;
+  const segment = pick(random, segments);
+  const leader = machineOf(cluster, segment.leader.nodeId);
+  if (leader?.isServing !== true) return null;
+  const others = segment.ensemble
+    .map((place) => machineOf(cluster, place.nodeId))
+    .filter((machine): machine is Machine => machine !== undefined && machine !== leader);
+  return { segment, leader, others: shuffled(random, others) };
+}
+
+function shuffled<T>(random: Random, items: readonly T[]): T[] {
+  const left = [...items];
+  const result: T[] = [];
+  while (left.length > 0) result.push(...left.splice(between(random, 0, left.length - 1), 1));
+  return result;
+}
+
+function cutBoth({ network }: SimCluster, a: Machine, b: Machine): void {
+  network.cut(a.address, b.address);
+  network.cut(b.address, a.address);
+}
+
+function healBoth({ network }: SimCluster, a: Machine, b: Machine): void {
+  network.heal(a.address, b.address);
+  network.heal(b.address, a.address);
+}
+
+function powerFail(stage: Stage, machines: readonly Machine[], downMs: number): void {
+  const { cluster, random } = stage;
+  for (const machine of machines) {
+    if (!machine.isRunning) continue;
+    cluster.crash(machine);
+    stage.later(between(random, 1, downMs), () => {
+      if (!machine.isRunning) cluster.start(machine);
+    });
+  }
+}
+
+function powerFailureAtAcknowledgement(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawSegment(stage);
+  if (cast === null) return null;
+  const machines = chance(random, 0.5) ? cluster.machines : [cast.leader, ...cast.others];
+  const isWorst = chance(random, 0.6);
+  for (const { disk } of machines) {
+    disk.faults = {
+      ...CRASH_ONLY,
+      ...(isWorst ? { lostWriteProbability: 1 } : {}),
+      slowSyncProbability: 0.7,
+      slowSyncMs: { min: 20, max: 400 },
+    };
+  }
+  stage.later(between(random, 20, 500), () => {
+    stage.atAcknowledgement(500, () => powerFail(stage, machines, 300));
+  });
+  return 2500;
+}
+
+/** Cuts a member off from its leader for a while, so that it lags. */
+function lag(stage: Stage, { leader, others }: Cast): readonly Machine[] {
+  const { cluster } = stage;
+  const laggard = others[0];
+  if (laggard === undefined) return [];
+  cluster.network.cut(leader.address, laggard.address);
+  return others.slice(1);
+}
+
+function lagAndLose(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawSegment(stage);
+  if (cast === null) return null;
+  const full = lag(stage, cast);
+  const backMs = between(random, 1500, 3000);
+  const isPower = chance(random, 0.5);
+  const losesDisk = chance(random, 0.4);
+  stage.later(between(random, 20, 400), () => {
+    stage.atAcknowledgement(400, () => {
+      if (isPower) cluster.crash(cast.leader);
+      else cluster.kill(cast.leader);
+      cluster.network.heal();
+      for (const machine of full.slice(0, cast.segment.ackQuorum - 1)) {
+        if (losesDisk && stage.tryLoseDisk(machine, between(random, 50, 300))) continue;
+        cluster.network.isolate(machine.address);
+      }
+    });
+  });
+  stage.later(400 + 400 + backMs, () => {
+    if (!cast.leader.isRunning) cluster.start(cast.leader);
+  });
+  return 400 + 400 + backMs + 500;
+}
+
+function loseAfterSeal(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawSegment(stage);
+  if (cast === null) return null;
+  const full = lag(stage, cast);
+  stage.later(between(random, 20, 400), () => {
+    stage.atAcknowledgement(400, () => {
+      cluster.kill(cast.leader);
+      cluster.network.heal();
+      whenState(stage, cast, ['SEALED'], () => {
+        for (const machine of full) stage.tryLoseDisk(machine, 200);
+      });
+    });
+  });
+  return 4000;
+}
+
+/** Runs once the metadata says that a segment is in one of some states. */
+function whenState(stage: Stage, cast: Cast, states: readonly string[], act: () => void): void {
+  const now = metadataOf(stage.cluster)?.segments.get(cast.segment.segmentId);
+  if (now !== undefined && states.includes(now.state)) act();
+  else stage.later(POLL_MS, () => whenState(stage, cast, states, act));
+}
+
+/** Leaves a leader with W-1 members and nobody else. */
+function cutOff({ cluster }: Stage, { segment, leader, others }: Cast): readonly Machine[] {
+  const loyal = others.slice(0, segment.ackQuorum - 1);
+  for (const machine of cluster.machines) {
+    if (machine !== leader && !loyal.includes(machine)) cutBoth(cluster, leader, machine);
+  }
+  return loyal;
+}
+
+function zombie(stage: Stage): number | null {
+  const cast = drawSegment(stage);
+  if (cast === null || stage.cluster.machines.length < 3) return null;
+  cutOff(stage, cast);
+  return between(stage.random, 1500, 3500);
+}
+
+function zombieAndPowerFailure(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawSegment(stage);
+  if (cast === null) return null;
+  const loyal = cutOff(stage, cast);
+  stage.later(between(random, 300, 900), () => {
+    for (const machine of loyal) cutBoth(cluster, cast.leader, machine);
+  });
+  whenState(stage, cast, ['SEALED'], () => {
+    for (const machine of loyal) {
+      machine.disk.faults = { ...CRASH_ONLY, lostWriteProbability: 1 };
+      healBoth(cluster, cast.leader, machine);
+    }
+    powerFail(stage, loyal, 20);
+  });
+  return 5000;
+}
+
+function closeWithoutMembers(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawSegment(stage);
+  if (cast === null) return null;
+  const isAlone = chance(random, 0.5);
+  for (const machine of isAlone ? cluster.machines : cast.others) {
+    // Acknowledgements do not come back; what the leader sends arrives.
+    if (machine !== cast.leader) cluster.network.cut(machine.address, cast.leader.address);
+  }
+  stage.later(between(random, 0, 300), () => cast.leader.parts?.segments.closeAll());
+  stage.later(between(random, 300, 1500), () => {
+    cluster.network.heal();
+    for (const { disk } of chance(random, 0.5) ? cluster.machines : []) {
+      disk.faults = { ...CRASH_ONLY, slowSyncProbability: 0.5, slowSyncMs: { min: 20, max: 300 } };
+    }
+    if (chance(random, 0.5)) {
+      stage.atAcknowledgement(300, () => {
+        cluster.kill(cast.leader);
+      });
+    }
+  });
+  return between(random, 2000, 3500);
+}
+
+function electionStorm(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const calm = cluster.network.faults;
+  cluster.network.faults = { ...calm, slowProbability: 0.5, slowMs: 500 };
+  const down = metadataLeader(cluster);
+  if (down !== undefined) cluster.kill(down);
+  const watch = (): void => {
+    const candidates = cluster.machines.filter(
+      (machine) => machine.parts?.raft.status().role === 'Candidate',
+    );
+    const voters = cluster.machines.filter(
+      (machine) => machine.isRunning && !candidates.includes(machine),
+    );
+    if (candidates.length > 0 && voters.length > 0 && chance(random, 0.15)) {
+      powerFail(stage, [pick(random, voters)], 5);
+    }
+    stage.later(10, watch);
+  };
+  watch();
+  stage.later(2500, () => (cluster.network.faults = calm));
+  return 3000;
+}
+
+function restartStorm(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const machine = pick(random, cluster.machines);
+  const again = (): void => {
+    if (machine.isRunning) {
+      if (chance(random, 0.5)) cluster.kill(machine);
+      else cluster.crash(machine);
+    } else cluster.start(machine);
+    stage.later(between(random, 1, 150), again);
+  };
+  again();
+  return between(random, 500, 2500);
+}
+
+function swizzle(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  for (const machine of shuffled(random, cluster.machines)) {
+    stage.later(between(random, 0, 1000), () => cluster.network.isolate(machine.address));
+    stage.later(between(random, 1000, 2500), () => {
+      for (const other of cluster.machines)
+        if (other !== machine) healBoth(cluster, machine, other);
+    });
+  }
+  return 2600;
+}
+
+function pauseMetadataLeader(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const process = metadataLeader(cluster)?.process;
+  if (process === undefined || process === null) return null;
+  stage.atAcknowledgement(200, () => process.pause());
+  stage.later(between(random, 800, 2500), () => process.resume());
+  return 2600;
+}

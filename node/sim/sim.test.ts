@@ -1,0 +1,68 @@
+/** The simulator itself: it is deterministic, clean runs are clean, and planted bugs are found. */
+import { execFile } from 'node:child_process';
+import { describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { PLANTED_BUGS } from './bugs.ts';
+import { FIXED_SEEDS } from './fixedSeeds.ts';
+import { applyChange } from './plant.ts';
+
+/** What a run of the simulator in a process of its own prints. */
+function simulate(...args: string[]): Promise<string> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['node/sim/main.ts', ...args], (_error, stdout, stderr) => {
+      resolve(stdout + stderr);
+    });
+  });
+}
+
+const PROCESS_MS_MAX = 120_000;
+
+describe('the simulator', () => {
+  test(
+    'gives the same bytes for the same seed in two processes, and passes',
+    async () => {
+      const [one, two] = await Promise.all([simulate('--seed', '3'), simulate('--seed', '3')]);
+      expect(one).toContain('1 passed, 0 failed');
+      expect(one).toMatch(/digest [0-9a-f]{8}/);
+      expect(two).toBe(one);
+    },
+    PROCESS_MS_MAX,
+  );
+
+  test(
+    'gives other bytes for another seed',
+    async () => {
+      const [one, two] = await Promise.all([simulate('--seed', '3'), simulate('--seed', '6')]);
+      const digestOf = (output: string): string => /digest (\w+)/.exec(output)?.[1] ?? '';
+      expect(digestOf(one)).not.toBe('');
+      expect(digestOf(one)).not.toBe(digestOf(two));
+    },
+    PROCESS_MS_MAX,
+  );
+
+  test.each(['UnknownDeleted', 'GapAccepted'])(
+    'finds the planted bug %s',
+    async (name) => {
+      const seeds = PLANTED_BUGS.find((bug) => bug.name === name)?.seeds ?? 0;
+      const output = await simulate('--bug', name, '--seed', '1', '--count', String(seeds));
+      expect(output).toMatch(/FAILED \w+/);
+    },
+    PROCESS_MS_MAX,
+  );
+
+  test('has planted bugs that apply to the source as it is, each with a name of its own', () => {
+    for (const { changes } of PLANTED_BUGS) {
+      expect(changes.length).toBeGreaterThan(0);
+      for (const change of changes) {
+        const source = readFileSync(change.file, 'utf8');
+        expect(applyChange(source, change)).not.toBe(source);
+      }
+    }
+    expect(new Set(PLANTED_BUGS.map(({ name }) => name)).size).toBe(PLANTED_BUGS.length);
+    expect(PLANTED_BUGS.length).toBeGreaterThanOrEqual(12);
+  });
+
+  test('has fixed seeds with reasons', () => {
+    for (const { reason } of FIXED_SEEDS) expect(reason).not.toBe('');
+  });
+});
