@@ -1,5 +1,6 @@
 /** Runs TLC on one configuration in a folder of its own, which is removed afterwards. */
 import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +33,11 @@ export interface TlcRun {
  */
 export async function runTlc(job: Job, setup: TlcSetup): Promise<TlcRun> {
   const folder = await mkdtemp(join(tmpdir(), 'walrus-tla-'));
+  // An interrupt ends the process without unwinding, and TLC's states may be gigabytes.
+  const remove = (): void => {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  };
+  process.once('exit', remove);
   try {
     const { config, module } = await prepare(job, setup.directory, folder);
     const start = process.hrtime.bigint();
@@ -39,7 +45,8 @@ export async function runTlc(job: Job, setup: TlcSetup): Promise<TlcRun> {
     const seconds = Number(process.hrtime.bigint() - start) / 1e9;
     return { output, seconds, config };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    process.off('exit', remove);
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
@@ -95,7 +102,7 @@ function runJava(java: string, args: readonly string[], cwd: string): Promise<st
       chunks.push(chunk);
     };
     const stop = (): void => {
-      child.kill();
+      child.kill('SIGKILL');
     };
     process.once('exit', stop);
     child.stdout.on('data', keep);
