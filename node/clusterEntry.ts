@@ -8,7 +8,8 @@ import type { Logger } from '../base/log.ts';
 import { CLUSTER_INFO, REGISTER_NODE } from '../protocol/peer/requests.ts';
 import type { ClusterInfoResponse } from '../protocol/peer/requests.ts';
 import type { MetadataService, PeerRpc } from './controller/types.ts';
-import type { DiskIdentity } from './storage/types.ts';
+import type { Metadata } from './state/types.ts';
+import type { DiskIdentity, StorageEngine } from './storage/types.ts';
 
 const ASK_TIMEOUT_MS = 1000;
 const REGISTER_TIMEOUT_MS = 5000;
@@ -39,6 +40,29 @@ export interface ClusterEntryOptions {
 export interface Registrant {
   readonly identity: DiskIdentity;
   readonly metadata: MetadataService;
+}
+
+/** Whether the metadata have this very boot of this disk, and not that of a copy (ADR 0101). */
+export function isBootRegistered(metadata: Metadata, identity: DiskIdentity): boolean {
+  const disk = metadata.disks.get(identity.diskId);
+  return (
+    metadata.nodes.get(identity.nodeId)?.diskId === identity.diskId &&
+    disk?.state === 'REGISTERED' &&
+    disk.bootEpoch === identity.bootEpoch &&
+    disk.bootNonce === identity.bootNonce
+  );
+}
+
+/** Requests to a disk are answered once its boot is registered: until then it may be refused, and is no evidence. */
+export function onceRegistered(rpc: PeerRpc, storage: StorageEngine): PeerRpc {
+  return {
+    call: (address, api, request, timeoutMs) => rpc.call(address, api, request, timeoutMs),
+    handle: (api, handler) =>
+      rpc.handle(api, (request, from) => {
+        if (storage.isRegistered) return handler(request, from);
+        throw new WalrusError('REPLICA_UNKNOWN', 'The boot of this disk is not registered yet');
+      }),
+  };
 }
 
 export class ClusterEntry {
@@ -91,16 +115,12 @@ export class ClusterEntry {
    */
   async register(registrant: Registrant): Promise<void> {
     let delayMs = RETRY_MS_MIN;
-    let isInDoubt = false;
     while (!this.#isKnown(registrant)) {
       try {
-        await this.#registerOnce(registrant);
-        isInDoubt = true; // done there; it takes a moment until it is applied here
+        await this.#registerOnce(registrant); // it takes a moment until it is applied here
       } catch (error) {
         if (!isWalrusError(error)) throw error;
-        // Refused because an earlier try, whose answer was lost, has registered this very boot?
-        if (!error.retriable && !(isInDoubt && error.code === 'DISK_REFUSED')) throw error;
-        isInDoubt ||= error.code === 'TIMED_OUT';
+        if (!error.retriable) throw error; // a repeat of this boot is no reason to refuse it
         this.#options.logger.log('info', 'cannot register yet', {
           code: error.code,
           why: error.message,
@@ -112,12 +132,10 @@ export class ClusterEntry {
   }
 
   #isKnown({ metadata, identity }: Registrant): boolean {
-    const { nodes, disks } = metadata.metadata;
-    const node = nodes.get(identity.nodeId);
+    const node = metadata.metadata.nodes.get(identity.nodeId);
     return (
-      node?.diskId === identity.diskId &&
-      node.peerAddress === this.#options.addresses.peer &&
-      disks.get(identity.diskId)?.bootEpoch === identity.bootEpoch
+      isBootRegistered(metadata.metadata, identity) &&
+      node?.peerAddress === this.#options.addresses.peer
     );
   }
 
@@ -135,6 +153,7 @@ export class ClusterEntry {
       nodeId: identity.nodeId,
       diskId: identity.diskId,
       bootEpoch: identity.bootEpoch,
+      bootNonce: identity.bootNonce,
       peerAddress: addresses.peer,
       clientAddress: addresses.client,
       httpAddress: addresses.http,

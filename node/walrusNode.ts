@@ -2,7 +2,8 @@
  * One Walrus node, put together from its parts on an injected world: the same code under the simulator and in a
  * process. It owns the order of starting (disk, Raft, registration, serving) and of stopping.
  *
- * A node serves nothing before the metadata has registered this boot of this disk (DESIGN I1-I3).
+ * A node serves nothing before the metadata has registered this boot of this disk (DESIGN I1-I3), and this is noted
+ * on the disk (ADR 0101).
  */
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
@@ -22,7 +23,7 @@ import {
 } from '../protocol/peer/append.ts';
 import { CLUSTER_INFO } from '../protocol/peer/requests.ts';
 import type { HeartbeatRequest } from '../protocol/peer/requests.ts';
-import { ClusterEntry } from './clusterEntry.ts';
+import { ClusterEntry, isBootRegistered, onceRegistered } from './clusterEntry.ts';
 import type { NodeAddresses } from './clusterEntry.ts';
 import { Controller } from './controller/controller.ts';
 import { Deletion } from './controller/deletion.ts';
@@ -213,12 +214,16 @@ export class WalrusNode {
   }
 
   #open(isCreator: boolean): NodeParts {
-    const { clock, disk, logger } = this.#world;
+    const { clock, disk, logger, random } = this.#world;
     const { nodeId, addresses } = this.#options;
-    const storage = openStorage({ disk, clock, logger, expected: { nodeId } });
+    const storage = openStorage({ disk, clock, random, logger, expected: { nodeId } });
     const { identity } = storage;
     const self: ReplicaPlace = { nodeId, diskId: identity.diskId };
     const stateMachine = new MetadataStateMachine();
+    // Before any other listener, so that nothing leads, serves or answers by a registration that is not noted.
+    stateMachine.onApplied(() => {
+      if (isBootRegistered(stateMachine.metadata, identity)) storage.noteRegistered();
+    });
     const metadata = new RaftMetadata({ clock, rpc: this.#rpc, stateMachine });
     const id = serverId(nodeId, identity.diskId);
     const bootstrap: Configuration = { voters: [{ id, address: addresses.peer }], learners: [] };
@@ -229,7 +234,7 @@ export class WalrusNode {
       disk,
       directory: RAFT_DIRECTORY,
       clock,
-      random: this.#world.random,
+      random,
       stateMachine: metadata.stateMachine,
       logger,
       send: (to, parts) => {
@@ -300,7 +305,7 @@ export class WalrusNode {
     });
     const repair = new Repair({ self, clock, logger, metadata, host, rpc });
     const deletion = new Deletion({ diskId: self.diskId, clock, logger, metadata, host });
-    serveReplicas(rpc, host, metadata);
+    serveReplicas(onceRegistered(rpc, storage), host, metadata);
     rpc.handle(CLUSTER_INFO, () => ({
       clusterId: identity.clusterId,
       leaderAddress: metadata.leaderAddress ?? '',
@@ -311,13 +316,15 @@ export class WalrusNode {
   }
 
   /** Messages that are neither requests nor answers. */
-  #route({ raft, host, segments, self }: NodeParts): void {
+  #route({ raft, host, segments, self, storage }: NodeParts): void {
     this.#rpc.onOtherMessages({
       raft: (_from, bytes) => {
         const { from, toDiskId, message } = decodeRaftEnvelope(bytes);
         if (toDiskId === self.diskId) raft.receive(from, message);
       },
       replication: (from, bytes) => {
+        // A leader sends again; a disk that may be refused yet acknowledges nothing.
+        if (!storage.isRegistered) return;
         const message = decodeReplicationMessage(bytes);
         switch (message.type) {
           case 'Append':

@@ -59,7 +59,7 @@ test('a disk that was put back is refused, however often its node is started', a
 });
 
 test('a node that is killed anywhere on its way into the cluster is never refused', async () => {
-  for (let seed = 1; seed <= 8; seed += 1) {
+  for (let seed = 1; seed <= 2; seed += 1) {
     const cluster = new SimCluster({ seed, nodeCount: 3, config: CONFIG });
     await cluster.startAll();
     const machine = cluster.machines[seed % 3];

@@ -18,6 +18,7 @@ import {
   plan,
   registration,
   token,
+  bootNonce,
 } from './testing/fixture.ts';
 
 const ID1 = segmentId(1);
@@ -80,12 +81,19 @@ const REFUSED: readonly (readonly [string, ErrorCode, readonly Command[], Comman
     { type: 'SetConfig', config: { ...CONFIG, maxSegmentEntries: 0 } },
   ],
 
-  ['RegisterNode with the same boot epoch (I2)', 'DISK_REFUSED', [], registration(place(1), 1)],
+  [
+    'RegisterNode with the same boot epoch and another nonce (I2)',
+    'DISK_REFUSED',
+    [],
+    registration(place(1), 1, token(7)),
+  ],
+  ['RegisterNode that skips a boot epoch (I2)', 'DISK_REFUSED', [], registration(place(1), 3)],
+  ['RegisterNode with a nonce that is none', 'MALFORMED', [], registration(place(9), 1, 'x')],
   [
     'RegisterNode with a lower boot epoch (I2)',
     'DISK_REFUSED',
-    [registration(place(1), 5)],
-    registration(place(1), 4),
+    [registration(place(1), 2)],
+    registration(place(1), 1),
   ],
   ['RegisterNode with a second disk (I3)', 'DISK_REFUSED', [], registration(place(1, 1), 1)],
   ['RegisterNode with a lost disk (I3)', 'DISK_REFUSED', [lose(1)], registration(place(1), 2)],
@@ -99,13 +107,13 @@ const REFUSED: readonly (readonly [string, ErrorCode, readonly Command[], Comman
     'RegisterNode with the disk of another node',
     'DISK_REFUSED',
     [],
-    { type: 'RegisterNode', node: { ...nodeRecord(place(1)), nodeId: nodeId(2) }, bootEpoch: 2 },
+    { ...registration(place(1), 2), node: { ...nodeRecord(place(1)), nodeId: nodeId(2) } },
   ],
   [
     'RegisterNode of an unknown node with a known disk',
     'DISK_REFUSED',
     [],
-    { type: 'RegisterNode', node: { ...nodeRecord(place(1)), nodeId: nodeId(9) }, bootEpoch: 2 },
+    { ...registration(place(1), 2), node: { ...nodeRecord(place(1)), nodeId: nodeId(9) } },
   ],
   ['RegisterNode with boot epoch 0', 'MALFORMED', [], registration(place(9), 0)],
   [
@@ -118,7 +126,7 @@ const REFUSED: readonly (readonly [string, ErrorCode, readonly Command[], Comman
     'RegisterNode with a line break in its zone',
     'MALFORMED',
     [],
-    { type: 'RegisterNode', node: { ...nodeRecord(place(9)), zone: 'a\nb' }, bootEpoch: 1 },
+    { ...registration(place(9), 1), node: { ...nodeRecord(place(9)), zone: 'a\nb' } },
   ],
   ['MarkDiskLost of an unknown disk', 'DISK_REFUSED', [], lose(9)],
   ['RemoveNode that holds segments', 'CONFLICT', [], { type: 'RemoveNode', nodeId: nodeId(1) }],
@@ -458,14 +466,21 @@ describe('applyCommand() refuses', () => {
 });
 
 describe('applyCommand() accepts', () => {
-  test('a higher boot epoch, and a new disk in the place of lost ones (I2, I3)', () => {
-    const { state } = cluster(registration(place(1), 7), lose(1), registration(place(1, 1), 1));
+  test('the next boot, and a new disk in the place of lost ones (I2, I3)', () => {
+    const { state } = cluster(registration(place(1), 2), lose(1), registration(place(1, 1), 1));
     expect([...state.disks.values()].filter((disk) => disk.nodeId === 1)).toEqual([
-      { ...place(1), bootEpoch: 7, state: 'LOST' },
-      { ...place(1, 1), bootEpoch: 1, state: 'REGISTERED' },
+      { ...place(1), bootEpoch: 2, bootNonce: bootNonce(2), state: 'LOST' },
+      { ...place(1, 1), bootEpoch: 1, bootNonce: bootNonce(1), state: 'REGISTERED' },
     ]);
     expect(state.nodes.get(nodeId(1))?.diskId).toBe(place(1, 1).diskId);
     checkInvariants(state);
+  });
+
+  test('a boot again whose answer was lost, with new addresses; a first boot with any epoch', () => {
+    const again = { ...nodeRecord(place(1)), peerAddress: 'elsewhere:1' };
+    const { state } = cluster({ ...registration(place(1), 1), node: again });
+    expect(state.nodes.get(nodeId(1))?.peerAddress).toBe('elsewhere:1');
+    expect(cluster(registration(place(9), 40)).apply(registration(place(9), 40)).ok).toBe(true);
   });
 
   test('CreateTopic with fewer than R disks, marked under-replicated (W7)', () => {

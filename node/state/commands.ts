@@ -27,10 +27,17 @@ export type SealExpectation =
 export type Command =
   | { readonly type: 'Bootstrap'; readonly clusterId: string; readonly config: ClusterConfig }
   /**
-   * A node's start. `bootEpoch` must be higher than the registered one of the same disk (I2). A disk that is not
-   * known is accepted only when the node has no other disk, or its other disks are LOST (I3).
+   * A node's start. The boot must be the one after the registered one of the same disk, or that one itself again:
+   * the same epoch and nonce (I2, ADR 0101). A disk that is not known is accepted only when the node has no other
+   * disk, or its other disks are LOST (I3).
    */
-  | { readonly type: 'RegisterNode'; readonly node: NodeRecord; readonly bootEpoch: number }
+  | {
+      readonly type: 'RegisterNode';
+      readonly node: NodeRecord;
+      readonly bootEpoch: number;
+      /** 32 hex digits. */
+      readonly bootNonce: string;
+    }
   | { readonly type: 'MarkDiskLost'; readonly diskId: string }
   /** Forgets a node that holds nothing any more; its disks become LOST, so they never come back. */
   | { readonly type: 'RemoveNode'; readonly nodeId: NodeId }

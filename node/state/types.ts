@@ -28,8 +28,9 @@ export type DiskState = 'REGISTERED' | 'LOST';
 export interface DiskRecord {
   readonly diskId: string;
   readonly nodeId: NodeId;
-  /** The highest boot epoch that was registered (DESIGN I2). */
+  /** The boot that was registered last (DESIGN I2): its epoch, and its nonce, 32 hex digits. */
   readonly bootEpoch: number;
+  readonly bootNonce: string;
   readonly state: DiskState;
 }
 

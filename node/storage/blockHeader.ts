@@ -29,7 +29,7 @@ export const MARK_BYTES = 20;
 /** Where the frames of a block begin. */
 export const BLOCK_DATA_START = 128;
 
-/** The boot that allocated a block, and a count within it. */
+/** The process life that allocated a block (the writes of the superblock at its start), and a count within it. */
 export interface BlockEpoch {
   readonly boot: number;
   readonly count: number;

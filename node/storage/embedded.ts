@@ -62,7 +62,9 @@ export function openEmbedded(options: OpenEmbeddedOptions): EmbeddedStore {
   if (!readDiskIdentity(disk)) {
     formatDisk({ disk, random, clusterId: '0'.repeat(32), nodeId: nodeId(1) });
   }
-  return new EmbeddedStore(options, openStorage(options));
+  const engine = openStorage(options);
+  engine.noteRegistered(); // there are no metadata that could refuse it
+  return new EmbeddedStore(options, engine);
 }
 
 /** Who waits for a group. */

@@ -8,6 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Disk, DiskLock } from '../../base/disk.ts';
 import { isWalrusError, WalrusError } from '../../base/errors.ts';
 import { SILENT, type Logger } from '../../base/log.ts';
+import { randomHex, type Random } from '../../base/random.ts';
 import type { NodeId, SegmentId } from '../../base/units.ts';
 import { ArenaSet } from './arenaSet.ts';
 import { BlockAllocator } from './blockAllocator.ts';
@@ -22,7 +23,7 @@ import { StoredReplica } from './replica.ts';
 import { ReplicaLog } from './replicaLog.ts';
 import type { BlockRef, ReplicaRecord } from './replicaRecord.ts';
 import type { StorageContext } from './storageContext.ts';
-import { readSuperblocks, writeSuperblocks } from './superblock.ts';
+import { readSuperblocks, writeSuperblocks, type Superblock } from './superblock.ts';
 import type {
   CreateReplicaOptions,
   DiskHealth,
@@ -38,11 +39,15 @@ export const PRODUCER_SNAPSHOT_BYTES_MAX = CATALOG_RECORD_BYTES_MAX - 256;
 /** A create is refused when less than this is left of the ballast, which fences and deletions may still use. */
 const CREATE_FREE_BYTES_MIN = BALLAST_BYTES / 2;
 
+/** The bytes of a boot's nonce. */
+const NONCE_BYTES = 16;
 const NO_SNAPSHOT = new Uint8Array(0);
 
 export interface OpenStorageOptions {
   readonly disk: Disk;
   readonly clock: Clock;
+  /** For the boot's nonce: two processes must not draw the same. */
+  readonly random: Random;
   readonly logger?: Logger;
   /** 'none' acknowledges what is written but not synced: for benchmarks and data that may be lost. */
   readonly sync?: 'always' | 'none';
@@ -51,22 +56,21 @@ export interface OpenStorageOptions {
 }
 
 /**
- * Opens a formatted disk, recovers it and starts a new boot epoch.
+ * Opens a formatted disk, recovers it and begins a boot: a new one when the last one is known to be registered.
  * @throws {WalrusError} DATA_DIR_LOCKED, WRONG_DATA_DIR, UNSUPPORTED_VERSION, DISK_FAILED
  */
 export function openStorage(options: OpenStorageOptions): Engine {
   const lock = options.disk.lock(LOCK_PATH);
   try {
-    const identity = beginBoot(options);
-    return new Engine(options, identity, lock);
+    return new Engine(options, beginBoot(options), lock);
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-function beginBoot(options: OpenStorageOptions): DiskIdentity {
-  const { disk, expected, logger = SILENT } = options;
+function beginBoot(options: OpenStorageOptions): Superblock {
+  const { disk, random, expected, logger = SILENT } = options;
   const found = readSuperblocks(disk);
   if (!found) {
     const message =
@@ -75,12 +79,16 @@ function beginBoot(options: OpenStorageOptions): DiskIdentity {
     throw new WalrusError('WRONG_DATA_DIR', message);
   }
   if (found.isDamaged) logger.log('warn', 'One of the two superblocks is damaged');
-  checkOwner('node', found.identity.nodeId, expected?.nodeId);
-  checkOwner('cluster', found.identity.clusterId, expected?.clusterId);
-  const identity = { ...found.identity, bootEpoch: found.identity.bootEpoch + 1 };
-  assert(identity.bootEpoch < 2 ** 32, 'A boot epoch fits into 32 bits');
-  writeSuperblocks(disk, identity, found.nextSlot);
-  return identity;
+  checkOwner('node', found.newest.nodeId, expected?.nodeId);
+  checkOwner('cluster', found.newest.clusterId, expected?.clusterId);
+  const { newest } = found;
+  const boot = newest.isRegistered
+    ? { bootEpoch: newest.bootEpoch + 1, bootNonce: randomHex(random, NONCE_BYTES) }
+    : {};
+  const superblock = { ...newest, ...boot, writes: newest.writes + 1, isRegistered: false };
+  assert(superblock.writes < 2 ** 32, 'The number of writes of a superblock fits into 32 bits');
+  writeSuperblocks(disk, superblock, found.nextSlot);
+  return superblock;
 }
 
 function checkOwner<T>(what: string, found: T, expected: T | undefined): void {
@@ -93,7 +101,7 @@ function checkOwner<T>(what: string, found: T, expected: T | undefined): void {
 
 /** The storage engine of one disk. */
 export class Engine implements StorageEngine {
-  readonly identity: DiskIdentity;
+  #superblock: Superblock;
   readonly #disk: Disk;
   readonly #lock: DiskLock;
   readonly #logger: Logger;
@@ -105,9 +113,9 @@ export class Engine implements StorageEngine {
   #healthListener: (health: DiskHealth) => void = () => undefined;
 
   /** For `openStorage` only. */
-  constructor(options: OpenStorageOptions, identity: DiskIdentity, lock: DiskLock) {
+  constructor(options: OpenStorageOptions, superblock: Superblock, lock: DiskLock) {
     const { disk, clock, logger = SILENT, sync = 'always' } = options;
-    this.identity = identity;
+    this.#superblock = superblock;
     this.#disk = disk;
     this.#lock = lock;
     this.#logger = logger;
@@ -130,7 +138,8 @@ export class Engine implements StorageEngine {
       frameHeader: { epoch, position: 0, syncedPlace: 0, digestHigh: 0, digestLow: 0 },
       nextBlockEpoch: () => {
         this.#blockCount += 1;
-        return { boot: identity.bootEpoch, count: this.#blockCount };
+        // Not the boot epoch: two processes may try the same boot.
+        return { boot: superblock.writes, count: this.#blockCount };
       },
     };
     const onFailure = (error: unknown): void => commit.fail(error);
@@ -180,6 +189,22 @@ export class Engine implements StorageEngine {
       replica.log.durableTail = replica.log.tail;
     }
     if (sync === 'always') allocator.onChunkTaken = () => this.#prewriter.wake();
+  }
+
+  get identity(): DiskIdentity {
+    return this.#superblock;
+  }
+
+  get isRegistered(): boolean {
+    return this.#superblock.isRegistered;
+  }
+
+  noteRegistered(): void {
+    if (this.#superblock.isRegistered) return;
+    const { writes } = this.#superblock;
+    const superblock = { ...this.#superblock, writes: writes + 1, isRegistered: true };
+    writeSuperblocks(this.#disk, superblock, 0);
+    this.#superblock = superblock;
   }
 
   get health(): DiskHealth {

@@ -5,7 +5,7 @@ import { randomHex, type Random } from '../../base/random.ts';
 import type { NodeId } from '../../base/units.ts';
 import { Catalog } from './catalog.ts';
 import { FORMAT_VERSION, LOCK_PATH, STORAGE_DIRECTORY } from './geometry.ts';
-import { createSuperblocks, readSuperblocks } from './superblock.ts';
+import { createSuperblocks, readSuperblocks, type Superblock } from './superblock.ts';
 import type { DiskIdentity } from './types.ts';
 
 export interface FormatDiskOptions {
@@ -33,16 +33,19 @@ export function formatDisk(options: FormatDiskOptions): DiskIdentity {
       throw new WalrusError('WRONG_DATA_DIR', message);
     }
     disk.makeDirectory(STORAGE_DIRECTORY);
-    const identity: DiskIdentity = {
+    const superblock: Superblock = {
       formatVersion: FORMAT_VERSION,
       clusterId: options.clusterId,
       nodeId: options.nodeId,
       diskId: randomHex(options.random, 16),
       bootEpoch: 0,
+      bootNonce: '0'.repeat(32),
+      writes: 1,
+      isRegistered: true, // so that the first boot counts up
     };
     Catalog.create(disk);
-    createSuperblocks(disk, identity);
-    return identity;
+    createSuperblocks(disk, superblock);
+    return superblock;
   } finally {
     lock.release();
   }
@@ -53,5 +56,5 @@ export function formatDisk(options: FormatDiskOptions): DiskIdentity {
  * @throws {WalrusError} WRONG_DATA_DIR, UNSUPPORTED_VERSION
  */
 export function readDiskIdentity(disk: Disk): DiskIdentity | null {
-  return readSuperblocks(disk)?.identity ?? null;
+  return readSuperblocks(disk)?.newest ?? null;
 }

@@ -10,8 +10,17 @@ import { encodeSuperblock } from './superblock.ts';
 test('docs/disk-format.md states the sizes of the structures', () => {
   const text = fs.readFileSync(path.join(__dirname, '../../docs/disk-format.md'), 'utf8');
   const id = '0'.repeat(32);
-  const identity = { formatVersion: 1, clusterId: id, diskId: id, nodeId: nodeId(1), bootEpoch: 1 };
-  expect(text).toContain(`### Superblock (${encodeSuperblock(identity).length} bytes)`);
+  const superblock = {
+    formatVersion: 1,
+    clusterId: id,
+    diskId: id,
+    nodeId: nodeId(1),
+    bootEpoch: 1,
+    bootNonce: id,
+    writes: 1,
+    isRegistered: false,
+  };
+  expect(text).toContain(`### Superblock (${encodeSuperblock(superblock).length} bytes)`);
   expect(text).toContain(`### Block (${BLOCK_DATA_START} bytes`);
   expect(text).toContain(`### Frame (${FRAME_HEADER_BYTES} bytes`);
 });

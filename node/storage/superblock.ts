@@ -7,12 +7,18 @@
  * |---:|------:|-----------------------------------------|
  * |  0 |     8 | magic `WALRUSDK`                         |
  * |  8 |     4 | format version (the same place for ever) |
- * | 12 |     4 | CRC-32C of bytes 0..11 and 16..79        |
+ * | 12 |     4 | CRC-32C of bytes 0..11 and 16..95        |
  * | 16 |    16 | clusterId                                |
  * | 32 |    16 | diskId                                   |
  * | 48 |     8 | nodeId                                   |
  * | 56 |     8 | bootEpoch                                |
- * | 64 |    16 | zeros                                    |
+ * | 64 |    16 | bootNonce                                |
+ * | 80 |     8 | how often the superblocks were written   |
+ * | 88 |     4 | 1: the metadata have this boot, else 0   |
+ * | 92 |     4 | zeros                                    |
+ *
+ * A boot that the metadata are not known to have is tried again with its epoch and nonce; it does not count up
+ * (ADR 0101). The number of writes tells which slot is newer, and one process life from another of the same boot.
  */
 import { fromHex, toHex, ByteWriter, encodeUtf8, bytesEqual } from '../../base/bytes.ts';
 import { crc32c } from '../../base/crc32c.ts';
@@ -24,15 +30,27 @@ import type { DiskIdentity } from './types.ts';
 
 export const SUPERBLOCK_PATH = `${STORAGE_DIRECTORY}/superblock`;
 const SLOT_BYTES = 4096;
-const SUPERBLOCK_BYTES = 80;
+const SUPERBLOCK_BYTES = 96;
 const MAGIC = encodeUtf8('WALRUSDK');
 
+/** What the superblocks hold. */
+export interface Superblock extends DiskIdentity {
+  /** How often the superblocks were written: each start begins with a write. */
+  readonly writes: number;
+  /** Whether the metadata are known to have this boot. */
+  readonly isRegistered: boolean;
+}
+
 /** The bytes of one superblock. */
-export function encodeSuperblock(identity: DiskIdentity): Uint8Array {
+export function encodeSuperblock(superblock: Superblock): Uint8Array {
   const writer = new ByteWriter(SUPERBLOCK_BYTES);
-  writer.raw(MAGIC).u32(identity.formatVersion).u32(0);
-  writer.raw(fromHex(identity.clusterId)).raw(fromHex(identity.diskId));
-  writer.u64(identity.nodeId).u64(identity.bootEpoch).u64(0).u64(0);
+  writer.raw(MAGIC).u32(superblock.formatVersion).u32(0);
+  writer.raw(fromHex(superblock.clusterId)).raw(fromHex(superblock.diskId));
+  writer.u64(superblock.nodeId).u64(superblock.bootEpoch).raw(fromHex(superblock.bootNonce));
+  writer
+    .u64(superblock.writes)
+    .u32(superblock.isRegistered ? 1 : 0)
+    .u32(0);
   const bytes = writer.finish();
   writer.patchU32(12, checksum(bytes));
   return writer.finish();
@@ -43,10 +61,10 @@ function checksum(bytes: Uint8Array): number {
 }
 
 /**
- * The identity in a slot; null when it is damaged.
+ * What a slot holds; null when it is damaged.
  * @throws {WalrusError} UNSUPPORTED_VERSION
  */
-export function decodeSuperblock(bytes: Uint8Array): DiskIdentity | null {
+export function decodeSuperblock(bytes: Uint8Array): Superblock | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!bytesEqual(bytes.subarray(0, 8), MAGIC)) return null;
   if (view.getUint32(12, true) !== checksum(bytes)) return null;
@@ -59,19 +77,22 @@ export function decodeSuperblock(bytes: Uint8Array): DiskIdentity | null {
   }
   const u64 = (at: number): number =>
     view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true);
-  if (!isCount(u64(48)) || u64(48) < 1 || !isCount(u64(56))) return null;
+  if (!isCount(u64(48)) || u64(48) < 1 || !isCount(u64(56)) || !isCount(u64(80))) return null;
   return {
     formatVersion,
     clusterId: toHex(bytes.subarray(16, 32)),
     diskId: toHex(bytes.subarray(32, 48)),
     nodeId: nodeId(u64(48)),
     bootEpoch: u64(56),
+    bootNonce: toHex(bytes.subarray(64, 80)),
+    writes: u64(80),
+    isRegistered: view.getUint32(88, true) === 1,
   };
 }
 
-/** A superblock file that was read: the newest identity and the slot to be written next. */
+/** A superblock file that was read: what the newer slot holds and the slot to be written next. */
 export interface Superblocks {
-  readonly identity: DiskIdentity;
+  readonly newest: Superblock;
   readonly nextSlot: 0 | 1;
   /** A slot was damaged; the other one served. */
   readonly isDamaged: boolean;
@@ -93,29 +114,29 @@ export function readSuperblocks(disk: Disk): Superblocks | null {
       'the disk must be replaced: give an empty directory and let the cluster copy its data';
     throw new WalrusError('WRONG_DATA_DIR', message);
   }
-  if (!second) return { identity: first as DiskIdentity, nextSlot: 1, isDamaged: true };
-  if (!first) return { identity: second, nextSlot: 0, isDamaged: true };
+  if (!second) return { newest: first as Superblock, nextSlot: 1, isDamaged: true };
+  if (!first) return { newest: second, nextSlot: 0, isDamaged: true };
   if (first.diskId !== second.diskId || first.clusterId !== second.clusterId) {
     const message =
       'Cannot open the data directory: its superblocks name two disks ' +
       `(${first.diskId} and ${second.diskId}); it was put together from parts and cannot be used`;
     throw new WalrusError('WRONG_DATA_DIR', message);
   }
-  return first.bootEpoch >= second.bootEpoch
-    ? { identity: first, nextSlot: 1, isDamaged: false }
-    : { identity: second, nextSlot: 0, isDamaged: false };
+  return first.writes >= second.writes
+    ? { newest: first, nextSlot: 1, isDamaged: false }
+    : { newest: second, nextSlot: 0, isDamaged: false };
 }
 
-function readSlot(file: DiskFile, slot: number): DiskIdentity | null {
+function readSlot(file: DiskFile, slot: number): Superblock | null {
   const bytes = new Uint8Array(SUPERBLOCK_BYTES);
   if (file.read(bytes, slot * SLOT_BYTES) < SUPERBLOCK_BYTES) return null;
   return decodeSuperblock(bytes);
 }
 
-/** Makes an identity durable in both slots, `firstSlot` first. */
-export function writeSuperblocks(disk: Disk, identity: DiskIdentity, firstSlot: 0 | 1): void {
+/** Makes a superblock durable in both slots, `firstSlot` first. */
+export function writeSuperblocks(disk: Disk, superblock: Superblock, firstSlot: 0 | 1): void {
   const file = disk.open(SUPERBLOCK_PATH);
-  const bytes = encodeSuperblock(identity);
+  const bytes = encodeSuperblock(superblock);
   for (const slot of [firstSlot, 1 - firstSlot]) {
     file.write(bytes, slot * SLOT_BYTES);
     file.sync();
@@ -123,14 +144,14 @@ export function writeSuperblocks(disk: Disk, identity: DiskIdentity, firstSlot: 
   file.close();
 }
 
-/** Makes the superblock file, with the identity in both slots, appear at once and durably. */
-export function createSuperblocks(disk: Disk, identity: DiskIdentity): void {
+/** Makes the superblock file, with the same in both slots, appear at once and durably. */
+export function createSuperblocks(disk: Disk, superblock: Superblock): void {
   const path = `${SUPERBLOCK_PATH}.new`;
   if (disk.exists(path)) disk.remove(path);
   const file = disk.create(path);
   const bytes = new Uint8Array(2 * SLOT_BYTES);
-  bytes.set(encodeSuperblock(identity), 0);
-  bytes.set(encodeSuperblock(identity), SLOT_BYTES);
+  bytes.set(encodeSuperblock(superblock), 0);
+  bytes.set(encodeSuperblock(superblock), SLOT_BYTES);
   file.write(bytes, 0);
   file.sync();
   file.close();

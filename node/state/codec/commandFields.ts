@@ -179,8 +179,13 @@ export const FIELD_CODECS: { readonly [T in CommandType]: FieldCodec<T> } = {
     write(writer, command) {
       writeNode(writer, command.node);
       writer.u64(command.bootEpoch);
+      writeIdentifier(writer, command.bootNonce);
     },
-    read: (reader) => ({ node: readNode(reader), bootEpoch: reader.u64() }),
+    read: (reader) => ({
+      node: readNode(reader),
+      bootEpoch: reader.u64(),
+      bootNonce: readIdentifier(reader),
+    }),
   },
   MarkDiskLost: {
     write: (writer, command) => writeIdentifier(writer, command.diskId),

@@ -97,10 +97,9 @@ function readCluster(reader: ByteReader, state: MutableMetadata): SegmentId {
 
 function writeDisk(writer: ByteWriter, disk: DiskRecord): void {
   writeIdentifier(writer, disk.diskId);
-  writer
-    .u32(disk.nodeId)
-    .u64(disk.bootEpoch)
-    .bool(disk.state === 'LOST');
+  writer.u32(disk.nodeId).u64(disk.bootEpoch);
+  writeIdentifier(writer, disk.bootNonce);
+  writer.bool(disk.state === 'LOST');
 }
 
 function readDisk(reader: ByteReader): DiskRecord {
@@ -108,6 +107,7 @@ function readDisk(reader: ByteReader): DiskRecord {
     diskId: readIdentifier(reader),
     nodeId: readNodeId(reader),
     bootEpoch: reader.u64(),
+    bootNonce: readIdentifier(reader),
     state: reader.bool() ? 'LOST' : 'REGISTERED',
   };
 }

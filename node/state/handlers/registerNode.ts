@@ -2,8 +2,9 @@
  * RegisterNode: a node's start. Keeps a disk's identity honest (DESIGN I1-I3): a rolled-back, cloned, foreign or
  * replaced disk never starts under an identity that is not its own.
  *
- * A repeat of the same boot is refused like a clone's, since the two cannot be told apart. A node that does not
- * know the outcome of its registration increments its boot epoch (fsync) and registers again.
+ * A boot is registered once; a repeat of it (the same epoch and nonce: its answer was lost, or the process crashed
+ * before it noted it) is accepted again, whatever has changed beside. A boot that skips an epoch is refused, too: an
+ * intact disk counts up only when it knows that its last boot is registered, so another copy of this one was (ADR 0101).
  */
 import { isCount } from '../../../base/units.ts';
 import type { NodeId } from '../../../base/units.ts';
@@ -15,23 +16,23 @@ import type { Refusal } from '../result.ts';
 import type { DiskRecord, NodeRecord } from '../types.ts';
 import { isIdentifier, isLabel } from './names.ts';
 
+type Registration = CommandOf<'RegisterNode'>;
+
 /** Registers a boot; the value is the node. */
-export function registerNode(
-  state: MutableMetadata,
-  command: CommandOf<'RegisterNode'>,
-): ApplyResult {
-  const { node, bootEpoch } = command;
-  const refusal =
-    checkFields(node, bootEpoch) ?? checkIdentity(state, node, bootEpoch) ?? checkRoom(state, node);
+export function registerNode(state: MutableMetadata, command: Registration): ApplyResult {
+  const { node, bootEpoch, bootNonce } = command;
+  const refusal = checkFields(command) ?? checkIdentity(state, command) ?? checkRoom(state, node);
   if (refusal !== null) return refusal;
-  state.putDisk({ diskId: node.diskId, nodeId: node.nodeId, bootEpoch, state: 'REGISTERED' });
+  const { diskId, nodeId } = node;
+  state.putDisk({ diskId, nodeId, bootEpoch, bootNonce, state: 'REGISTERED' });
   state.putNode({ ...node });
   return accept({ type: 'Node', nodeId: node.nodeId });
 }
 
-function checkFields(node: NodeRecord, bootEpoch: number): Refusal | null {
-  if (!isIdentifier(node.diskId)) {
-    return refuse('MALFORMED', 'Cannot register a node: a disk id is 32 lower-case hex digits');
+function checkFields({ node, bootEpoch, bootNonce }: Registration): Refusal | null {
+  if (!isIdentifier(node.diskId) || !isIdentifier(bootNonce)) {
+    const problem = 'a disk id and a nonce are 32 lower-case hex digits';
+    return refuse('MALFORMED', `Cannot register a node: ${problem}`);
   }
   if (!isCount(bootEpoch) || bootEpoch < 1) {
     return refuse('MALFORMED', 'Cannot register a node: the boot epoch starts at 1');
@@ -43,11 +44,8 @@ function checkFields(node: NodeRecord, bootEpoch: number): Refusal | null {
   return null;
 }
 
-function checkIdentity(
-  state: MutableMetadata,
-  node: NodeRecord,
-  bootEpoch: number,
-): Refusal | null {
+function checkIdentity(state: MutableMetadata, command: Registration): Refusal | null {
+  const { node } = command;
   const disk = state.disks.get(node.diskId);
   if (disk === undefined) return checkReplacement(state, node);
   if (disk.nodeId !== node.nodeId) {
@@ -57,11 +55,11 @@ function checkIdentity(
         'start it with its own node id, or give this node an empty data directory',
     );
   }
-  return checkReturn(disk, bootEpoch);
+  return checkReturn(disk, command);
 }
 
-/** I2: every boot of a disk has a higher epoch; a LOST disk never comes back. */
-function checkReturn(disk: DiskRecord, bootEpoch: number): Refusal | null {
+/** I2: the next boot of a disk, or the last one again; a LOST disk never comes back. */
+function checkReturn(disk: DiskRecord, { bootEpoch, bootNonce }: Registration): Refusal | null {
   if (disk.state === 'LOST') {
     return refuse(
       'DISK_REFUSED',
@@ -69,15 +67,18 @@ function checkReturn(disk: DiskRecord, bootEpoch: number): Refusal | null {
         'give the node an empty data directory, so that it joins with a new disk',
     );
   }
-  if (bootEpoch <= disk.bootEpoch) {
-    return refuse(
-      'DISK_REFUSED',
-      `Disk ${disk.diskId} starts with boot epoch ${bootEpoch}, but ${disk.bootEpoch} is ` +
-        'registered: it is an older state or a copy of the disk; declare it lost and give the ' +
-        'node an empty data directory',
-    );
-  }
-  return null;
+  const isNext = bootEpoch === disk.bootEpoch + 1;
+  const isRepeat = bootEpoch === disk.bootEpoch && bootNonce === disk.bootNonce;
+  if (isNext || isRepeat) return null;
+  const found =
+    bootEpoch === disk.bootEpoch
+      ? `starts boot ${bootEpoch}, which another process has registered`
+      : `starts boot ${bootEpoch}, but boot ${disk.bootEpoch} is registered`;
+  return refuse(
+    'DISK_REFUSED',
+    `Disk ${disk.diskId} ${found}: it is an older state or a copy of the disk; ` +
+      'declare it lost and give the node an empty data directory',
+  );
 }
 
 /** I3: a new disk takes the place of disks that are LOST, never of one that may be alive. */

@@ -54,7 +54,7 @@ function typed<T extends CommandType>(type: T): { type: fc.Arbitrary<T> } {
 /** One arbitrary for each type: a new command does not compile until it has one. */
 const BY_TYPE: { readonly [T in CommandType]: fc.Arbitrary<Command> } = {
   Bootstrap: fc.record({ ...typed('Bootstrap'), clusterId: id, config }),
-  RegisterNode: fc.record({ ...typed('RegisterNode'), node, bootEpoch: u64 }),
+  RegisterNode: fc.record({ ...typed('RegisterNode'), node, bootEpoch: u64, bootNonce: id }),
   MarkDiskLost: fc.record({ ...typed('MarkDiskLost'), diskId: id }),
   RemoveNode: fc.record({ ...typed('RemoveNode'), nodeId: aNode }),
   CreateTopic: fc.record({

@@ -93,11 +93,14 @@ const makeRegistration: Make = ({ random, state }) => {
   const isOwn = state.disks.size === 0 || chance(random, 0.95);
   const known = isOwn ? disks.at(-1) : pick(random, [...state.disks.values()]);
   const diskId = isNew ? randomHex(random, 16) : (known?.diskId ?? randomHex(random, 16));
-  const bootEpoch = (state.disks.get(diskId)?.bootEpoch ?? 0) + pick(random, [-1, 0, 1, 1, 1, 2]);
+  const disk = state.disks.get(diskId);
+  const bootEpoch = (disk?.bootEpoch ?? 0) + pick(random, [-1, 0, 0, 1, 1, 1, 2]);
+  const isRepeat = disk !== undefined && chance(random, 0.3);
   return {
     type: 'RegisterNode',
     node: nodeRecord({ nodeId: id, diskId }),
     bootEpoch: Math.max(0, bootEpoch),
+    bootNonce: isRepeat ? disk.bootNonce : randomHex(random, 16),
   };
 };
 

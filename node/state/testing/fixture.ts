@@ -44,8 +44,17 @@ export function nodeRecord(at: ReplicaPlace): NodeRecord {
   };
 }
 
-export function registration(at: ReplicaPlace, bootEpoch: number): CommandOf<'RegisterNode'> {
-  return { type: 'RegisterNode', node: nodeRecord(at), bootEpoch };
+/** The nonce of a disk's boot, as `registration` gives it. */
+export function bootNonce(bootEpoch: number): string {
+  return identifier('b', bootEpoch);
+}
+
+export function registration(
+  at: ReplicaPlace,
+  bootEpoch: number,
+  nonce = bootNonce(bootEpoch),
+): CommandOf<'RegisterNode'> {
+  return { type: 'RegisterNode', node: nodeRecord(at), bootEpoch, bootNonce: nonce };
 }
 
 /** A plan on the first disks of nodes; the first one leads. */

@@ -43,6 +43,8 @@ export class Oracle {
       const now = assertDefined(after.disks.get(disk.diskId), 'A disk must never be forgotten');
       assert(now.nodeId === disk.nodeId, 'A disk must stay with its node');
       assert(now.bootEpoch >= disk.bootEpoch, 'A boot epoch must never fall');
+      const isSameBoot = now.bootEpoch === disk.bootEpoch;
+      assert(!isSameBoot || now.bootNonce === disk.bootNonce, 'A boot must keep its nonce');
       assert(disk.state !== 'LOST' || now.state === 'LOST', 'A lost disk must stay lost');
     }
   }
@@ -123,12 +125,14 @@ export class Oracle {
       assert(isLost || hasConfirmed, `Segment ${segment.segmentId} is forgotten by ${diskId}`);
     }
     this.#everOn.delete(segment.segmentId);
+    // A command that waited may still have it; a real token is random, and drawn once.
+    this.#tokens.delete(segment.token);
     this.#confirmed.delete(segment.segmentId);
   }
 }
 
 function checkRegistration(before: Before, command: CommandOf<'RegisterNode'>): void {
-  const { node, bootEpoch } = command;
+  const { node, bootEpoch, bootNonce } = command;
   const disk = before.disks.get(node.diskId);
   if (disk === undefined) {
     const others = [...before.disks.values()].filter((other) => other.nodeId === node.nodeId);
@@ -139,7 +143,8 @@ function checkRegistration(before: Before, command: CommandOf<'RegisterNode'>): 
   } else {
     assert(disk.nodeId === node.nodeId, 'A disk must not move to another node');
     assert(disk.state === 'REGISTERED', 'A lost disk must not come back');
-    assert(bootEpoch > disk.bootEpoch, 'A boot epoch must rise');
+    const isRepeat = bootEpoch === disk.bootEpoch && bootNonce === disk.bootNonce;
+    assert(isRepeat || bootEpoch === disk.bootEpoch + 1, 'A boot must be the next or the same');
   }
 }
 

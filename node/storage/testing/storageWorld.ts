@@ -26,7 +26,7 @@ export class StorageWorld {
   }
 
   open(): Engine {
-    this.engine = openStorage({ disk: this.disk, clock: this.clock });
+    this.engine = openStorage({ disk: this.disk, clock: this.clock, random: this.random });
     return this.engine;
   }
 
