@@ -4,6 +4,8 @@
  * that is not found exactly once fails, so that a bug cannot quietly stop being one.
  */
 
+import type { ScenarioKind } from './scenarios.ts';
+
 export interface SourceChange {
   /** Path from the root of the repository. */
   readonly file: string;
@@ -17,6 +19,8 @@ export interface PlantedBug {
   readonly rule: string;
   readonly what: string;
   readonly changes: readonly SourceChange[];
+  /** The scenario that aims at the rule; undefined: any run will do. */
+  readonly focus?: ScenarioKind;
   /** Seeds 1..seeds find it. */
   readonly seeds: number;
 }
@@ -48,6 +52,7 @@ const WITHOUT_METADATA_CHECK: SourceChange = {
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'AckBeforeFsync',
+    focus: 'powerFailureAtAcknowledgement',
     rule: 'W3',
     what: 'the leader and the members count what is only written as durable',
     seeds: 40,
@@ -71,6 +76,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'CommitWithoutQuorum',
+    focus: 'lagAndLose',
     rule: 'W5',
     what: 'one durable copy less than W counts as committed',
     seeds: 40,
@@ -84,6 +90,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'FenceNotDurable',
+    focus: 'zombieAndPowerFailure',
     rule: 'R2',
     what: 'a member answers a fence that a crash may undo',
     seeds: 400,
@@ -100,6 +107,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'TailBeforeFence',
+    focus: 'zombie',
     rule: 'R2',
     what: 'a member reports its tail, and is fenced a little later',
     seeds: 200,
@@ -120,6 +128,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'MinimumTail',
+    focus: 'lagAndLose',
     rule: 'R4',
     what: 'the end is the lowest reported tail',
     seeds: 40,
@@ -138,6 +147,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'OneAnswerIsEnough',
+    focus: 'lagAndLose',
     rule: 'R3',
     what: 'a recovery goes on with fewer than F answers',
     seeds: 100,
@@ -151,6 +161,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'AckAfterFreeze',
+    focus: 'closeWithoutMembers',
     rule: 'close',
     what: 'a leader goes on acknowledging after it has proposed its end',
     seeds: 200,
@@ -228,6 +239,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'CopyToFewer',
+    focus: 'loseAfterSeal',
     rule: 'R5',
     what: 'a segment is sealed although fewer than W disks hold it',
     seeds: 400,
@@ -275,6 +287,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'VoteNotPersisted',
+    focus: 'electionStorm',
     rule: 'Raft, Figure 2',
     what: 'a server that restarts has forgotten its vote',
     seeds: 400,
@@ -293,6 +306,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'LeaseIgnored',
+    focus: 'zombie',
     rule: 'DESIGN 5',
     what: 'a leader acknowledges after its session has lapsed',
     seeds: 60,
@@ -300,6 +314,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'RestartedLeaderResumes',
+    focus: 'powerFailureAtAcknowledgement',
     rule: 'W1',
     what: 'a node that restarts goes on with the segments that it led',
     seeds: 60,
@@ -334,6 +349,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'AmnesiacEvidence',
+    focus: 'lagAndLose',
     rule: 'I3, R3',
     what: 'an empty disk in the place of a lost member answers a fence, and counts',
     seeds: 400,
@@ -364,6 +380,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'EnsembleChanges',
+    focus: 'lagAndLose',
     rule: 'W6',
     what: 'a new disk takes the place of a lost one in open segments',
     seeds: 400,
@@ -383,6 +400,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'UnknownDeleted',
+    focus: 'restartStorm',
     rule: 'S3',
     what: 'a node deletes copies that its metadata does not know',
     seeds: 60,

@@ -39,6 +39,24 @@ export interface FinalLog {
   readonly records: readonly { readonly offset: number; readonly value: string }[];
 }
 
+/** What the text clients of one topic saw. */
+export class TextHistory {
+  readonly topic: string;
+  /** Everything that was sent. */
+  readonly puts: string[] = [];
+  readonly acknowledged: string[] = [];
+  /** PUTs without a reply. */
+  unknownPuts = 0;
+  /** What GET gave, in the order of the replies. */
+  readonly got: string[] = [];
+  /** GETs without a reply. */
+  lostReplies = 0;
+
+  constructor(topic: string) {
+    this.topic = topic;
+  }
+}
+
 export class History {
   /** Called at each acknowledgement: for faults that strike right then. */
   onAcknowledged: () => void = () => undefined;

@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- [--seed N] [--count M] [--jobs J] [--trace] [--bug NAME]`: runs seeds N..N+M-1 and prints a line
+ * `npm run sim -- [--seed N] [--count M] [--jobs J] [--trace] [--focus SCENARIO] [--bug NAME]`: runs seeds N..N+M-1 and prints a line
  * for each; a failure with its property, its step and the command that replays it. `--fixed` runs the fixed seeds
  * too, `--bugs` runs every planted bug instead. Exits with 1 when a seed failed, or when a planted bug survived.
  */
@@ -10,6 +10,8 @@ import { FIXED_SEEDS } from './fixedSeeds.ts';
 import { huntAll, runSeedsInJobs } from './jobs.ts';
 import { bugNamed, plant } from './plant.ts';
 import type { RunResult } from './run.ts';
+import { SCENARIOS } from './scenarios.ts';
+import type { ScenarioKind } from './scenarios.ts';
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -39,6 +41,7 @@ interface Wish {
   readonly seeds: readonly number[];
   readonly isTraced: boolean;
   readonly bug: string | undefined;
+  readonly wanted: ScenarioKind | undefined;
 }
 
 /** Runs seeds in this process; with a planted bug, until it is found. */
@@ -46,13 +49,16 @@ async function runHere({
   seeds,
   isTraced,
   bug,
+  wanted,
 }: Wish): Promise<{ passed: number; failed: number }> {
   await installNativeCrc32c(SILENT);
-  if (bug !== undefined) plant(bugNamed(bug));
+  const planted = bug === undefined ? undefined : bugNamed(bug);
+  if (planted !== undefined) plant(planted);
+  const focus = wanted ?? planted?.focus;
   const { runSeed } = await import('./run.ts');
   const counts = { passed: 0, failed: 0 };
   for (const seed of seeds) {
-    const result = await runSeed(seed, isTraced ? print : undefined);
+    const result = await runSeed(seed, { trace: isTraced ? print : undefined, focus });
     report(result, bug);
     if (result.failure === null) {
       counts.passed += 1;
@@ -73,6 +79,8 @@ const OPTIONS = {
   jobs: { type: 'string', default: '1' },
   trace: { type: 'boolean', default: false },
   fixed: { type: 'boolean', default: false },
+  /** Only this scenario, often: for runs that aim at a rule. */
+  focus: { type: 'string' },
   bug: { type: 'string' },
   bugs: { type: 'boolean', default: false },
 } as const;
@@ -89,6 +97,15 @@ function seedsOf(values: {
   const count = Number(values.count);
   const drawn = Number.isSafeInteger(count) && count > 0 ? count : 0;
   return [...fixed, ...Array.from({ length: drawn }, (_, index) => first + index)];
+}
+
+function focusOf(name: string | undefined): ScenarioKind | undefined {
+  if (name === undefined) return undefined;
+  const kinds = Object.keys(SCENARIOS) as ScenarioKind[];
+  const kind = kinds.find((known) => known === name);
+  if (kind === undefined)
+    throw new Error(`There is no scenario ${name}; there are ${kinds.join(', ')}`);
+  return kind;
 }
 
 async function main(): Promise<void> {
@@ -109,7 +126,12 @@ async function main(): Promise<void> {
   const { passed, failed } =
     jobs > 1
       ? await runSeedsInJobs(seeds, jobs, print)
-      : await runHere({ seeds, isTraced: values.trace, bug: values.bug });
+      : await runHere({
+          seeds,
+          isTraced: values.trace,
+          bug: values.bug,
+          wanted: focusOf(values.focus),
+        });
   print(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;
 }

@@ -50,6 +50,8 @@ export interface RunPlan {
   /** R=5/W=3 instead of the default. */
   readonly isFiveFold: boolean;
   readonly windowMax: number;
+  /** Of the text client; 0 for none. */
+  readonly putCount: number;
   readonly streams: StreamFaults;
   readonly producersPerTopic: number;
   readonly recordsPerProducer: number;
@@ -64,8 +66,26 @@ export interface RunPlan {
   readonly faultDurationMs: { readonly min: number; readonly max: number };
 }
 
-/** Draws a run. */
-export function drawPlan(random: Random): RunPlan {
+/**
+ * Draws a run.
+ * @param focus - Only this scenario, often: for runs that aim at a rule.
+ */
+export function drawPlan(random: Random, focus?: ScenarioKind): RunPlan {
+  const plan = drawAny(random);
+  if (focus === undefined) return plan;
+  return {
+    ...plan,
+    faults: [],
+    scenarios: [focus],
+    putCount: 0,
+    topicCount: 1,
+    producersPerTopic: 2,
+    recordsPerProducer: 200,
+    faultIntervalMs: { min: 50, max: 400 },
+  };
+}
+
+function drawAny(random: Random): RunPlan {
   const faults = (Object.keys(FAULT_PROBABILITIES) as FaultKind[]).filter((kind) =>
     chance(random, FAULT_PROBABILITIES[kind]),
   );
@@ -76,6 +96,7 @@ export function drawPlan(random: Random): RunPlan {
     partitionsPerTopic: chance(random, 0.2) ? 2 : 1,
     isFiveFold: nodeCount === 5 && chance(random, 0.4),
     windowMax: between(random, 1, 5),
+    putCount: chance(random, 0.4) ? between(random, 20, 100) : 0,
     streams: { ...CALM_STREAMS, resetProbability: chance(random, 0.4) ? 0.003 : 0 },
     producersPerTopic: between(random, 1, 2),
     recordsPerProducer: between(random, 30, 200),

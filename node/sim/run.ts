@@ -7,18 +7,21 @@ import { crc32c } from '../../base/crc32c.ts';
 import { messageOf } from '../../base/errors.ts';
 import { SeededRandom, pick } from '../../base/random.ts';
 import { HISTORY_CHECKERS } from './checkers/index.ts';
+import { checkSharedCursor } from './checkers/sharedCursor.ts';
 import { watchElections } from './checkers/electionSafety.ts';
 import { watchLease } from './checkers/leaseHeld.ts';
 import { StateMachineSafety } from './checkers/stateMachineSafety.ts';
 import type { SimPartition } from './clientPort.ts';
-import { History, Violation } from './history.ts';
+import { History, TextHistory, Violation } from './history.ts';
 import { Nemesis } from './nemesis.ts';
 import { drawPlan } from './plan.ts';
 import type { RunPlan } from './plan.ts';
 import { SimProducer } from './producer.ts';
 import { SimReader, readAll } from './reader.ts';
 import { ServerPorts } from './serverPort.ts';
+import { SimTextUser } from './textClient.ts';
 import { SimClients } from './simClients.ts';
+import type { ScenarioKind } from './scenarios.ts';
 import { SimCluster } from './simCluster.ts';
 import { CALM_NETWORK } from './simNetwork.ts';
 import { CALM_STREAMS } from './simStreams.ts';
@@ -29,6 +32,7 @@ const FAULTY_MS_MAX = 20_000;
 const CALM_MS_MAX = 60_000;
 const START_MS_MAX = 30_000;
 const SETTLE_MS = 3_000;
+const TEXT_TOPIC = 'text';
 
 export interface RunResult {
   readonly seed: number;
@@ -48,9 +52,16 @@ export interface RunResult {
   readonly faults: Readonly<Record<string, number>>;
 }
 
-/** Runs a seed. @param trace - Gets a line for whatever happens. */
-export async function runSeed(seed: number, trace?: (line: string) => void): Promise<RunResult> {
-  const run = new SimRun(seed, trace);
+export interface RunOptions {
+  /** Gets a line for whatever happens. */
+  readonly trace?: ((line: string) => void) | undefined;
+  /** Only this scenario, often. */
+  readonly focus?: ScenarioKind | undefined;
+}
+
+/** Runs a seed. */
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  const run = new SimRun(seed, options);
   const failure = await run.execute();
   return run.result(failure);
 }
@@ -69,14 +80,15 @@ class SimRun {
   readonly #clients: SimClients;
   readonly #ports: ServerPorts;
   readonly #history = new History();
+  readonly #text = new TextHistory(TEXT_TOPIC);
   readonly #safety = new StateMachineSafety();
   readonly #leaders = new Map<number, string>();
   #digest = 0;
 
-  constructor(seed: number, trace: ((line: string) => void) | undefined) {
+  constructor(seed: number, { trace, focus }: RunOptions) {
     this.#seed = seed;
     this.#random = new SeededRandom(seed);
-    this.#plan = drawPlan(this.#random);
+    this.#plan = drawPlan(this.#random, focus);
     this.#cluster = new SimCluster({
       seed: this.#random.uint32(),
       nodeCount: this.#plan.nodeCount,
@@ -131,12 +143,16 @@ class SimRun {
     cluster.network.faults = this.#plan.network;
     this.#clients.streams.faults = this.#plan.streams;
     for (const topic of topics) this.#createTopic(topic);
+    this.#createTopic(TEXT_TOPIC);
     this.#lookupNow(topics);
     const producers = partitions.flatMap((partition, at) => this.#producersOf(partition, at));
     const readers = partitions.map((partition) => new SimReader(this.#readerOf(partition)));
     for (const client of [...producers, ...readers]) client.start();
     this.#nemesis.start();
-    const isDone = (): boolean => producers.every((producer) => producer.isDone);
+    const textUser = this.#textUser();
+    textUser?.start();
+    const isDone = (): boolean =>
+      producers.every((producer) => producer.isDone) && textUser?.isDone !== false;
     await cluster.run(1);
     await cluster.runWhile(() => !isDone(), FAULTY_MS_MAX);
     this.#nemesis.stop();
@@ -145,8 +161,36 @@ class SimRun {
     cluster.network.faults = CALM_NETWORK;
     await this.#calm(isDone);
     for (const reader of readers) reader.stop();
+    await this.#finishText(textUser);
     await this.#readEverything(partitions);
     for (const check of HISTORY_CHECKERS) check(this.#history);
+  }
+
+  #textUser(): SimTextUser | null {
+    const { putCount } = this.#plan;
+    if (putCount === 0) return null;
+    return new SimTextUser({
+      cluster: this.#cluster,
+      clients: this.#clients,
+      random: this.#random.fork(),
+      history: this.#text,
+      putCount,
+    });
+  }
+
+  async #finishText(user: SimTextUser | null): Promise<void> {
+    if (user === null) return;
+    user.stop();
+    await this.#cluster.run(SETTLE_MS);
+    if (!(await user.drain(CALM_MS_MAX))) {
+      throw new Violation('Progress', 'the shared cursor does not come to the end');
+    }
+    const { network, streams } = this.#plan;
+    const isFaultless =
+      Object.keys(this.#nemesis.counts).length === 0 &&
+      network.lossProbability === 0 &&
+      streams.resetProbability === 0;
+    checkSharedCursor(this.#text, isFaultless);
   }
 
   /** Once faults stop, everything that was begun comes to its end. */

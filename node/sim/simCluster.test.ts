@@ -1,4 +1,6 @@
 import { expect, test } from '@jest/globals';
+import { segmentId } from '../../base/units.ts';
+import { FENCE_SEGMENT } from '../../protocol/peer/requests.ts';
 import { SimCluster } from './simCluster.ts';
 
 const CONFIG = {
@@ -74,4 +76,25 @@ test('a node that is killed anywhere on its way into the cluster is never refuse
     cluster.start(machine);
     await cluster.runUntil(() => machine.isServing, 20_000);
   }
+}, 30_000);
+
+test('a disk whose boot is not registered is no evidence', async () => {
+  const cluster = new SimCluster({ seed: 3, nodeCount: 3, config: CONFIG });
+  await cluster.startAll();
+  for (const machine of cluster.machines) cluster.kill(machine);
+  const machine = cluster.machines[2];
+  if (machine === undefined) throw new Error('There are three machines');
+  cluster.start(machine); // alone: nobody can register it
+  await cluster.runUntil(() => machine.parts !== null, 1000);
+  const { rpc, self } = machine.parts ?? {};
+  const request = { segmentId: segmentId(1), diskId: self?.diskId ?? '', epoch: 1, token: '' };
+  const answers: unknown[] = [];
+  rpc?.call(machine.address, FENCE_SEGMENT, request, 1000).then(
+    (answer) => answers.push(answer),
+    (error: unknown) => answers.push(error),
+  );
+  await cluster.runUntil(() => answers.length > 0, 2000);
+  expect(answers).toMatchObject([
+    { code: 'REPLICA_UNKNOWN', message: 'The boot of this disk is not registered yet' },
+  ]);
 });
