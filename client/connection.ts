@@ -194,7 +194,9 @@ export class Connection {
       if (!isWalrusError(thrown)) throw thrown;
       error = thrown;
     }
-    if (error !== null) this.#fail(error);
+    if (error === null) return;
+    // Before the handshake this is not a node at all. Later the requests under way have an unknown outcome.
+    this.#fail(this.#node === null ? error : this.#failed(error.message, error));
   }
 
   #onFrame(frame: Uint8Array, isOwned: boolean): void {
@@ -209,7 +211,10 @@ export class Connection {
       response = decodeResponse(waiting.api, isOwned ? frame : frame.slice());
     } catch (error) {
       if (!isWalrusError(error)) throw error;
-      waiting.reject(error);
+      const message = `The outcome of ${waiting.api.name} is unknown: the answer of ${this.address} cannot be read`;
+      waiting.reject(
+        this.#node === null ? error : new WalrusError('TIMED_OUT', message, { cause: error }),
+      );
       throw error;
     }
     if (response instanceof WalrusError) waiting.reject(response);

@@ -127,11 +127,18 @@ export class Consumer {
       const batch = await this.#next();
       if (batch === null) return;
       const partition = this.#find(batch.partition);
-      for (const record of batch.toRecords()) {
-        partition.position = (record.offset + 1) as Offset;
-        yield record;
+      let isDone = false;
+      try {
+        for (const record of batch.toRecords()) {
+          partition.position = (record.offset + 1) as Offset;
+          yield record;
+        }
+        partition.position = batch.nextOffset;
+        isDone = true;
+      } finally {
+        // Who leaves the loop finds the rest of the batch in the next one.
+        if (!isDone) this.#putBack(batch, partition.position);
       }
-      partition.position = batch.nextOffset;
     }
   }
 
@@ -229,6 +236,13 @@ export class Consumer {
         this.#wake = resolve;
       });
     }
+  }
+
+  #putBack(batch: ConsumedBatch, firstOffset: Offset): void {
+    if (this.#isClosed || firstOffset >= batch.nextOffset) return;
+    const { bytes, topic, partition, nextOffset } = batch;
+    this.#ready.unshift(new ConsumedBatch(bytes, { topic, partition, firstOffset, nextOffset }));
+    this.#bufferedBytes += batch.sizeBytes;
   }
 
   #handOut(batch: ConsumedBatch): ConsumedBatch {
@@ -335,7 +349,7 @@ export class Consumer {
       if (nextOffset <= partition.fetchOffset) return; // begins before the wanted offset
       const firstOffset = Math.max(baseOffsetOf(bytes, at), partition.fetchOffset) as Offset;
       partition.fetchOffset = nextOffset;
-      if (isControl(bytes, at)) return;
+      if (isControl(bytes, at) || firstOffset >= partition.end) return;
       const { topic } = this.#options;
       const place = { topic, partition: partition.partition, firstOffset, nextOffset };
       const batch = new ConsumedBatch(bytes.subarray(at, at + sizeBytes), place);

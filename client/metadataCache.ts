@@ -66,16 +66,19 @@ export class MetadataCache {
   async #ask(name: string): Promise<TopicInfo> {
     const request = { topics: [name] };
     const answer = await this.#pool.call(APIS.Metadata, request, { timeoutMs: this.#timeoutMs });
-    this.#learn(answer);
+    const isNews = this.#learn(answer);
     const topic = answer.topics.find((each) => each.name === name);
     if (topic !== undefined) return topic;
+    const known = this.#topics.get(name);
+    if (!isNews && known !== undefined) return known.topic;
     this.#topics.delete(name);
     const message = `There is no topic ${name}: create it first`;
     throw new WalrusError('TOPIC_NOT_FOUND', message, { details: { topic: name } });
   }
 
-  #learn(answer: MetadataResponse): void {
-    if (answer.metadataEpoch < this.#epoch) return;
+  /** @returns whether the answer is not older than what is known. */
+  #learn(answer: MetadataResponse): boolean {
+    if (answer.metadataEpoch < this.#epoch) return false;
     this.#epoch = answer.metadataEpoch;
     for (const { nodeId, clientAddress } of answer.nodes) {
       this.#addresses.set(nodeId, clientAddress);
@@ -83,5 +86,6 @@ export class MetadataCache {
     this.#pool.learn(answer.nodes.map(({ clientAddress }) => clientAddress));
     const atMs = this.#world.clock.monotonicMs();
     for (const topic of answer.topics) this.#topics.set(topic.name, { topic, atMs });
+    return true;
   }
 }

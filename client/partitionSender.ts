@@ -126,29 +126,37 @@ export class PartitionSender {
       .request(APIS.Produce, request, timeoutMs + ANSWER_EXTRA_MS)
       .then(
         ({ batches: [outcome] }) => {
-          this.#answered();
           if (outcome === undefined) {
-            const message = `${address} answered a Produce without an outcome`;
-            this.#pipeline.failed(sending.attempt, new WalrusError('MALFORMED', message));
+            const message = `The outcome is unknown: ${address} answered a Produce without it`;
+            this.#failed(sending, new WalrusError('TIMED_OUT', message));
           } else {
-            this.#failures = 0;
-            this.#pipeline.acknowledged(sending.attempt, outcome);
+            this.#acknowledged(sending, outcome);
           }
         },
         (error: unknown) => {
-          this.#answered();
           if (!isWalrusError(error)) throw error;
-          this.#pipeline.failed(sending.attempt, error);
+          this.#failed(sending, error);
         },
       );
   }
 
-  #answered(): void {
+  #acknowledged({ attempt }: Sending<OutgoingBatch>, outcome: ProducedBatch): void {
     this.#underWayCount -= 1;
-    if (this.#underWayCount > 0 || this.#held.length === 0) return;
+    this.#failures = 0;
+    this.#pipeline.acknowledged(attempt, outcome);
+    if (this.#underWayCount > 0) return;
     const held = this.#held;
     this.#held = [];
     for (const sending of held) this.#send(sending);
+  }
+
+  #failed({ attempt }: Sending<OutgoingBatch>, error: WalrusError): void {
+    this.#underWayCount -= 1;
+    // Those that wait were not sent, and must not go before the one that failed: back with them as well.
+    const held = this.#held;
+    this.#held = [];
+    for (const sending of held) this.#pipeline.failed(sending.attempt, notSent());
+    this.#pipeline.failed(attempt, error);
   }
 
   #needIdentity(): void {
@@ -187,6 +195,10 @@ export class PartitionSender {
       if (!this.#pipeline.isIdle) this.#watch();
     });
   }
+}
+
+function notSent(): WalrusError {
+  return new WalrusError('NOT_LEADER', 'The leader changed before the batch was sent');
 }
 
 /** The bytes with the sending's identity and sequence; never changes bytes that may be under way. */

@@ -11,6 +11,8 @@ import { backOffMs, sleep } from './world.ts';
 
 /** What a node gets beyond the time that it was told, to answer in. */
 export const ANSWER_EXTRA_MS = 2000;
+/** The least that a node gets to answer in, before another one is asked. */
+const SHORT_ATTEMPT_MS = 2000;
 /** Addresses that are remembered beside those given. */
 const LEARNED_ADDRESS_COUNT_MAX = 1000;
 
@@ -26,6 +28,11 @@ interface Node {
   connection: Connection | null;
   failures: number;
   retryAtMs: number;
+}
+
+/** The lower, the better: one that stands, then those that did not fail, then the one that failed longest ago. */
+function rankOf({ connection, retryAtMs }: Node): number {
+  return connection?.isOpen === true ? -1 : retryAtMs;
 }
 
 export class ConnectionPool {
@@ -64,18 +71,18 @@ export class ConnectionPool {
   to(address: string): Connection {
     if (this.#isClosed) throw closed();
     const node = this.#node(address);
-    node.connection ??= this.#open(address, node);
+    if (node.connection === null || node.connection.isClosed) {
+      node.connection = this.#open(address, node);
+    }
     return node.connection;
   }
 
   /** A connection to some node: one that stands, else one to the address that failed longest ago. */
   any(): Connection {
-    const preferred = this.#nodes.get(this.#preferred);
-    if (preferred?.connection?.isOpen === true) return this.to(this.#preferred);
     let best = this.#preferred;
-    let bestRank = Infinity;
+    let bestRank = rankOf(this.#node(best));
     for (const [address, node] of this.#nodes) {
-      const rank = node.connection?.isOpen === true ? -1 : node.retryAtMs;
+      const rank = rankOf(node);
       if (rank < bestRank) [best, bestRank] = [address, rank];
     }
     this.#preferred = best;
@@ -96,9 +103,8 @@ export class ConnectionPool {
     let current = request;
     for (let failures = 1; ; failures += 1) {
       const connection = this.any();
-      const leftMs = Math.max(1, deadlineMs - clock.monotonicMs());
       try {
-        return await connection.request(api, current, leftMs);
+        return await connection.request(api, current, this.#attemptMs(deadlineMs));
       } catch (error) {
         if (!isWalrusError(error) || !error.retriable || this.#isClosed) throw error;
         const next = options.retry === undefined ? current : options.retry(error);
@@ -109,6 +115,13 @@ export class ConnectionPool {
         await sleep(this.#world, waitMs);
       }
     }
+  }
+
+  /** A node that hangs does not get all the time when there are others: half of what is left. */
+  #attemptMs(deadlineMs: number): number {
+    const leftMs = Math.max(1, deadlineMs - this.#world.clock.monotonicMs());
+    if (this.#nodes.size === 1 || leftMs <= SHORT_ATTEMPT_MS) return leftMs;
+    return Math.max(SHORT_ATTEMPT_MS, leftMs / 2);
   }
 
   /** Closes all connections; every request fails. */

@@ -167,24 +167,20 @@ export class Producer {
   }
 
   /**
-   * Sends a record and resolves when it is stored.
+   * Sends a record and resolves when it is stored. Never waits for room: the caller bounds how many it waits for.
    * @throws {WalrusError} why it is not, or that its outcome is unknown (TIMED_OUT).
    */
   async deliver(record: OutgoingRecord): Promise<StoredRecord> {
     this.#check();
     const lane = this.#laneOf(record.key ?? null);
-    let room: Promise<void> | undefined;
-    const stored = new Promise<StoredRecord>((resolve, reject) => {
+    return await new Promise<StoredRecord>((resolve, reject) => {
       this.#append(lane, record);
       const index = lane.builder.count - 1;
       lane.outcomes.push((error, outcome) => {
         if (outcome === null) reject(error ?? closed());
         else resolve({ partition: lane.partition, offset: (outcome.baseOffset + index) as Offset });
       });
-      room = this.#pressure();
     });
-    await room;
-    return await stored;
   }
 
   /**

@@ -1,0 +1,263 @@
+/** The producer against a scripted cluster: nothing lost, nothing twice, nothing out of order, nothing unbounded. */
+import { describe, expect, test } from '@jest/globals';
+import { WalrusError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import { SeededRandom, chance, pick } from '../base/random.ts';
+import type { Producer } from './producer.ts';
+import { FakeCluster } from './testing/fakeCluster.ts';
+import type { Fate, Seen } from './testing/fakeCluster.ts';
+import { bytesOf, numbered, sendNumbered } from './testing/records.ts';
+
+/** A record more than one batch holds of these. */
+const BATCH_BYTES = 512;
+
+function failure(code: ErrorCode): WalrusError {
+  return new WalrusError(code, `Scripted ${code}`);
+}
+
+/** Gives the Produce requests these fates, one after the other; later ones are served. */
+function scriptProduce(cluster: FakeCluster, fates: readonly Fate[]): void {
+  let at = 0;
+  cluster.onRequest = ({ call }) => (call.name === 'Produce' ? fates[at++] : undefined);
+}
+
+async function started(
+  options: Partial<Parameters<ReturnType<FakeCluster['client']>['producer']>[0]> = {},
+  nodesCount = 3,
+): Promise<{ cluster: FakeCluster; producer: Producer }> {
+  const cluster = new FakeCluster(nodesCount);
+  cluster.addTopic('t');
+  const client = cluster.client();
+  const producer = await cluster.until(
+    client.producer({ topic: 't', batchBytes: BATCH_BYTES, ...options }),
+  );
+  return { cluster, producer };
+}
+
+async function sendAndClose(
+  cluster: FakeCluster,
+  producer: Producer,
+  count: number,
+): Promise<void> {
+  await cluster.until(sendNumbered(producer, count));
+  await cluster.until(producer.close(), 200_000);
+}
+
+describe('what fails is sent again, once in the log and in order', () => {
+  const scripts: Record<string, readonly Fate[]> = {
+    'no failure': [],
+    'a lost request': ['CloseBefore'],
+    'a lost reply': ['CloseAfter'],
+    'a lost reply in the middle of the window': [undefined, undefined, 'CloseAfter'],
+    'replies lost again and again': ['CloseAfter', 'CloseAfter', 'CloseBefore', 'CloseAfter'],
+    'a sealed segment': [failure('SEGMENT_SEALED')],
+    'one refused, those behind it not': [undefined, failure('NOT_ENOUGH_REPLICAS')],
+    'an unknown outcome': [undefined, failure('TIMED_OUT'), undefined, failure('TIMED_OUT')],
+    'an overload': [failure('OVERLOADED'), failure('OVERLOADED')],
+    'no answer at all': ['Silence'],
+  };
+  test.each(Object.entries(scripts))('%s', async (_, fates) => {
+    const { cluster, producer } = await started();
+    scriptProduce(cluster, fates);
+    await sendAndClose(cluster, producer, 20);
+    expect(cluster.log('t').values()).toEqual(numbered(20));
+    expect(producer.counts).toMatchObject({ acknowledgedRecords: 20, failedRecords: 0 });
+    expect(producer.bufferedBytes).toBe(0);
+  });
+
+  test('a retry has the sequence of the first sending', async () => {
+    const { cluster, producer } = await started();
+    scriptProduce(cluster, ['CloseAfter']);
+    await sendAndClose(cluster, producer, 1);
+    const sent = cluster.seen.flatMap(({ call }) =>
+      call.name === 'Produce' ? [Buffer.from(call.request.batches).toString('hex')] : [],
+    );
+    expect(sent).toHaveLength(2);
+    expect(sent[1]).toBe(sent[0]);
+  });
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])('anything at random, seed %d', async (seed) => {
+    const { cluster, producer } = await started();
+    const random = new SeededRandom(seed);
+    const codes: readonly Fate[] = [
+      'CloseBefore',
+      'CloseAfter',
+      'Silence',
+      failure('NOT_LEADER'),
+      failure('SEGMENT_SEALED'),
+      failure('TIMED_OUT'),
+    ];
+    cluster.onRequest = ({ call }: Seen) => {
+      if (call.name !== 'Produce') return undefined;
+      if (chance(random, 0.1)) cluster.setLeader('t', 0, random.uint32() % 3);
+      return chance(random, 0.3) ? pick(random, codes) : undefined;
+    };
+    await cluster.until(sendNumbered(producer, 60));
+    await cluster.run(50_000);
+    cluster.onRequest = () => undefined;
+    await cluster.until(producer.close(), 200_000);
+    expect(cluster.log('t').values()).toEqual(numbered(60));
+    expect(producer.counts).toMatchObject({ acknowledgedRecords: 60, failedRecords: 0 });
+  });
+});
+
+describe('the leader', () => {
+  test('batches go straight to it, and to its successor after NOT_LEADER', async () => {
+    const { cluster, producer } = await started();
+    await cluster.until(producer.deliver({ value: bytesOf('0') }));
+    cluster.setLeader('t', 0, 2);
+    const startMs = cluster.scheduler.nowMs;
+    await cluster.until(producer.deliver({ value: bytesOf('1') }));
+    expect(cluster.scheduler.nowMs - startMs).toBeLessThan(500);
+    const nodes = cluster.seen.flatMap(({ node, call }) =>
+      call.name === 'Produce' ? [node.id] : [],
+    );
+    expect(nodes[0]).toBe(1);
+    expect(nodes.at(-1)).toBe(3);
+    expect(cluster.log('t').values()).toEqual(['0', '1']);
+  });
+
+  test('batches that wait for the route to change never go before one that failed', async () => {
+    const { cluster, producer } = await started({ lingerMs: 0 });
+    await cluster.until(producer.deliver({ value: bytesOf('0') }));
+    // The first batch of a new producer: in doubt at the old leader while the new one takes over.
+    const second = await cluster.until(
+      cluster.client().producer({ topic: 't', batchBytes: BATCH_BYTES }),
+    );
+    let isFirst = true;
+    cluster.onRequest = ({ call }) => {
+      if (call.name !== 'Produce' || !isFirst) return undefined;
+      isFirst = false;
+      cluster.setLeader('t', 0, 1);
+      return 'CloseBefore';
+    };
+    await sendAndClose(cluster, second, 10);
+    expect(cluster.log('t').values()).toEqual(['0', ...numbered(10)]);
+  });
+
+  test('a node that is down is passed by', async () => {
+    const { cluster, producer } = await started();
+    await cluster.until(producer.deliver({ value: bytesOf('0') }));
+    cluster.crash(0);
+    const sending = producer.deliver({ value: bytesOf('1') });
+    await cluster.run(300);
+    cluster.setLeader('t', 0, 1);
+    await cluster.until(sending, 3000);
+    expect(cluster.log('t').values()).toEqual(['0', '1']);
+  });
+});
+
+describe('the producer id', () => {
+  test('an unknown producer goes on under a new id', async () => {
+    const { cluster, producer } = await started();
+    await cluster.until(producer.deliver({ value: bytesOf('0') }));
+    cluster.log('t').forgetProducers();
+    await cluster.until(producer.deliver({ value: bytesOf('1') }));
+    expect(cluster.count('InitProducer')).toBe(2);
+    expect(cluster.log('t').values()).toEqual(['0', '1']);
+  });
+
+  test('a batch that came before the first one of its producer does not cost the id', async () => {
+    const { cluster, producer } = await started();
+    // The first is in doubt, the others come to a log that does not know their producer.
+    scriptProduce(cluster, [failure('TIMED_OUT')]);
+    await sendAndClose(cluster, producer, 5);
+    expect(cluster.log('t').values()).toEqual(numbered(5));
+    expect(cluster.count('InitProducer')).toBe(1);
+  });
+
+  test('a batch out of order alone has lost its place: a new id', async () => {
+    const { cluster, producer } = await started();
+    scriptProduce(cluster, [failure('OUT_OF_ORDER_SEQUENCE')]);
+    await cluster.until(producer.deliver({ value: bytesOf('0') }));
+    expect(cluster.count('InitProducer')).toBe(2);
+    expect(cluster.log('t').values()).toEqual(['0']);
+  });
+});
+
+describe('the end of patience', () => {
+  test('a record fails with TIMED_OUT when its time is over, and the next one goes on', async () => {
+    const { cluster, producer } = await started({ deliveryTimeoutMs: 2000 });
+    cluster.onRequest = ({ call }) =>
+      call.name === 'Produce' ? failure('NOT_ENOUGH_REPLICAS') : undefined;
+    const failing = producer.deliver({ value: bytesOf('lost') });
+    await expect(cluster.until(failing, 5000)).rejects.toMatchObject({
+      code: 'TIMED_OUT',
+    });
+    cluster.onRequest = () => undefined;
+    await cluster.until(producer.deliver({ value: bytesOf('1') }));
+    expect(cluster.log('t').values()).toEqual(['1']);
+    expect(producer.counts).toMatchObject({ acknowledgedRecords: 1, failedRecords: 1 });
+  });
+
+  test('a failure that nobody waits for is thrown by flush, once', async () => {
+    const { cluster, producer } = await started();
+    scriptProduce(cluster, [failure('CORRUPT_BATCH')]);
+    void producer.sendValue(bytesOf('0'));
+    await expect(cluster.until(producer.flush())).rejects.toMatchObject({ code: 'CORRUPT_BATCH' });
+    await cluster.until(producer.flush());
+  });
+
+  test('what the client cannot read is no proof that nothing was stored', async () => {
+    const { cluster, producer } = await started();
+    let isFirst = true;
+    const serve = cluster.serve.bind(cluster);
+    cluster.serve = (node, call) => {
+      const answer = serve(node, call);
+      if (call.name !== 'Produce' || !isFirst) return answer;
+      isFirst = false;
+      return { batches: [], logStartOffset: 0 };
+    };
+    await cluster.until(producer.deliver({ value: bytesOf('0') }));
+    expect(cluster.log('t').values()).toEqual(['0']);
+  });
+});
+
+describe('memory', () => {
+  test('send makes its caller wait when the buffer is full', async () => {
+    const maxBufferedBytes = 4096;
+    const { cluster, producer } = await started({ maxBufferedBytes });
+    cluster.onRequest = ({ call }) =>
+      call.name === 'Produce' ? failure('NOT_ENOUGH_REPLICAS') : undefined;
+    let room: Promise<void> | undefined;
+    let count = 0;
+    while (room === undefined && count < 1000) {
+      room = producer.sendValue(bytesOf(String(count)));
+      count += 1;
+    }
+    expect(room).toBeDefined();
+    expect(producer.bufferedBytes).toBeLessThan(maxBufferedBytes + BATCH_BYTES);
+    let hasRoom = false;
+    void room?.then(() => {
+      hasRoom = true;
+    });
+    await cluster.run(5000);
+    expect(hasRoom).toBe(false);
+    cluster.onRequest = () => undefined;
+    await cluster.until(room as Promise<void>);
+    await cluster.until(producer.close());
+    expect(cluster.log('t').values()).toEqual(numbered(count));
+  });
+
+  test('a deliver that fails while the buffer is full rejects, and nothing is left behind', async () => {
+    const { cluster, producer } = await started({
+      maxBufferedBytes: 2048,
+      deliveryTimeoutMs: 1000,
+    });
+    cluster.onRequest = ({ call }) => (call.name === 'Produce' ? failure('DISK_FULL') : undefined);
+    const outcomes = Promise.allSettled(
+      Array.from({ length: 500 }, () => producer.deliver({ value: bytesOf('x'.repeat(100)) })),
+    );
+    const settled = await cluster.until(outcomes, 10_000);
+    expect(settled.every(({ status }) => status === 'rejected')).toBe(true);
+    expect(producer.bufferedBytes).toBe(0);
+  });
+
+  test('a record larger than a batch is refused at once', async () => {
+    const { producer } = await started();
+    expect(() => producer.sendValue(new Uint8Array(BATCH_BYTES))).toThrow(/Cannot batch/);
+    await expect(producer.deliver({ value: new Uint8Array(BATCH_BYTES) })).rejects.toMatchObject({
+      code: 'TOO_LARGE',
+    });
+  });
+});
