@@ -83,10 +83,13 @@ const NOT_STORED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TOO_LARGE',
   'MALFORMED',
 ]);
-/** Failures that only another producer id can mend. */
-const IDENTITY_LOST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+/**
+ * What a log answers to a batch whose predecessor it does not have. Sent behind others it may just have overtaken
+ * them; one that was sent alone has lost its place in the log, and only another producer id can mend that.
+ */
+const PLACE_LOST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'OUT_OF_ORDER_SEQUENCE',
   'UNKNOWN_PRODUCER',
-  'PRODUCER_FENCED',
 ]);
 
 export class ProducerPipeline<Batch, Outcome> {
@@ -183,10 +186,9 @@ export class ProducerPipeline<Batch, Outcome> {
 
   #classify(entry: Entry<Batch>, error: WalrusError): void {
     if (!NOT_STORED.has(error.code)) entry.isInDoubt = true;
-    if (IDENTITY_LOST.has(error.code)) {
+    if (error.code === 'PRODUCER_FENCED') {
       this.#mustRenew = true;
-    } else if (error.code === 'OUT_OF_ORDER_SEQUENCE') {
-      // Behind others it may just have overtaken them; one that was sent alone has lost its place in the log.
+    } else if (PLACE_LOST.has(error.code)) {
       if (!entry.wasBehind) this.#mustRenew = true;
     } else if (!error.retriable) {
       this.#settle(entry, error, null);
