@@ -169,6 +169,23 @@ describe('RecordBatchBuilder', () => {
       expect(readAll(batch).map((record) => record.value?.[0])).toEqual(new Array(i + 1).fill(i));
     }
   });
+
+  test('gives a view with the same bytes, and uses the buffer again', () => {
+    const owning = new RecordBatchBuilder({ maxBytes: 4096, initialBytes: 256 });
+    const viewing = new RecordBatchBuilder({ maxBytes: 4096, initialBytes: 256 });
+    const buffers = new Set<ArrayBuffer>();
+    for (let i = 0; i < 40; i += 1) {
+      for (let n = 0; n <= (7 * i) % 40; n += 1) {
+        for (const each of [owning, viewing]) each.appendValue(new Uint8Array(20).fill(i), i);
+      }
+      const view = viewing.finishView({ ...producer, baseSequence: i });
+      expect(view).toEqual(owning.finish({ ...producer, baseSequence: i }));
+      expect([viewing.isEmpty, viewing.sizeBytes]).toEqual([true, BATCH_HEADER_BYTES]);
+      buffers.add(view.buffer);
+    }
+    expect(buffers.size).toBeLessThan(5); // only while it grew
+    expect(() => viewing.finishView()).toThrow('at least one record');
+  });
 });
 
 describe('the header', () => {

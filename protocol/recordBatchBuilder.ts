@@ -158,17 +158,32 @@ export class RecordBatchBuilder {
    * @param producer - Without it the batch is not idempotent.
    */
   finish(producer?: ProducerInfo): Uint8Array<ArrayBuffer> {
-    assert(this.#count > 0, 'finish() needs at least one record');
+    const sizeBytes = this.#close(producer);
     const bytes = this.#bytes;
-    const sizeBytes = this.#length;
-    this.#writeHeader(producer);
-    writeInt32(bytes, BATCH_FIELD.CRC, computeBatchCrc(bytes, 0, sizeBytes));
-    this.#length = BATCH_HEADER_BYTES;
-    this.#count = 0;
     // A buffer that is mostly empty is kept and its content copied: the batch may live long.
     if (sizeBytes < bytes.length / 2) return bytes.slice(0, sizeBytes);
     this.#bytes = new Uint8Array(bytes.length);
     return bytes.subarray(0, sizeBytes);
+  }
+
+  /**
+   * The same for a receiver that copies the batch at once: a view, valid until the next record is appended.
+   * No buffer is made, so that a builder in steady use allocates nothing.
+   */
+  finishView(producer?: ProducerInfo): Uint8Array<ArrayBuffer> {
+    const sizeBytes = this.#close(producer);
+    return this.#bytes.subarray(0, sizeBytes);
+  }
+
+  /** Completes the batch and begins the next one in the same buffer; returns the size of the completed one. */
+  #close(producer: ProducerInfo | undefined): number {
+    assert(this.#count > 0, 'A batch must have at least one record');
+    const sizeBytes = this.#length;
+    this.#writeHeader(producer);
+    writeInt32(this.#bytes, BATCH_FIELD.CRC, computeBatchCrc(this.#bytes, 0, sizeBytes));
+    this.#length = BATCH_HEADER_BYTES;
+    this.#count = 0;
+    return sizeBytes;
   }
 
   #writeHeader(producer: ProducerInfo | undefined): void {

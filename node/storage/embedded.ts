@@ -311,7 +311,7 @@ export class EmbeddedTopic {
     const builder = this.#builder;
     if (builder.count === 0) return;
     this.#store.addOpenBytes(-builder.sizeBytes);
-    const batch = builder.finish();
+    const batch = builder.finishView(); // the engine stages a copy
     setBaseOffset(batch, 0, this.replica.tail);
     this.replica.appendOwn(batch);
   }
