@@ -21,6 +21,8 @@ import {
 } from '../../protocol/recordBatch.ts';
 import { checkRecords } from '../../protocol/recordIterator.ts';
 import type { AckLevel, AppendOutcome } from '../replication/pendingAppends.ts';
+import type { SegmentRecord } from '../state/types.ts';
+import { ForwardedAppends } from './forwardedAppends.ts';
 import { topicNotFound } from './router.ts';
 import type { PartitionName, Router } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
@@ -33,10 +35,12 @@ export type AppendDone = (error: WalrusError | null, batches: readonly ProducedB
 export class ProduceService {
   readonly #context: ServerContext;
   readonly #router: Router;
+  readonly #forwarded: ForwardedAppends;
 
   constructor(context: ServerContext, router: Router) {
     this.#context = context;
     this.#router = router;
+    this.#forwarded = new ForwardedAppends(context, router);
     context.parts.rpc.handle(APIS.Produce, (request) => this.#promise(request, 'node'));
   }
 
@@ -80,9 +84,27 @@ export class ProduceService {
       const message = `This node does not lead ${topic}/${partition}: node ${nodeId} does`;
       done(new WalrusError('NOT_LEADER', message, { details: { leader: nodeId } }), []);
     } else {
-      // Copied: it waits in the peer's queue when the request's buffer is in use again.
-      this.appendThere(leadership.address, { ...request, batches: request.batches.slice() }, done);
+      this.#forward(request, leadership, done);
     }
+  }
+
+  /** Sends a client's batches to the leader's node, and gives up when it leads no more and does not answer. */
+  #forward(
+    request: ProduceRequest,
+    { address, segment }: { readonly address: string; readonly segment: SegmentRecord },
+    done: AppendDone,
+  ): void {
+    let isAnswered = false;
+    const answer: AppendDone = (error, batches) => {
+      if (isAnswered) return;
+      isAnswered = true;
+      forget();
+      done(error, batches);
+    };
+    const name = { topic: request.topic, partition: request.partition };
+    const forget = this.#forwarded.watch(name, segment.segmentId, (error) => answer(error, []));
+    // Copied: it waits in the peer's queue when the request's buffer is in use again.
+    this.appendThere(address, { ...request, batches: request.batches.slice() }, answer);
   }
 
   #missing(topic: string, partition: number): WalrusError {
