@@ -161,9 +161,13 @@ class SimRun {
     cluster.network.faults = CALM_NETWORK;
     await this.#calm(isDone);
     for (const reader of readers) reader.stop();
-    await this.#finishText(textUser);
     await this.#readEverything(partitions);
     for (const check of HISTORY_CHECKERS) check(this.#history);
+    // Last: a loss is often why a producer cannot go on.
+    await this.#finishText(textUser);
+    if (!isDone()) {
+      throw new Violation('Progress', 'producers are not done though nothing is wrong any more');
+    }
   }
 
   #textUser(): SimTextUser | null {
@@ -203,8 +207,6 @@ class SimRun {
       const why = machine.failure?.message ?? 'it does not say why';
       throw new Violation('Progress', `node ${machine.nodeId} does not serve: ${why}`);
     }
-    if (!isDone())
-      throw new Violation('Progress', 'producers are not done though nothing is wrong any more');
     await cluster.run(SETTLE_MS);
   }
 
