@@ -11,8 +11,7 @@ Spent == [commands |-> 0, crashes |-> 0, losses |-> 0, rollBacks |-> 0, changes 
           snapshots |-> 0, reads |-> 0, transfers |-> 0, earlyTimeouts |-> 0]
 FirstLog == <<Entry(1, "noop", NoConfig)>>
 Disk(term, vote, lg) ==
-  [currentTerm |-> term, votedFor |-> vote, log |-> lg, snapshotIndex |-> 0, bootEpoch |-> 0,
-   heard |-> [p \in Server |-> 0]]
+  [EmptyDisk EXCEPT !.currentTerm = term, !.votedFor = vote, !.log = lg]
 
 \* A beginning with these disks, from which all have just booted, but for the roles and leaders.
 BeginWith(disks, roles, leader) ==
@@ -25,7 +24,7 @@ BeginWith(disks, roles, leader) ==
   /\ leaderId = [s \in Server |-> leader]
   /\ commitIndex = [s \in Server |-> 0]
   /\ admitted = [s \in Server |-> TRUE]
-  /\ bootNonce = [s \in Server |-> 0]
+  /\ process = [s \in Server |-> 0]
   /\ image = [s \in Server |-> <<>>]
   /\ committed = <<>>
   /\ served = {}
@@ -67,6 +66,6 @@ NeverTransferred ==
 NeverPromoted == CommittedVoters \subseteq InitialVoters
 NeverInstalled == \A s, t \in Server : s # t => snapshotIndex[s] = 0 \/ snapshotIndex[t] = 0
 NeverServed == served = {}
-NeverAdmittedAgain == \A s \in Server : bootNonce[s] = 0 \/ ~admitted[s]
+NeverAdmittedAgain == \A s \in Server : process[s] = 0 \/ ~admitted[s]
 NeverRolledBack == \A s \in damaged : role[s] = "Stopped"
 ================================================================================

@@ -42,7 +42,9 @@ CONSTANTS
   MaxTransfers, MaxEarlyTimeouts
 
 VARIABLES
-  disk,               \* durable: [currentTerm, votedFor, log, snapshotIndex, bootEpoch, heard]
+  disk,               \* durable: [currentTerm, votedFor, log, snapshotIndex, boot, heard], where
+                      \* boot is [epoch, nonce, isAdmitted], and heard[p] the last boot of p
+                      \* that this member has confirmed
   currentTerm,        \* volatile copies of what is on the disk ...
   votedFor,
   log,                \* ... whose end may not be synced yet. The log is kept whole: entries up to
@@ -50,8 +52,8 @@ VARIABLES
   role,               \* Follower, PreCandidate, Candidate, Leader; Stopped: the disk is gone
   leaderId,           \* the leader heard within the election timeout (used by CheckQuorum only)
   commitIndex,
-  admitted,           \* the boot epoch of this process is admitted: it may make promises
-  bootNonce,          \* random number of this process: a reply to an older process is not for it
+  admitted,           \* the boot of this process is admitted: it may make promises
+  process,            \* which process this is: a reply to an earlier one is not for it
   messages,           \* all messages ever sent
   image,              \* environment: a copy of a disk taken at some time, <<>> when there is none
   damaged,            \* environment: identities whose disk has lost something it had synced
@@ -61,7 +63,7 @@ VARIABLES
   spent               \* how much of each Max... is used up
 
 volatile == <<currentTerm, votedFor, log, snapshotIndex, role, leaderId, commitIndex, admitted,
-              bootNonce>>
+              process>>
 environment == <<image, damaged>>
 history == <<elected, committed, served>>
 vars == <<disk, volatile, messages, environment, history, spent>>
@@ -119,10 +121,13 @@ PersistHardState(s, term, vote) ==
 TermOf(s, m) == Max(currentTerm[s], m.term)
 VoteIn(s, m) == IF m.term > currentTerm[s] THEN None ELSE votedFor[s]
 
+EmptyDisk ==
+  [currentTerm |-> 0, votedFor |-> None, log |-> <<>>, snapshotIndex |-> 0,
+   boot |-> [epoch |-> 0, nonce |-> 0, isAdmitted |-> TRUE],
+   heard |-> [p \in Server |-> [epoch |-> 0, nonce |-> 0]]]
+
 Init ==
-  /\ disk = [s \in Server |->
-       [currentTerm |-> 0, votedFor |-> None, log |-> <<>>, snapshotIndex |-> 0, bootEpoch |-> 0,
-        heard |-> [p \in Server |-> 0]]]
+  /\ disk = [s \in Server |-> EmptyDisk]
   /\ currentTerm = [s \in Server |-> 0]
   /\ votedFor = [s \in Server |-> None]
   /\ log = [s \in Server |-> <<>>]
@@ -131,7 +136,7 @@ Init ==
   /\ leaderId = [s \in Server |-> None]
   /\ commitIndex = [s \in Server |-> 0]
   /\ admitted = [s \in Server |-> TRUE]
-  /\ bootNonce = [s \in Server |-> 0]
+  /\ process = [s \in Server |-> 0]
   /\ messages = {}
   /\ image = [s \in Server |-> <<>>]
   /\ damaged = {}
@@ -180,7 +185,7 @@ Campaign(s, transfer) ==
   /\ Send([type |-> "RequestVote", term |-> currentTerm[s] + 1, from |-> s,
            to |-> Config(s).voters \ {s}, lastLogIndex |-> Len(log[s]),
            lastLogTerm |-> LastTerm(log[s]), transfer |-> transfer])
-  /\ UNCHANGED <<log, snapshotIndex, commitIndex, admitted, bootNonce, environment, history>>
+  /\ UNCHANGED <<log, snapshotIndex, commitIndex, admitted, process, environment, history>>
 
 \* Ask whether an election could be won, without a new term and without writing anything.
 AskPreVotes(s) ==
@@ -190,7 +195,7 @@ AskPreVotes(s) ==
            to |-> Config(s).voters \ {s}, lastLogIndex |-> Len(log[s]),
            lastLogTerm |-> LastTerm(log[s])])
   /\ UNCHANGED <<disk, currentTerm, votedFor, log, snapshotIndex, commitIndex, admitted,
-                 bootNonce, environment, history>>
+                 process, environment, history>>
 
 \* The up-to-date check (paper, 5.4.1): the term of the last entry, then the length.
 UpToDate(m, lg) ==
@@ -248,7 +253,7 @@ HandleRequestVote(s, m) ==
      /\ IF grant
           THEN Send([type |-> "Vote", term |-> m.term, from |-> s, to |-> {m.from}])
           ELSE UNCHANGED messages
-     /\ UNCHANGED <<log, snapshotIndex, commitIndex, admitted, bootNonce, environment, history,
+     /\ UNCHANGED <<log, snapshotIndex, commitIndex, admitted, process, environment, history,
                     spent>>
 
 \* A leader only appends (Leader Append-Only); it sends at once and syncs later.
@@ -265,7 +270,7 @@ BecomeLeader(s) ==
      /\ leaderId' = [leaderId EXCEPT ![s] = IF CheckQuorum THEN s ELSE None]
      /\ AppendToLog(s, Entry(currentTerm[s], "noop", NoConfig))
      /\ elected' = [elected EXCEPT ![currentTerm[s]] = @ \cup {s}]
-     /\ UNCHANGED <<disk, currentTerm, votedFor, snapshotIndex, commitIndex, admitted, bootNonce,
+     /\ UNCHANGED <<disk, currentTerm, votedFor, snapshotIndex, commitIndex, admitted, process,
                     environment, committed, served, spent>>
 
 \* A reply of a higher term ends a leadership or a candidacy.
@@ -277,7 +282,7 @@ HandleHigherTerm(s, m) ==
   /\ votedFor' = [votedFor EXCEPT ![s] = None]
   /\ role' = [role EXCEPT ![s] = "Follower"]
   /\ leaderId' = [leaderId EXCEPT ![s] = None]
-  /\ UNCHANGED <<log, snapshotIndex, commitIndex, admitted, bootNonce, messages, environment,
+  /\ UNCHANGED <<log, snapshotIndex, commitIndex, admitted, process, messages, environment,
                  history, spent>>
 
 \* Check-quorum, the leader's half. "No quorum answers within an election timeout" is: no quorum
@@ -290,7 +295,7 @@ CheckQuorumFails(l) ==
      /\ role' = [role EXCEPT ![l] = "Follower"]
      /\ leaderId' = [leaderId EXCEPT ![l] = None]
      /\ UNCHANGED <<disk, currentTerm, votedFor, log, snapshotIndex, commitIndex, admitted,
-                    bootNonce, messages, environment, history, spent>>
+                    process, messages, environment, history, spent>>
 
 \* Leadership transfer (thesis, 3.10): to a voter whose log is as long as the leader's own.
 SendTimeoutNow(l, target) ==
@@ -319,7 +324,7 @@ ClientRequest(l) ==
   /\ AppendToLog(l, Entry(currentTerm[l], "command", NoConfig))
   /\ spent' = [spent EXCEPT !.commands = @ + 1]
   /\ UNCHANGED <<disk, currentTerm, votedFor, snapshotIndex, role, leaderId, commitIndex,
-                 admitted, bootNonce, environment, history>>
+                 admitted, process, environment, history>>
 
 \* The fsync of what the leader appended ends (it may have lost the leadership meanwhile).
 Persist(s) ==
@@ -396,7 +401,7 @@ HandleAppendEntries(s, m, index, leaderCommit) ==
                                                                           ELSE appended)
                /\ commitIndex' = [commitIndex EXCEPT ![s] = Max(@, leaderCommit)]
                /\ Acknowledge(s, m, index)
-     /\ UNCHANGED <<snapshotIndex, admitted, bootNonce, environment, history, spent>>
+     /\ UNCHANGED <<snapshotIndex, admitted, process, environment, history, spent>>
 
 \* A message of an older term is answered with the newer one, so that a leader which cannot be
 \* followed steps down (needed with pre-vote: nobody else would tell it).
@@ -429,7 +434,7 @@ AdvanceCommitIndex(l, index) ==
   /\ Record(l, index)
   /\ SendLog(l, log[l], index, snapshotIndex[l])
   /\ UNCHANGED <<disk, currentTerm, votedFor, log, snapshotIndex, role, leaderId, admitted,
-                 bootNonce, environment, elected, served, spent>>
+                 process, environment, elected, served, spent>>
 
 -----------------------------------------------------------------------------------------------
 (* Membership: one server at a time (thesis, 4.1), learners first (DESIGN I3) *)
@@ -455,7 +460,7 @@ ProposeChange(l, c) ==
   /\ AppendToLog(l, Entry(currentTerm[l], "config", c))
   /\ spent' = [spent EXCEPT !.changes = @ + 1]
   /\ UNCHANGED <<disk, currentTerm, votedFor, snapshotIndex, role, leaderId, commitIndex,
-                 admitted, bootNonce, environment, history>>
+                 admitted, process, environment, history>>
 
 \* A leader that removed itself goes when the change is committed (thesis, 4.2.2).
 RemovedLeaderStepsDown(l) ==
@@ -465,7 +470,7 @@ RemovedLeaderStepsDown(l) ==
   /\ role' = [role EXCEPT ![l] = "Follower"]
   /\ leaderId' = [leaderId EXCEPT ![l] = None]
   /\ UNCHANGED <<disk, currentTerm, votedFor, log, snapshotIndex, commitIndex, admitted,
-                 bootNonce, messages, environment, history, spent>>
+                 process, messages, environment, history, spent>>
 
 -----------------------------------------------------------------------------------------------
 (* Snapshots and log compaction *)
@@ -482,7 +487,7 @@ TakeSnapshot(s) ==
      /\ spent' = [spent EXCEPT !.snapshots = @ + 1]
      /\ IF role[s] = "Leader" THEN SendLog(s, log[s], index, index)
                                ELSE UNCHANGED messages
-     /\ UNCHANGED <<currentTerm, votedFor, log, role, leaderId, commitIndex, admitted, bootNonce,
+     /\ UNCHANGED <<currentTerm, votedFor, log, role, leaderId, commitIndex, admitted, process,
                     environment, history>>
 
 \* A snapshot that ends where the log has the same term keeps the entries that follow: they may
@@ -508,7 +513,7 @@ HandleInstallSnapshot(s, m) ==
                /\ disk' = [disk EXCEPT ![s].currentTerm = m.term, ![s].votedFor = VoteIn(s, m),
                                        ![s].log = lg, ![s].snapshotIndex = index]
      /\ Acknowledge(s, m, index)
-     /\ UNCHANGED <<admitted, bootNonce, environment, history, spent>>
+     /\ UNCHANGED <<admitted, process, environment, history, spent>>
 
 -----------------------------------------------------------------------------------------------
 (* Read index (thesis, 6.4) *)
@@ -534,7 +539,7 @@ HandleReadProbe(s, m) ==
   /\ FollowLeader(s, m)
   /\ PersistHardState(s, m.term, VoteIn(s, m))
   /\ Send([type |-> "ReadReply", term |-> m.term, from |-> s, to |-> {m.from}, id |-> m.id])
-  /\ UNCHANGED <<log, snapshotIndex, commitIndex, admitted, bootNonce, environment, history,
+  /\ UNCHANGED <<log, snapshotIndex, commitIndex, admitted, process, environment, history,
                  spent>>
 
 \* A quorum answered this very probe: nobody had a newer term when the read began.
@@ -553,11 +558,14 @@ ServeRead(l, m) ==
 -----------------------------------------------------------------------------------------------
 (* Disks: crash and boot, loss, rollback, admission (DESIGN I1-I3) *)
 
-\* A process starts from what is on the disk. Every boot takes the next boot epoch and a random
-\* nonce and asks all members to confirm it (ADR 0121).
+\* A process starts from what is on the disk, and asks all members to confirm its boot. A boot takes
+\* the next epoch and a random nonce, unless the one before was never admitted: that one is tried
+\* again, or else a refused disk would count up until it is believed (ADR 0101, 0121).
 Boot(s, d) ==
-  LET epoch == d.bootEpoch + 1
-      nonce == spent'.crashes + spent'.rollBacks
+  LET id == spent'.crashes + spent'.rollBacks
+      next == IF d.boot.isAdmitted \/ Mutant = "EpochRisesWithEachAttempt"
+                THEN [epoch |-> d.boot.epoch + 1, nonce |-> id, isAdmitted |-> FALSE]
+                ELSE d.boot
   IN /\ currentTerm' = [currentTerm EXCEPT ![s] = d.currentTerm]
      /\ votedFor' = [votedFor EXCEPT ![s] = d.votedFor]
      /\ log' = [log EXCEPT ![s] = d.log]
@@ -566,13 +574,13 @@ Boot(s, d) ==
      /\ role' = [role EXCEPT ![s] = "Follower"]
      /\ leaderId' = [leaderId EXCEPT ![s] = None]
      /\ IF Admission
-          THEN /\ disk' = [disk EXCEPT ![s] = [d EXCEPT !.bootEpoch = epoch]]
+          THEN /\ disk' = [disk EXCEPT ![s] = [d EXCEPT !.boot = next]]
                /\ admitted' = [admitted EXCEPT ![s] = FALSE]
-               /\ bootNonce' = [bootNonce EXCEPT ![s] = nonce]
-               /\ Send([type |-> "Boot", from |-> s, to |-> Server \ {s}, epoch |-> epoch,
-                        nonce |-> nonce])
+               /\ process' = [process EXCEPT ![s] = id]
+               /\ Send([type |-> "Boot", from |-> s, to |-> Server \ {s}, epoch |-> next.epoch,
+                        nonce |-> next.nonce, process |-> id])
           ELSE /\ disk' = [disk EXCEPT ![s] = d]
-               /\ UNCHANGED <<admitted, bootNonce, messages>>
+               /\ UNCHANGED <<admitted, process, messages>>
 
 \* Down time is time in which nothing is received, so that crash and boot are one step.
 Crash(s) ==
@@ -589,9 +597,7 @@ LoseDisk(s) ==
   /\ Running(s)
   /\ spent' = [spent EXCEPT !.losses = @ + 1]
   /\ damaged' = damaged \cup {s}
-  /\ disk' = [disk EXCEPT ![s] = [currentTerm |-> 0, votedFor |-> None, log |-> <<>>,
-                                  snapshotIndex |-> 0, bootEpoch |-> 0,
-                                  heard |-> [p \in Server |-> 0]]]
+  /\ disk' = [disk EXCEPT ![s] = EmptyDisk]
   /\ currentTerm' = [currentTerm EXCEPT ![s] = 0]
   /\ votedFor' = [votedFor EXCEPT ![s] = None]
   /\ log' = [log EXCEPT ![s] = <<>>]
@@ -600,7 +606,7 @@ LoseDisk(s) ==
   /\ leaderId' = [leaderId EXCEPT ![s] = None]
   /\ role' = [role EXCEPT ![s] =
                IF Mutant = "EmptiedDiskVotes" THEN "Follower" ELSE "Stopped"]
-  /\ UNCHANGED <<admitted, bootNonce, messages, image, history>>
+  /\ UNCHANGED <<admitted, process, messages, image, history>>
 
 \* Somebody keeps an image of a disk ...
 CopyDisk(s) ==
@@ -612,8 +618,8 @@ CopyDisk(s) ==
 \* ... and puts it back. The fault model (ADR 0121): the disk has booted since, and those who have
 \* not heard of that are too few to admit it. Nothing can tell the other cases from a plain reboot.
 Detectable(s) ==
-  LET deaf == { p \in Server \ {s} : disk[p].heard[s] < disk[s].bootEpoch }
-  IN /\ image[s][1].bootEpoch < disk[s].bootEpoch
+  LET deaf == { p \in Server \ {s} : disk[p].heard[s].epoch < disk[s].boot.epoch }
+  IN /\ image[s][1].boot.epoch < disk[s].boot.epoch
      /\ ~Majority(deaf \cup {s}, ConfigOf(image[s][1].log).voters)
 
 RollBack(s) ==
@@ -625,26 +631,33 @@ RollBack(s) ==
   /\ Boot(s, image[s][1])
   /\ UNCHANGED <<image, history>>
 
-\* Every member remembers durably the highest boot epoch it has confirmed of every other one, and
-\* confirms only a higher one: the compare-and-set of I2. It need not be admitted itself, for
-\* otherwise a cluster that was switched off would never start again.
+\* Every member remembers durably the last boot it has confirmed of every other one, and confirms
+\* only a higher epoch, or the same boot again: the compare-and-set of I2. It need not be admitted
+\* itself, for otherwise a cluster that was switched off would never start again.
 HandleBoot(s, m) ==
-  /\ m.epoch > disk[s].heard[m.from] \/ Mutant = "BootEpochNotCompared"
-  /\ disk' = [disk EXCEPT ![s].heard[m.from] = Max(@, m.epoch)]
-  /\ Send([type |-> "BootReply", from |-> s, to |-> {m.from}, epoch |-> m.epoch,
-           nonce |-> m.nonce])
-  /\ UNCHANGED <<volatile, environment, history, spent>>
+  LET last == disk[s].heard[m.from]
+      reply == [type |-> "BootReply", from |-> s, to |-> {m.from}, epoch |-> m.epoch,
+                nonce |-> m.nonce, process |-> m.process]
+  IN /\ \/ m.epoch > last.epoch \/ Mutant = "BootEpochNotCompared"
+        \/ m.epoch = last.epoch /\ (m.nonce = last.nonce \/ Mutant = "BootNonceNotCompared")
+     /\ reply \notin messages
+     /\ disk' = [disk EXCEPT ![s].heard[m.from] =
+                  IF m.epoch > last.epoch THEN [epoch |-> m.epoch, nonce |-> m.nonce] ELSE @]
+     /\ Send(reply)
+     /\ UNCHANGED <<volatile, environment, history, spent>>
 
-\* With itself, a quorum: as many as the server needs anyhow to do anything.
+\* With itself, a quorum: as many as the server needs anyhow to do anything. It notes that durably
+\* before its first promise.
 Admit(s) ==
   LET replies == { m \in Received("BootReply", s) :
-                     /\ m.epoch = disk[s].bootEpoch
-                     /\ m.nonce = bootNonce[s] \/ Mutant = "BootReplyWithoutNonce" }
+                     /\ m.epoch = disk[s].boot.epoch /\ m.nonce = disk[s].boot.nonce
+                     /\ m.process = process[s] \/ Mutant = "BootReplyToOtherProcess" }
   IN /\ Running(s) /\ ~admitted[s]
      /\ Majority({ m.from : m \in replies } \cup {s}, Config(s).voters)
      /\ admitted' = [admitted EXCEPT ![s] = TRUE]
-     /\ UNCHANGED <<disk, currentTerm, votedFor, log, snapshotIndex, role, leaderId, commitIndex,
-                    bootNonce, messages, environment, history, spent>>
+     /\ disk' = [disk EXCEPT ![s].boot.isAdmitted = TRUE]
+     /\ UNCHANGED <<currentTerm, votedFor, log, snapshotIndex, role, leaderId, commitIndex, process,
+                    messages, environment, history, spent>>
 
 -----------------------------------------------------------------------------------------------
 (* Time, and the next-state relation *)
