@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -255,6 +255,8 @@ describe('NodeProcess', () => {
   afterEach(async () => {
     for (const node of started.splice(0)) await node.kill();
   });
+
+  afterAll(() => fs.rmSync(directory, { recursive: true }));
 
   test('starts, stops, is killed and starts again, each life with its log', async () => {
     const { node, ends } = await fakeNode();
