@@ -1,6 +1,6 @@
 /**
- * Cuts a byte stream into records at a delimiter, without a copy of those that lie within one chunk. What follows
- * the last delimiter is a record of its own unless it is empty.
+ * Cuts a byte stream into records at a delimiter. What follows the last delimiter is a record of its own unless it
+ * is empty. All chunks go through one buffer: a copy of each byte, but no garbage however much streams through.
  */
 import { WalrusError } from '../base/errors.ts';
 
@@ -19,29 +19,37 @@ export class RecordCutter {
   length = 0;
   readonly #options: RecordCutterOptions;
   readonly #delimiter: Buffer;
-  #chunk: Buffer = Buffer.alloc(0);
+  /** What was pushed and not cut yet lies in `#at .. #end` of the buffer. */
+  #buffer: Buffer = Buffer.alloc(0);
   #at = 0;
+  #end = 0;
 
   constructor(options: RecordCutterOptions) {
     this.#options = options;
     this.#delimiter = Buffer.from(options.delimiter);
   }
 
-  /** Takes the next chunk, after `next()` has returned false. It must not change until then again. */
-  push(chunk: Buffer): void {
-    const rest = this.#chunk.subarray(this.#at);
-    this.#chunk = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+  /** Takes the next chunk, by a copy, after `next()` has returned false. The present record is gone then. */
+  push(chunk: Uint8Array): void {
+    const rest = this.#end - this.#at;
+    const needed = rest + chunk.length;
+    const old = this.#buffer;
+    if (needed > old.length) this.#buffer = Buffer.allocUnsafeSlow(needed + chunk.length);
+    this.#buffer.set(old.subarray(this.#at, this.#end), 0);
+    this.#buffer.set(chunk, rest);
     this.#at = 0;
+    this.#end = needed;
   }
 
   /** Steps to the next record that is whole. */
   next(): boolean {
-    const end = this.#chunk.indexOf(this.#delimiter, this.#at);
-    if (end < 0) {
-      this.#checkSize(this.#chunk.length - this.#at);
+    const end = this.#buffer.indexOf(this.#delimiter, this.#at);
+    const next = end + this.#delimiter.length;
+    // Behind the end there may be bytes of earlier chunks.
+    if (end < 0 || next > this.#end) {
+      this.#checkSize(this.#end - this.#at);
       return false;
     }
-    const next = end + this.#delimiter.length;
     this.#set(this.#options.keepsDelimiter ? next : end);
     this.#at = next;
     return true;
@@ -49,14 +57,14 @@ export class RecordCutter {
 
   /** Steps to what is left once the stream has ended. */
   last(): boolean {
-    if (this.#at >= this.#chunk.length) return false;
-    this.#set(this.#chunk.length);
-    this.#at = this.#chunk.length;
+    if (this.#at >= this.#end) return false;
+    this.#set(this.#end);
+    this.#at = this.#end;
     return true;
   }
 
   #set(end: number): void {
-    this.bytes = this.#chunk;
+    this.bytes = this.#buffer;
     this.start = this.#at;
     this.length = end - this.#at;
     this.#checkSize(this.length);

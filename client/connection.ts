@@ -196,7 +196,7 @@ export class Connection {
     }
     if (error === null) return;
     // Before the handshake this is not a node at all. Later the requests under way have an unknown outcome.
-    this.#fail(this.#node === null ? error : this.#failed(error.message, error));
+    this.#fail(this.#node === null ? this.#notANode(error) : this.#failed(error.message, error));
   }
 
   #onFrame(frame: Uint8Array, isOwned: boolean): void {
@@ -219,6 +219,12 @@ export class Connection {
     }
     if (response instanceof WalrusError) waiting.reject(response);
     else waiting.resolve(response);
+  }
+
+  #notANode(cause: WalrusError): WalrusError {
+    const { address } = this;
+    const message = `What listens at ${address} does not speak the client protocol: give a node's client port`;
+    return new WalrusError('MALFORMED', message, { details: { address }, cause });
   }
 
   #failed(reason: string, cause: unknown): WalrusError {

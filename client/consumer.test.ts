@@ -120,6 +120,15 @@ describe('what cannot be read', () => {
     });
   });
 
+  test('an offset beyond the end is an error, not an empty result', async () => {
+    const cluster = await filled(3);
+    const from = { type: 'offset', offset: 4 } as const;
+    await expect(consumerOf(cluster, { from, until: 'latest' })).rejects.toMatchObject({
+      code: 'OFFSET_OUT_OF_RANGE',
+    });
+    await consumerOf(cluster, { from: { ...from, offset: 3 }, until: 'latest' });
+  });
+
   test('a damaged batch is an error and nothing of it is handed out', async () => {
     const cluster = await filled(6);
     const bytes = cluster.log('t').batches[1]?.bytes as Uint8Array;

@@ -73,6 +73,12 @@ const DEFAULTS = {
   requestTimeoutMs: 10_000,
 } as const;
 
+function beyondEnd({ topic, from }: ConsumerOptions, end: number): WalrusError {
+  const wanted = from?.type === 'offset' ? from.offset : end;
+  const message = `Cannot read ${topic} from offset ${wanted}: its end is ${end}`;
+  return new WalrusError('OFFSET_OUT_OF_RANGE', message, { details: { topic, end } });
+}
+
 export class Consumer {
   readonly #context: SenderContext;
   readonly #options: ConsumerOptions & Required<Pick<ConsumerOptions, keyof typeof DEFAULTS>>;
@@ -188,6 +194,7 @@ export class Consumer {
           : Infinity;
       const start =
         committed.get(partition) ?? (await this.#offsetAt(partition, this.#options.from));
+      if (start > end && !committed.has(partition)) throw beyondEnd(this.#options, end);
       this.#partitions.push({
         partition,
         position: start,

@@ -72,7 +72,7 @@ export class MetadataCache {
     const known = this.#topics.get(name);
     if (!isNews && known !== undefined) return known.topic;
     this.#topics.delete(name);
-    const message = `There is no topic ${name}: create it first`;
+    const message = `There is no topic ${name}`;
     throw new WalrusError('TOPIC_NOT_FOUND', message, { details: { topic: name } });
   }
 

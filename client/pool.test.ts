@@ -34,6 +34,14 @@ describe('the handshake', () => {
     });
   });
 
+  test('what is no node at all is told from one that is down', async () => {
+    const cluster = new FakeCluster(1);
+    Object.assign(cluster.node(0), { id: 0 }); // no node has it: the answer cannot be read
+    await expect(cluster.until(cluster.client().admin.listTopics(), 100)).rejects.toMatchObject({
+      code: 'MALFORMED',
+    });
+  });
+
   test('a refused handshake is the failure of what was asked', async () => {
     const cluster = new FakeCluster(1);
     cluster.onRequest = () => new WalrusError('UNSUPPORTED_VERSION', 'Too old');

@@ -7,6 +7,7 @@ import { argumentOf, integerOf, isGiven, textOf } from '../command.ts';
 import { ProgressLine } from '../progress.ts';
 import { formatterOf } from '../recordFormat.ts';
 import type { Formatter } from '../recordFormat.ts';
+import { UsageError } from '../usageError.ts';
 import { startPosition } from '../values.ts';
 
 const COMMIT_INTERVAL_MS = 1000;
@@ -61,7 +62,7 @@ export const consume: Command = {
   async run(context) {
     const client = await context.client();
     const group = textOf(context, 'group');
-    const partitions = context.flags.get('partition')?.map(Number);
+    const partitions = context.flags.get('partition')?.map(partitionNumber);
     const consumer = await client.consumer({
       topic: argumentOf(context, 0),
       from: startPosition(textOf(context, 'from') ?? 'earliest', Date.now()),
@@ -74,6 +75,11 @@ export const consume: Command = {
     return undefined;
   },
 };
+
+function partitionNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--partition takes numbers, not "${text}"`);
+  return Number(text);
+}
 
 class Consumption {
   readonly #consumer: Consumer;

@@ -1,5 +1,4 @@
 /** `walrus produce`: lines of stdin or of files, or whole files, as records. */
-import { createReadStream } from 'node:fs';
 import fs from 'node:fs/promises';
 import process from 'node:process';
 import type { Acks, Producer } from '../../client/index.ts';
@@ -107,9 +106,22 @@ async function sendAll(context: CommandContext, producer: Producer): Promise<voi
   const send = senderOf(context, producer);
   const sources = files.length === 0 ? [null] : files;
   for (const file of sources) {
-    const stream: AsyncIterable<Buffer> =
-      file === null ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
-    await sendStream(context, stream, send);
+    await sendStream(context, file === null ? process.stdin : chunksOf(file), send);
+  }
+}
+
+/** A file's chunks, all in one buffer: each is gone when the next one is asked for. */
+async function* chunksOf(file: string): AsyncGenerator<Buffer, void, undefined> {
+  const handle = await fs.open(file);
+  try {
+    const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, null);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
   }
 }
 

@@ -15,7 +15,7 @@ const WORDS = [
 ];
 
 /** Runs one line of the prompt; set by the dispatcher, which knows all commands. */
-export type RunLine = (argv: readonly string[], addresses: readonly string[]) => Promise<unknown>;
+export type RunLine = (argv: readonly string[], addresses: readonly string[]) => Promise<number>;
 let runLine: RunLine | null = null;
 
 /** Tells the prompt how to run a command. */
@@ -26,6 +26,7 @@ export function setRunLine(run: RunLine): void {
 export const repl: Command = {
   name: 'repl',
   summary: 'Takes commands line by line, with history and completion.',
+  notes: ['Through a pipe it ends with the exit code of the last command that failed.'],
   args: [],
   flags: {},
   async run(context) {
@@ -45,17 +46,25 @@ export const repl: Command = {
       newest.splice(0, newest.length, ...lines);
     });
     context.signal.addEventListener('abort', () => prompt.close());
+    const input = { isClosed: false };
+    let failure = 0;
+    prompt.on('close', () => {
+      input.isClosed = true;
+    });
     prompt.prompt();
     for await (const line of prompt) {
       const words = splitWords(line);
       if (['exit', 'quit'].includes(words[0] ?? '')) break;
-      if (words.length > 0)
-        await runLine?.(words[0] === 'help' ? ['--help'] : words, context.addresses);
-      prompt.prompt();
+      if (words.length > 0) {
+        const argv = words[0] === 'help' ? ['--help'] : words;
+        failure = (await runLine?.(argv, context.addresses)) || failure;
+      }
+      // A pipe may be at its end while lines of it are still waiting.
+      if (!input.isClosed) prompt.prompt();
     }
     prompt.close();
     if (newest.length > 0) await fs.writeFile(historyPath, `${newest.join('\n')}\n`);
-    return undefined;
+    return process.stdin.isTTY ? 0 : failure;
   },
 };
 
