@@ -56,6 +56,8 @@ export class SegmentManager implements SegmentAppender {
   readonly #producers: ProducerLoader;
   readonly #leaders = new Map<SegmentId, SegmentLeader>();
   readonly #opening = new Set<SegmentId>();
+  /** Segments whose close has begun, from the end of the turn at the latest. */
+  readonly #closing = new Set<SegmentId>();
   readonly #waiting: WaitingAppends;
   readonly #beforeClose: BeforeClose[] = [];
   #isStopped = false;
@@ -192,6 +194,7 @@ export class SegmentManager implements SegmentAppender {
 
   #end(leader: SegmentLeader, endOffset: SegmentRecord['endOffset'], isLossy: boolean): void {
     this.#leaders.delete(leader.segment.segmentId);
+    this.#closing.delete(leader.segment.segmentId);
     leader.end(endOffset, isLossy);
   }
 
@@ -273,6 +276,8 @@ export class SegmentManager implements SegmentAppender {
 
   #close(leader: SegmentLeader, reason: RollReason): void {
     const { segmentId } = leader.segment;
+    if (this.#closing.has(segmentId)) return;
+    this.#closing.add(segmentId);
     this.#options.logger.log('info', 'closing a segment', { segmentId, reason });
     this.#options.metrics.rolled(reason);
     let isDrained = false;

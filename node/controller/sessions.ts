@@ -23,10 +23,14 @@ export class Sessions {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** A new leader knows nothing: every registered node gets one time-out to be heard from. */
+  /**
+   * A new leader knows nothing. Every registered node gets half a time-out to be heard from: it has learned of
+   * the leader by its first message, and a dead one has already cost an election.
+   */
   begin(metadata: IndexedMetadata): void {
     this.#sessions.clear();
-    for (const id of metadata.nodes.keys()) this.expect(id);
+    const atMs = this.#clock.monotonicMs() - this.#timeoutMs / 2;
+    for (const id of metadata.nodes.keys()) this.#sessions.set(id, { beat: null, atMs });
   }
 
   /** A node was registered: it has one time-out to be heard from. */

@@ -1,0 +1,68 @@
+import { expect, test } from '@jest/globals';
+import { logIndex, nodeId } from '../../base/units.ts';
+import { Scheduler } from '../sim/scheduler.ts';
+import { SimClock, SimProcess } from '../sim/simProcess.ts';
+import { MutableMetadata } from '../state/mutableMetadata.ts';
+import type { DiskRecord, NodeRecord } from '../state/types.ts';
+import { Sessions } from './sessions.ts';
+
+const DISK = 'd'.repeat(32);
+const node: NodeRecord = {
+  nodeId: nodeId(1),
+  diskId: DISK,
+  peerAddress: 'one:1',
+  clientAddress: 'one:2',
+  httpAddress: 'one:3',
+  zone: '',
+  version: '',
+};
+const disk = {
+  diskId: DISK,
+  nodeId: nodeId(1),
+  bootEpoch: 3,
+  bootNonce: '0'.repeat(32),
+  state: 'REGISTERED',
+} as DiskRecord;
+const beat = {
+  nodeId: nodeId(1),
+  diskId: DISK,
+  bootEpoch: 3,
+  appliedIndex: logIndex(0),
+  isDiskWritable: true,
+  isDiskFull: false,
+  usedBytes: 0,
+  isDraining: false,
+};
+
+function metadataWith(record: NodeRecord): MutableMetadata {
+  const metadata = new MutableMetadata();
+  metadata.putDisk(disk);
+  metadata.putNode(record);
+  return metadata;
+}
+
+test('a node is alive for a time-out after each heartbeat, and half of one after an election', async () => {
+  const scheduler = new Scheduler();
+  const sessions = new Sessions(new SimClock(scheduler, new SimProcess(), { offsetMs: 0 }), 1000);
+  const metadata = metadataWith(node);
+  sessions.begin(metadata);
+  await scheduler.run(499);
+  expect([sessions.isAlive(node.nodeId), sessions.beatOf(node.nodeId)]).toEqual([true, null]);
+  await scheduler.run(501);
+  expect(sessions.isAlive(node.nodeId)).toBe(false);
+  expect(sessions.heard(beat, metadata)).toBe(true);
+  await scheduler.run(1500);
+  expect(sessions.aliveNodeIds()).toEqual([1]);
+  await scheduler.run(1502);
+  expect(sessions.aliveNodeIds()).toEqual([]);
+});
+
+test('a heartbeat of another boot or another disk is not that node', () => {
+  const scheduler = new Scheduler();
+  const sessions = new Sessions(new SimClock(scheduler, new SimProcess(), { offsetMs: 0 }), 1000);
+  const metadata = metadataWith(node);
+  expect(sessions.heard({ ...beat, bootEpoch: 2 }, metadata)).toBe(false);
+  expect(sessions.heard({ ...beat, diskId: 'e'.repeat(32) }, metadata)).toBe(false);
+  expect(sessions.heard({ ...beat, nodeId: nodeId(2) }, metadata)).toBe(false);
+  expect(sessions.isAlive(node.nodeId)).toBe(false);
+});
