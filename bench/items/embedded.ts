@@ -1,0 +1,155 @@
+/** The engine in this process, without a cluster. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { RealClock } from '../../node/io/realClock.ts';
+import { RealDisk } from '../../node/io/realDisk.ts';
+import { RealRandom } from '../../node/io/realRandom.ts';
+import { openEmbedded } from '../../node/storage/embedded.ts';
+import type { EmbeddedTopic } from '../../node/storage/embedded.ts';
+import { UNSYNCED_BYTES_MAX, syncLoop, writeBuffers } from '../rawDisk.ts';
+import { Latencies, startWatch } from '../stats.ts';
+import type { BenchContext, Comparison } from '../types.ts';
+
+const SMALL_BYTES = 100;
+/** Records of a batched append are accepted in groups of this size, and each group is awaited. */
+const GROUP_BYTES = 1024 * 1024;
+const VALUES_COUNT = 4096;
+const SEED = 1;
+
+async function withTopic<T>(
+  context: BenchContext,
+  sync: 'always' | 'none',
+  body: (topic: EmbeddedTopic) => Promise<T>,
+): Promise<T> {
+  const directory = path.join(context.directory, 'embedded');
+  const store = openEmbedded({
+    disk: new RealDisk(directory),
+    clock: new RealClock(),
+    random: new RealRandom(),
+    sync,
+  });
+  try {
+    return await body(store.topic('bench'));
+  } finally {
+    await store.close();
+    fs.rmSync(directory, { recursive: true });
+  }
+}
+
+/** Values of the sizes, in an arbitrary order that is the same in every leg. */
+function valuesOf(minBytes: number, maxBytes: number): Uint8Array[] {
+  let state = SEED;
+  return Array.from({ length: VALUES_COUNT }, () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return new Uint8Array(minBytes + (state % (maxBytes - minBytes + 1))).fill(state);
+  });
+}
+
+interface Appended {
+  readonly bytes: number;
+  readonly count: number;
+  readonly ms: number;
+  readonly processorMs: number;
+}
+
+function appendBatched(context: BenchContext, values: readonly Uint8Array[]): Promise<Appended> {
+  return withTopic(context, 'none', async (topic) => {
+    let bytes = 0;
+    let count = 0;
+    const watch = startWatch();
+    const endMs = performance.now() + 1000 * context.seconds;
+    while (bytes < UNSYNCED_BYTES_MAX && performance.now() < endMs) {
+      let last = Promise.resolve();
+      for (let group = 0; group < GROUP_BYTES; count += 1) {
+        const value = values[count % VALUES_COUNT] as Uint8Array;
+        last = topic.append(value);
+        group += value.length;
+        bytes += value.length;
+      }
+      await last;
+    }
+    return { bytes, count, ...watch() };
+  });
+}
+
+function batched(name: string, title: string, sizes: readonly [number, number]): Comparison {
+  const values = valuesOf(...sizes);
+  return {
+    kind: 'comparison',
+    name: `append-${name}`,
+    title: `embedded append without fsync, batched, ${title}`,
+    unit: 'MB/s',
+    baselineName: 'writeSync of 256 KiB',
+    targetRatio: 0.4,
+    baseline: (context) => Promise.resolve(writeBuffers(context, UNSYNCED_BYTES_MAX)),
+    async subject(context) {
+      const { bytes, ms, processorMs } = await appendBatched(context, values);
+      return { rate: bytes / 1e3 / ms, processorRate: bytes / 1e3 / processorMs };
+    },
+  };
+}
+
+/** The same as a count of appends, which is what others publish. */
+function batchedCount(): Comparison {
+  const values = valuesOf(500, 1024);
+  const meanBytes = values.reduce((sum, value) => sum + value.length, 0) / values.length;
+  return {
+    kind: 'comparison',
+    name: 'append-mixed-count',
+    title: 'embedded append without fsync, batched, 500-1024 B, as a count',
+    unit: 'appends/s',
+    baselineName: 'writeSync of 256 KiB, as so many records',
+    targetRate: 1.2e6,
+    baseline(context) {
+      const { rate, processorRate = NaN } = writeBuffers(context, UNSYNCED_BYTES_MAX);
+      const recordsOf = (megabytes: number): number => (megabytes * 1e6) / meanBytes;
+      return Promise.resolve({ rate: recordsOf(rate), processorRate: recordsOf(processorRate) });
+    },
+    async subject(context) {
+      const { count, ms, processorMs } = await appendBatched(context, values);
+      return { rate: (1000 * count) / ms, processorRate: (1000 * count) / processorMs };
+    },
+  };
+}
+
+/** Callers that each await every append. */
+function durable(callers: number, targetRatio: number): Comparison {
+  const value = new Uint8Array(SMALL_BYTES).fill(7);
+  return {
+    kind: 'comparison',
+    name: `durable-${callers}`,
+    title: `embedded append of 100 B, each awaited durably, callers: ${callers}`,
+    unit: 'appends/s',
+    baselineName: 'write+fdatasync loop',
+    targetRatio,
+    baseline: (context) => Promise.resolve(syncLoop(context, SMALL_BYTES)),
+    subject: (context) =>
+      withTopic(context, 'always', async (topic) => {
+        await topic.append(value); // the first block is opened
+        const latencies = new Latencies();
+        const startMs = performance.now();
+        const endMs = startMs + 1000 * context.seconds;
+        const call = async (): Promise<void> => {
+          for (let nowMs = startMs; nowMs < endMs;) {
+            const beforeMs = nowMs;
+            await topic.append(value);
+            nowMs = performance.now();
+            latencies.add(nowMs - beforeMs);
+          }
+        };
+        await Promise.all(Array.from({ length: callers }, call));
+        const { p50, p99 } = latencies.summary();
+        const rate = (1000 * latencies.count) / (performance.now() - startMs);
+        return { rate, p50Ms: p50, p99Ms: p99 };
+      }),
+  };
+}
+
+export const EMBEDDED_ITEMS: readonly Comparison[] = [
+  batched('100', '100 B', [100, 100]),
+  batched('1k', '1 KB', [1000, 1000]),
+  batched('mixed', '500-1024 B', [500, 1024]),
+  batchedCount(),
+  durable(1, 0.8),
+  durable(64, 8),
+];
