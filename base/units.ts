@@ -2,7 +2,7 @@
  * Branded numbers, so that a Raft index, a client offset and a term cannot be mixed up.
  * Each has one checked constructor. All are integers in 0..2^53-1 (ADR 0001).
  */
-import { assert } from './assert.ts';
+import { AssertionError } from './assert.ts';
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = number & { readonly [brand]: Name };
@@ -24,11 +24,9 @@ export function isCount(value: number): boolean {
 }
 
 function checked(value: number, what: string, min: number): number {
-  assert(
-    isCount(value) && value >= min,
-    `${what} must be an integer of at least ${min}, is ${value}`,
-  );
-  return value;
+  // The message is made only when it is needed: this runs for every record.
+  if (isCount(value) && value >= min) return value;
+  throw new AssertionError(`${what} must be an integer of at least ${min}, is ${value}`);
 }
 
 /** @throws {AssertionError} Unless `value` is an integer in 0..2^53-1. */
