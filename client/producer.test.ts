@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { WalrusError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { SeededRandom, chance, pick } from '../base/random.ts';
+import { BATCH_FIELD } from '../protocol/recordBatch.ts';
 import type { Producer } from './producer.ts';
 import { FakeCluster } from './testing/fakeCluster.ts';
 import type { Fate, Seen } from './testing/fakeCluster.ts';
@@ -133,6 +134,28 @@ describe('the leader', () => {
     };
     await sendAndClose(cluster, second, 10);
     expect(cluster.log('t').values()).toEqual(['0', ...numbered(10)]);
+  });
+
+  test('nothing goes to a new leader before what is under way to the old one has come back', async () => {
+    const { cluster, producer } = await started({ requestTimeoutMs: 5000 });
+    cluster.onRequest = ({ node, call }) =>
+      call.name === 'Produce' && node.id === 1 ? 'Silence' : undefined;
+    void producer.sendValue(bytesOf('0'));
+    await cluster.run(1500);
+    cluster.setLeader('t', 0, 1);
+    for (const text of ['1', '2']) {
+      void producer.sendValue(bytesOf(text)); // the first of them makes the client ask for the leader
+      await cluster.run(100);
+    }
+    expect(cluster.count('Produce')).toBe(2);
+    await cluster.until(producer.close());
+    expect(cluster.log('t').values()).toEqual(numbered(3));
+    const sequences = cluster.seen.flatMap(({ node, call }) =>
+      call.name === 'Produce' && node.id === 2
+        ? [Buffer.from(call.request.batches).readInt32BE(BATCH_FIELD.BASE_SEQUENCE)]
+        : [],
+    );
+    expect(sequences).toEqual([0, 1, 2]);
   });
 
   test('a node that is down is passed by', async () => {
