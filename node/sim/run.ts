@@ -193,6 +193,8 @@ class SimRun {
     const isFaultless =
       Object.keys(this.#nemesis.counts).length === 0 &&
       network.lossProbability === 0 &&
+      // A repeated GetNext takes a record that nobody gets before its confirmation is given up.
+      network.duplicateProbability === 0 &&
       streams.resetProbability === 0;
     checkSharedCursor(this.#text, isFaultless);
   }
