@@ -162,6 +162,7 @@ export class WalrusNode {
     const parts = this.#open(isCreator);
     this.#parts = parts;
     onOpened(parts);
+    this.#rpc.open();
     if (isCreator) await this.#createCluster(parts);
     await this.#entry.register(parts);
     this.#isRegistered = true;

@@ -63,8 +63,8 @@ export class Controller {
   readonly #retries = new Map<SegmentId, Retry>();
   readonly #rolledMs = new Map<SegmentId, number>();
   readonly #closing = new Map<SegmentId, Promise<SegmentId>>();
-  /** The boot epoch up to which a node's segments were looked at. */
-  readonly #checkedBoots = new Map<number, number>();
+  /** The disk and boot up to which a node's segments were looked at. */
+  readonly #checkedBoots = new Map<number, string>();
   #isChangingMembership = false;
   #isLeader = false;
   #timer: Timer | null = null;
@@ -128,13 +128,16 @@ export class Controller {
   #pass(): void {
     const { metadata } = this.#options.metadata;
     for (const node of metadata.nodes.values()) this.sessions.expect(node.nodeId);
+    // A replaced disk begins with boot 1 again: the boot alone does not tell.
+    const bootOf = (node: NodeRecord): string =>
+      `${node.diskId}/${metadata.disks.get(node.diskId)?.bootEpoch ?? 0}`;
     const isBootChecked = (node: NodeRecord): boolean =>
-      this.#checkedBoots.get(node.nodeId) === metadata.disks.get(node.diskId)?.bootEpoch;
+      this.#checkedBoots.get(node.nodeId) === bootOf(node);
     for (const segment of segmentsToRecover(metadata, this.sessions, isBootChecked)) {
       this.#startRecovery(segment);
     }
     for (const node of metadata.nodes.values()) {
-      this.#checkedBoots.set(node.nodeId, metadata.disks.get(node.diskId)?.bootEpoch ?? 0);
+      this.#checkedBoots.set(node.nodeId, bootOf(node));
     }
     for (const segmentId of this.#retries.keys()) this.#retryRecovery(segmentId);
     this.#roll();

@@ -60,6 +60,7 @@ export class TransportPeerRpc implements PeerRpc {
   readonly #served = new Map<number, Served>();
   #other: OtherMessages | null = null;
   #nextCorrelationId = 1;
+  #isOpen = false;
 
   constructor(options: PeerRpcOptions) {
     this.#options = options;
@@ -69,6 +70,11 @@ export class TransportPeerRpc implements PeerRpc {
   /** Sets who takes raft and replication messages. */
   onOtherMessages(other: OtherMessages): void {
     this.#other = other;
+  }
+
+  /** All handlers are there: what is not served from now on is unknown to this version. */
+  open(): void {
+    this.#isOpen = true;
   }
 
   handle<Request, Response>(
@@ -172,14 +178,22 @@ export class TransportPeerRpc implements PeerRpc {
     const header = decodeRpcRequestHeader(message);
     const served = this.#served.get(header.apiKey);
     if (served === undefined) {
-      const error = new WalrusError(
-        'UNKNOWN_COMMAND',
-        `This node does not serve requests ${header.apiKey}`,
-      );
+      const error = this.#whyNotServed(header.apiKey);
       this.#options.transport.send(from.address, encodeRpcFailure(header.correlationId, error));
       return;
     }
     void this.#serveWith(served, header, { from, message });
+  }
+
+  /** Before the node has opened its disk nothing is served: whoever asks must ask again, or another node. */
+  #whyNotServed(apiKey: number): WalrusError {
+    if (!this.#isOpen) {
+      return new WalrusError(
+        'METADATA_UNAVAILABLE',
+        'This node is starting: ask another one, or later',
+      );
+    }
+    return new WalrusError('UNKNOWN_COMMAND', `This node does not serve requests ${apiKey}`);
   }
 
   /** Runs the handler up to its first await in this turn, while the message is valid. */

@@ -8,4 +8,12 @@ export const FIXED_SEEDS: readonly FixedSeed[] = [
   { seed: 2, reason: 'what was left of a time-out went to another node as a fraction' },
   { seed: 7, reason: 'five nodes, kills and power failures with several batches in flight' },
   { seed: 9, reason: 'a lost disk among pauses and slow disks' },
+  {
+    seed: 9011,
+    reason: 'a leader whose disk was replaced by one with the same boot epoch was not replaced',
+  },
+  {
+    seed: 9031,
+    reason: 'a node that was starting refused to register another one, which then ended',
+  },
 ];
