@@ -12,6 +12,7 @@ import { LIFE_ITEMS } from './items/life.ts';
 import { STREAM_ITEMS } from './items/stream.ts';
 import { TEXT_PUT_ITEMS } from './items/textPut.ts';
 import { parseOptions, usage } from './options.ts';
+import { stopAll } from './processes.ts';
 import { RAW_WRITER, runRawWriter } from './rawWriter.ts';
 import type { BenchOptions } from './options.ts';
 import { showResults } from './report.ts';
@@ -48,6 +49,13 @@ async function run(options: BenchOptions, items: readonly BenchItem[]): Promise<
     cluster: () => (shared ??= Cluster.start(path.join(directory, 'cluster'), 3)),
     say: (line) => void process.stderr.write(`bench: ${line}\n`),
   };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      stopAll();
+      context.say(`interrupted; data are left in ${directory}`);
+      process.exit(1);
+    });
+  }
   const end = async (): Promise<void> => {
     const cluster = await shared;
     shared = null;

@@ -15,6 +15,8 @@ const USER_TICKS_AT = 11;
 const KERNEL_TICKS_AT = 12;
 const LOOK_EVERY_MS = 5;
 
+const running = new Set<ChildProcess>();
+
 /** Starts a program of this project. Settings in the environment do not reach it. */
 export function startNode(
   script: string,
@@ -22,10 +24,18 @@ export function startNode(
   stdio: StdioOptions,
 ): ChildProcess {
   const env = Object.entries(process.env).filter(([name]) => !name.startsWith('WALRUS_'));
-  return spawn(process.execPath, [path.join(ROOT, script), ...args], {
+  const child = spawn(process.execPath, [path.join(ROOT, script), ...args], {
     stdio,
     env: Object.fromEntries(env),
   });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+/** Asks all programs that still run to end: the benchmark was interrupted. */
+export function stopAll(): void {
+  for (const child of running) child.kill('SIGTERM');
 }
 
 /** Runs a program of this project to its end; returns what it printed. @throws {Error} when it fails. */
