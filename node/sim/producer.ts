@@ -98,10 +98,12 @@ export class SimProducer {
   #send(batch: Batch): void {
     const attempt = this.#attempt;
     const { portOf, partition } = this.#options;
+    // Sent behind others, it may have overtaken the first one: then it is refused, and rightly.
+    const wasOldest = batch === this.#batches[0];
     portOf(this.#machine).produce(partition, bytesOf(batch), (error, baseOffset) => {
       if (error === null && baseOffset !== null) this.#acknowledged(batch, baseOffset);
       else if (attempt === this.#attempt) {
-        if (batch === this.#batches[0]) this.#checkKnown(error);
+        if (wasOldest) this.#checkKnown(error);
         this.#refused(error);
       }
     });
