@@ -181,6 +181,7 @@ export class WalrusNode {
     if (parts === null) return;
     parts.session.stop();
     parts.segments.stop();
+    parts.host.stop();
     parts.controller.stop();
     parts.repair.stop();
     parts.deletion.stop();

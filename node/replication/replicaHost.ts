@@ -63,11 +63,17 @@ type CommittedListener = (segmentId: SegmentId, committedOffset: Offset) => void
 export class ReplicaHost {
   readonly #options: ReplicaHostOptions;
   readonly #hosted = new Map<SegmentId, Hosted>();
+  #isStopped = false;
   #onCommitted: CommittedListener = () => undefined;
 
   constructor(options: ReplicaHostOptions) {
     this.#options = options;
     for (const replica of options.storage.replicas()) this.#host(replica, null);
+  }
+
+  /** Ends what it does by itself. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** This node's disk. */
@@ -145,6 +151,7 @@ export class ReplicaHost {
    * Asks again until each has spoken, so that an idle segment can be read here, too.
    */
   announce(): void {
+    if (this.#isStopped) return;
     const { nodes, segments } = this.#options.metadata();
     let isAnyoneSilent = false;
     for (const hosted of this.#hosted.values()) {
