@@ -10,8 +10,10 @@ import type { Offset, SegmentId } from '../../base/units.ts';
 import { READ_SEGMENT } from '../../protocol/peer/requests.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
 import type { MetadataChange } from '../state/change.ts';
+import type { Command } from '../state/commands.ts';
 import { isMember, segmentsOnDisk } from '../state/queries.ts';
 import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
+import { replicationOf } from './failureDetector.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
 
 /** Copies made at once by a node: repair must not starve producers. */
@@ -199,12 +201,18 @@ export class Repair {
         metadata.metadata.disks.get(place.diskId)?.state === 'REGISTERED' &&
         place.nodeId !== self.nodeId,
     );
-    const result = await metadata.propose({
-      type: 'ReplaceReplicas',
-      segmentId: segment.segmentId,
-      expected: current.ensemble,
-      replicas: [...kept, self],
-    });
+    const { segmentId } = segment;
+    // Others were quicker: a copy too many is given up, and deleted by its tombstone.
+    const command: Command =
+      kept.length >= replicationOf(metadata.metadata, current).replicas
+        ? { type: 'DropCopies', segmentId, places: [self] }
+        : {
+            type: 'ReplaceReplicas',
+            segmentId,
+            expected: current.ensemble,
+            replicas: [...kept, self],
+          };
+    const result = await metadata.propose(command);
     if (!result.ok) throw new WalrusError(result.code, result.message);
   }
 }

@@ -220,6 +220,11 @@ export class SegmentManager implements SegmentAppender {
         segmentId,
         error: error.message,
       });
+      // A full disk may get room again; until then nobody else may lead.
+      this.#options.clock.setTimer(OPEN_RETRY_MS, () => {
+        const current = this.#options.metadata.metadata.segments.get(segmentId);
+        if (!this.#isStopped) this.#follow(segmentId, current);
+      });
     } finally {
       this.#opening.delete(segmentId);
     }

@@ -16,4 +16,8 @@ export const FIXED_SEEDS: readonly FixedSeed[] = [
     seed: 9031,
     reason: 'a node that was starting refused to register another one, which then ended',
   },
+  {
+    seed: 777091,
+    reason: 'a leader whose disk was full as it opened its segment never tried again',
+  },
 ];
