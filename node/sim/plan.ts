@@ -58,6 +58,8 @@ export interface RunPlan {
   readonly streams: StreamFaults;
   readonly producersPerTopic: number;
   readonly recordsPerProducer: number;
+  /** The longest pause between two batches of a producer: the longer, the more faults meet each other in a run. */
+  readonly paceMs: number;
   readonly config: ClusterConfig;
   readonly raft: Partial<RaftDriverSettings>;
   readonly network: NetworkFaults;
@@ -84,6 +86,7 @@ export function drawPlan(random: Random, focus?: ScenarioKind): RunPlan {
     topicCount: 1,
     producersPerTopic: 2,
     recordsPerProducer: 200,
+    paceMs: 20,
     faultIntervalMs: { min: 50, max: 400 },
   };
 }
@@ -103,6 +106,7 @@ function drawAny(random: Random): RunPlan {
     streams: { ...CALM_STREAMS, resetProbability: chance(random, 0.4) ? 0.003 : 0 },
     producersPerTopic: between(random, 1, 2),
     recordsPerProducer: between(random, 30, 200),
+    paceMs: pick(random, [20, 100, 200, 400]),
     config: {
       metadataVoters: nodeCount === 5 && chance(random, 0.5) ? 5 : 3,
       maxSegmentEntries: between(random, 5, 120),

@@ -30,6 +30,8 @@ export interface ProducerOptions {
   readonly recordCount: number;
   /** Batches in flight, 1..5. */
   readonly windowMax: number;
+  /** The longest pause before the next batch. */
+  readonly paceMs: number;
 }
 
 interface Batch {
@@ -64,7 +66,7 @@ export class SimProducer {
 
   /** Begins a batch, and soon another one while there is room. */
   #fill(): void {
-    const { cluster, random, recordCount, windowMax } = this.#options;
+    const { cluster, random, recordCount, windowMax, paceMs } = this.#options;
     this.#isWaiting = false;
     if (this.#sequence >= recordCount || this.#batches.length >= windowMax) return;
     const batch = this.#nextBatch();
@@ -72,7 +74,7 @@ export class SimProducer {
     if (this.#deadline === null) this.#watch();
     this.#send(batch);
     this.#isWaiting = true;
-    cluster.scheduler.schedule(between(random, 0, 20), () => this.#fill());
+    cluster.scheduler.schedule(between(random, 0, paceMs), () => this.#fill());
   }
 
   #nextBatch(): Batch {

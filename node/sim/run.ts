@@ -257,6 +257,7 @@ class SimRun {
         producerId: 1_000_000 + at * this.#plan.producersPerTopic + index,
         recordCount: this.#plan.recordsPerProducer,
         windowMax: this.#plan.windowMax,
+        paceMs: this.#plan.paceMs,
       });
     });
   }
