@@ -1,7 +1,7 @@
 /** Many runs in several processes: seeds in portions, and every planted bug in a process of its own. */
 import { spawn } from 'node:child_process';
-import { PLANTED_BUGS } from './bugs.ts';
-import type { PlantedBug } from './bugs.ts';
+import { PLANTED_BUGS } from './bugs/index.ts';
+import type { PlantedBug } from './bugs/types.ts';
 
 const MAIN = 'node/sim/main.ts';
 /** Seeds of one process, before it makes way for the next. */

@@ -1,7 +1,7 @@
 /** Plants a bug: changes source text while modules are loaded. Call before anything of node/ is imported. */
 import { registerHooks } from 'node:module';
-import { PLANTED_BUGS } from './bugs.ts';
-import type { PlantedBug, SourceChange } from './bugs.ts';
+import { PLANTED_BUGS } from './bugs/index.ts';
+import type { PlantedBug, SourceChange } from './bugs/types.ts';
 
 /** @throws {Error} when there is no such bug. */
 export function bugNamed(name: string): PlantedBug {

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { PLANTED_BUGS } from './bugs.ts';
+import { PLANTED_BUGS } from './bugs/index.ts';
 import { FIXED_SEEDS } from './fixedSeeds.ts';
 import { applyChange } from './plant.ts';
 

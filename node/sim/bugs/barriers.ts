@@ -1,0 +1,25 @@
+/** Files that bugs are planted in, and changes that several of them need. */
+import type { SourceChange } from './types.ts';
+
+export const LEADER = 'node/replication/segmentLeader.ts';
+export const HOST = 'node/replication/replicaHost.ts';
+export const RECOVERY = 'node/controller/recovery.ts';
+export const MANAGER = 'node/controller/segmentManager.ts';
+
+/** Barriers that safety does not rest on: the clock of the lease, and what a member's metadata happens to say. */
+export const WITHOUT_LEASE: SourceChange = {
+  file: MANAGER,
+  find: 'return session.isFresh && current !== undefined && this.#isMine(current);',
+  replace: 'return session !== undefined && (current === undefined || true);',
+};
+/** The property that then does not hold, of course, and would be found first. */
+export const LEASE_NOT_CHECKED: SourceChange = {
+  file: 'node/sim/checkers/leaseHeld.ts',
+  find: 'if (outcome !== null && !session.isFresh) {',
+  replace: 'if (outcome !== null && nodeId < 0) {',
+};
+export const WITHOUT_METADATA_CHECK: SourceChange = {
+  file: HOST,
+  find: "if (segment.state !== 'OPEN') return 'FENCED';",
+  replace: '',
+};

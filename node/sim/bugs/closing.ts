@@ -1,0 +1,181 @@
+/** Planted bugs of how a segment ends (DESIGN close, R1-R6): fences, evidence, copies, the seal. */
+import {
+  LEADER,
+  HOST,
+  RECOVERY,
+  WITHOUT_LEASE,
+  LEASE_NOT_CHECKED,
+  WITHOUT_METADATA_CHECK,
+} from './barriers.ts';
+import type { PlantedBug } from './types.ts';
+
+export const CLOSING_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'FenceNotDurable',
+    focus: 'zombieAndPowerFailure',
+    rule: 'R2',
+    what: 'a member answers a fence that a crash may undo',
+    seeds: 400,
+    changes: [
+      {
+        file: 'node/storage/replica.ts',
+        find: "this.#context.catalog.append({ kind: 'FENCE', segmentId: record.segmentId, epoch });",
+        replace: '',
+      },
+      WITHOUT_LEASE,
+      LEASE_NOT_CHECKED,
+      WITHOUT_METADATA_CHECK,
+    ],
+  },
+  {
+    name: 'TailBeforeFence',
+    focus: 'zombie',
+    rule: 'R2',
+    what: 'a member reports its tail, and is fenced a little later',
+    seeds: 200,
+    changes: [
+      {
+        file: HOST,
+        find: 'replica.fence(epoch, (error, tail) => {',
+        replace:
+          "const early = { tail: replica.tail, digest: replica.digestAt(replica.tail) ?? '' };\n" +
+          '      done(null, early);\n' +
+          '      this.#options.clock.setTimer(300, () => replica.fence(epoch, () => undefined));\n' +
+          '      if (epoch < 0) replica.fence(epoch, (error, tail) => {',
+      },
+      WITHOUT_LEASE,
+      LEASE_NOT_CHECKED,
+      WITHOUT_METADATA_CHECK,
+    ],
+  },
+  {
+    name: 'MinimumTail',
+    focus: 'lagAndLose',
+    rule: 'R4',
+    what: 'the end is the lowest reported tail',
+    seeds: 40,
+    changes: [
+      {
+        file: RECOVERY,
+        find: '(next.tail > best.tail ? next : best)',
+        replace: '(next.tail < best.tail ? next : best)',
+      },
+      {
+        file: RECOVERY,
+        find: 'evidence.filter(({ tail }) => tail === source.tail)',
+        replace: 'evidence.filter(({ tail }) => tail >= source.tail)',
+      },
+    ],
+  },
+  {
+    name: 'OneAnswerIsEnough',
+    focus: 'lagAndLose',
+    rule: 'R3',
+    what: 'a recovery goes on with fewer than F answers',
+    seeds: 100,
+    changes: [
+      {
+        file: RECOVERY,
+        find: 'return segment.ensemble.length - segment.ackQuorum + 1;',
+        replace: 'return segment.segmentId > 0 ? 1 : 0;',
+      },
+    ],
+  },
+  {
+    name: 'CopyToFewer',
+    focus: 'loseAfterSeal',
+    rule: 'R5',
+    what: 'a segment is sealed although fewer than W disks hold it',
+    seeds: 400,
+    changes: [
+      {
+        file: RECOVERY,
+        find: '    if (holders.length < segment.ackQuorum) {',
+        replace: '    if (holders.length < 1) {',
+      },
+      {
+        file: RECOVERY,
+        find: 'for (const { place, tail } of behind.sort((a, b) => b.tail - a.tail)) {',
+        replace: 'for (const { place, tail } of [...behind].slice(0, 0)) {',
+      },
+      {
+        file: RECOVERY,
+        find: 'for (const place of this.#freshFor(segment)) {',
+        replace: 'for (const place of this.#freshFor(segment).slice(0, 0)) {',
+      },
+      {
+        file: 'node/state/handlers/sealAndOpen.ts',
+        find: 'if (count >= segment.ackQuorum) return null;',
+        replace: 'if (count >= 0) return null;',
+      },
+    ],
+  },
+  {
+    name: 'AmnesiacEvidence',
+    focus: 'lagAndLose',
+    rule: 'I3, R3',
+    what: 'an empty disk in the place of a lost member answers a fence, and counts',
+    seeds: 400,
+    changes: [
+      { file: RECOVERY, find: 'if (answer.diskId !== place.diskId) return null;', replace: '' },
+      {
+        file: RECOVERY,
+        find: 'return { place, tail: answer.tail, digest: answer.digest };',
+        replace:
+          'return { place: { ...place, diskId: answer.diskId }, tail: answer.tail, digest: answer.digest };',
+      },
+      {
+        file: RECOVERY,
+        find: "if (node?.diskId !== place.diskId || disks.get(place.diskId)?.state !== 'REGISTERED')",
+        replace: 'if (node === undefined || disks.size === 0)',
+      },
+      {
+        file: 'node/controller/replicaService.ts',
+        find: 'if (diskId !== this.#host.diskId) {',
+        replace: "if (diskId === '') {",
+      },
+      {
+        file: 'node/controller/replicaService.ts',
+        find: 'if (!segment.ensemble.some((place) => place.diskId === this.#host.diskId)) {',
+        replace: 'if (segment.ensemble.length === 0) {',
+      },
+    ],
+  },
+  {
+    name: 'AckAfterFreeze',
+    focus: 'closeWithoutMembers',
+    rule: 'close',
+    what: 'a leader goes on acknowledging after it has proposed its end',
+    seeds: 200,
+    changes: [
+      {
+        file: LEADER,
+        find: "    if (this.#state === 'Frozen' || this.#state === 'Ended') return;\n    const reached",
+        replace: "    if (this.#state === 'Ended') return;\n    const reached",
+      },
+      {
+        file: LEADER,
+        find: "if (this.#state === 'Frozen' || this.#state === 'Ended' || !this.#options.isLeaseHeld()) return;",
+        replace: "if (this.#state === 'Ended') return;",
+      },
+    ],
+  },
+  {
+    name: 'SealWithoutCompareAndSet',
+    rule: 'R6',
+    what: 'a seal is applied whatever the state of its segment is',
+    seeds: 200,
+    changes: [
+      {
+        file: 'node/state/handlers/sealAndOpen.ts',
+        find: "if (segment.state === 'SEALED') return repeated(state, segment, command);",
+        replace: 'if (segment.epoch < 0) return repeated(state, segment, command);',
+      },
+      {
+        file: 'node/state/handlers/sealAndOpen.ts',
+        find: 'segment.state === expected.state &&',
+        replace: 'true || segment.state === expected.state &&',
+      },
+    ],
+  },
+];

@@ -1,0 +1,17 @@
+/**
+ * Planted bugs: each breaks one rule of the design, to show that the simulator finds it. They are changes of the
+ * source text, made while the module is loaded (`--bug NAME`): production code holds no switch for them. A text
+ * that is not found exactly once fails, so that a bug cannot quietly stop being one.
+ */
+import { CLOSING_BUGS } from './closing.ts';
+import { METADATA_BUGS } from './metadata.ts';
+import { READING_BUGS } from './reading.ts';
+import { WRITE_PATH_BUGS } from './writePath.ts';
+import type { PlantedBug } from './types.ts';
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  ...WRITE_PATH_BUGS,
+  ...CLOSING_BUGS,
+  ...READING_BUGS,
+  ...METADATA_BUGS,
+];

@@ -1,0 +1,40 @@
+/** Planted bugs of the metadata: the Raft log, and what nodes conclude from it. */
+import type { PlantedBug } from './types.ts';
+
+export const METADATA_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'VoteNotPersisted',
+    focus: 'electionStorm',
+    rule: 'Raft, Figure 2',
+    what: 'a server that restarts has forgotten its vote',
+    seeds: 400,
+    changes: [
+      {
+        file: 'node/raft/log/recovery.ts',
+        find: "votedFor: votedFor === '' ? null : (votedFor as ServerId),",
+        replace: 'votedFor: null,',
+      },
+      {
+        file: 'node/raft/log/recovery.ts',
+        find: 'state.hardState = { currentTerm, votedFor };',
+        replace: 'state.hardState = { currentTerm, votedFor: null };',
+      },
+    ],
+  },
+  {
+    name: 'UnknownDeleted',
+    focus: 'restartStorm',
+    rule: 'S3',
+    what: 'a node deletes copies that its metadata does not know',
+    seeds: 60,
+    changes: [
+      {
+        file: 'node/controller/deletion.ts',
+        find: 'if (!this.#isStarted || this.#isRunning || this.#isStopped) return;',
+        replace:
+          'for (const id of this.quarantined()) this.#options.host.delete(id);\n' +
+          '    if (!this.#isStarted || this.#isRunning || this.#isStopped) return;',
+      },
+    ],
+  },
+];

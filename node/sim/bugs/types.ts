@@ -1,0 +1,21 @@
+/** What a planted bug is. */
+import type { ScenarioKind } from '../scenarios.ts';
+
+export interface SourceChange {
+  /** Path from the root of the repository. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface PlantedBug {
+  readonly name: string;
+  /** Of DESIGN section 2, or of the Raft paper. */
+  readonly rule: string;
+  readonly what: string;
+  readonly changes: readonly SourceChange[];
+  /** The scenario that aims at the rule; undefined: any run will do. */
+  readonly focus?: ScenarioKind;
+  /** Seeds 1..seeds find it. */
+  readonly seeds: number;
+}
