@@ -7,6 +7,8 @@ import type {
   Position,
 } from '../../protocol/client/fetchPositions.ts';
 import type { ListGroupsResponse } from '../../protocol/client/listGroups.ts';
+import type { PositionsCommit } from '../state/commands.ts';
+import { MAX_POSITIONS_PER_COMMAND } from '../state/limits.ts';
 import type { PositionCommitter } from './positionCommitter.ts';
 import type { Router } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
@@ -23,22 +25,29 @@ export class GroupsService {
     this.#committer = committer;
   }
 
-  /** @throws {WalrusError} CONFLICT, TOPIC_NOT_FOUND, PARTITION_NOT_FOUND, LIMIT_REACHED ... of the first refused. */
+  /**
+   * Commits all positions or none.
+   * @throws {WalrusError} CONFLICT, TOPIC_NOT_FOUND, PARTITION_NOT_FOUND, LIMIT_REACHED ... of the first refused;
+   *   TOO_LARGE.
+   */
   async commit({ group, positions }: CommitPositionsRequest): Promise<void> {
-    const codes = await Promise.all(
-      positions.map(({ topic, partition, offset, expected }) => {
-        const position = { group, topic, partition, offset };
-        return this.#committer.commit(() =>
-          expected === undefined ? position : { ...position, expected },
-        );
-      }),
-    );
-    for (const [index, code] of codes.entries()) {
-      if (code === null) continue;
-      const { topic, partition } = positions[index] ?? { topic: '', partition: 0 };
-      const message = `Cannot commit the position of group ${group} in ${topic}/${partition}`;
-      throw new WalrusError(code, `${message}: ${code}`, { details: { topic, partition } });
+    if (positions.length > MAX_POSITIONS_PER_COMMAND) {
+      const bound = `up to ${MAX_POSITIONS_PER_COMMAND} are taken`;
+      const message = `Cannot commit ${positions.length} positions at once: ${bound}`;
+      throw new WalrusError('TOO_LARGE', message);
     }
+    const commit: PositionsCommit = {
+      group,
+      positions: positions.map(({ expected, ...position }) =>
+        expected === undefined ? position : { ...position, expected },
+      ),
+    };
+    const refusal = await this.#committer.commit(positions.length, () => commit);
+    if (refusal === null) return;
+    const { topic, partition } = positions[refusal.position] ?? { topic: '', partition: 0 };
+    const message = `Cannot commit the position of group ${group} in ${topic}/${partition}`;
+    const details = { topic, partition };
+    throw new WalrusError(refusal.code, `${message}: ${refusal.code}`, { details });
   }
 
   /** What is committed now, others' latest commits included. */

@@ -6,19 +6,25 @@
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import type { MetadataService } from '../controller/types.ts';
-import type { CommandOf } from '../state/commands.ts';
+import type { PositionsCommit, RefusedCommit } from '../state/commands.ts';
 import { MAX_POSITIONS_PER_COMMAND } from '../state/limits.ts';
 
-export type CommittedPosition = CommandOf<'CommitPositions'>['positions'][number];
+/** Why the metadata refuses a commit, and the position that it does not take. */
+export interface CommitRefusal {
+  readonly code: ErrorCode;
+  readonly position: number;
+}
 
 interface Waiting {
+  /** An upper bound of its positions. */
+  readonly count: number;
   /** null: there is nothing to commit any more. */
-  readonly position: () => CommittedPosition | null;
-  readonly done: (code: ErrorCode | null) => void;
+  readonly commit: () => PositionsCommit | null;
+  readonly done: (refusal: CommitRefusal | null) => void;
   readonly failed: (error: WalrusError) => void;
 }
 
-/** Positions that may wait; beyond it commits get OVERLOADED. */
+/** Commits that may wait; beyond it they get OVERLOADED. */
 const WAITING_COUNT_MAX = 100_000;
 
 export class PositionCommitter {
@@ -31,18 +37,19 @@ export class PositionCommitter {
   }
 
   /**
-   * Commits one position.
-   * @param position - Asked when the proposal is made; null gives it up.
+   * Commits some positions of a group: all or none.
+   * @param count - How many there are at most, up to `MAX_POSITIONS_PER_COMMAND`.
+   * @param commit - Asked when the proposal is made; null gives it up.
    * @returns null when it was committed (or given up), or why the metadata refuses it.
    * @throws {WalrusError} What a proposal fails with: the outcome may be unknown.
    */
-  commit(position: () => CommittedPosition | null): Promise<ErrorCode | null> {
+  commit(count: number, commit: () => PositionsCommit | null): Promise<CommitRefusal | null> {
     if (this.#waiting.length >= WAITING_COUNT_MAX) {
       const message = `Cannot commit a position: ${this.#waiting.length} others wait`;
       return Promise.reject(new WalrusError('OVERLOADED', message));
     }
-    const answer = new Promise<ErrorCode | null>((resolve, reject) => {
-      this.#waiting.push({ position, done: resolve, failed: reject });
+    const answer = new Promise<CommitRefusal | null>((resolve, reject) => {
+      this.#waiting.push({ count, commit, done: resolve, failed: reject });
     });
     if (!this.#isUnderWay) void this.#run();
     return answer;
@@ -50,33 +57,41 @@ export class PositionCommitter {
 
   async #run(): Promise<void> {
     this.#isUnderWay = true;
-    while (this.#waiting.length > 0) {
-      const taken = this.#waiting.slice(0, MAX_POSITIONS_PER_COMMAND);
-      this.#waiting = this.#waiting.slice(taken.length);
-      await this.#propose(taken);
-    }
+    while (this.#waiting.length > 0) await this.#propose(this.#take());
     this.#isUnderWay = false;
+  }
+
+  /** The oldest ones, as many as one command takes, and at least one. */
+  #take(): readonly Waiting[] {
+    let positions = 0;
+    let taken = 0;
+    for (const { count } of this.#waiting) {
+      positions += count;
+      if (taken > 0 && positions > MAX_POSITIONS_PER_COMMAND) break;
+      taken += 1;
+    }
+    return this.#waiting.splice(0, taken);
   }
 
   async #propose(taken: readonly Waiting[]): Promise<void> {
     const members: Waiting[] = [];
-    const positions: CommittedPosition[] = [];
+    const commits: PositionsCommit[] = [];
     for (const waiting of taken) {
-      const position = waiting.position();
-      if (position === null) {
+      const commit = waiting.commit();
+      if (commit === null) {
         waiting.done(null);
         continue;
       }
       members.push(waiting);
-      positions.push(position);
+      commits.push(commit);
     }
-    if (positions.length === 0) return;
+    if (commits.length === 0) return;
     try {
-      const result = await this.#metadata.propose({ type: 'CommitPositions', positions });
+      const result = await this.#metadata.propose({ type: 'CommitPositions', commits });
       if (!result.ok) throw new WalrusError(result.code, result.message);
       const refused = result.value.type === 'Positions' ? result.value.refused : [];
-      const codes = new Map(refused.map(({ index, code }) => [index, code]));
-      for (const [index, { done }] of members.entries()) done(codes.get(index) ?? null);
+      const refusals = new Map<number, RefusedCommit>(refused.map((each) => [each.index, each]));
+      for (const [index, { done }] of members.entries()) done(refusals.get(index) ?? null);
     } catch (error) {
       if (!isWalrusError(error)) throw error;
       for (const { failed } of members) failed(error);

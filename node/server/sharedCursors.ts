@@ -14,13 +14,14 @@ import type { Offset, SegmentId } from '../../base/units.ts';
 import { APIS } from '../../protocol/client/apis.ts';
 import type { GetNextResponse } from '../../protocol/client/getNext.ts';
 import { CONFIRM_DELIVERY } from '../../protocol/peer/requests.ts';
+import type { PositionsCommit } from '../state/commands.ts';
 import { committedPosition } from '../state/queries.ts';
 import type { SegmentRecord, TopicRecord } from '../state/types.ts';
 import { Deliveries } from './deliveries.ts';
 import type { LogReader } from './logReader.ts';
 import { PartitionCursor } from './partitionCursor.ts';
 import type { TakeDone } from './partitionCursor.ts';
-import type { CommittedPosition, PositionCommitter } from './positionCommitter.ts';
+import type { PositionCommitter } from './positionCommitter.ts';
 import { asWalrusError } from './produceService.ts';
 import type { Progress } from './progress.ts';
 import type { PartitionName, Router } from './router.ts';
@@ -252,7 +253,7 @@ export class SharedCursors {
   }
 
   /** What to commit for a cursor now; null when the metadata has it, or another cursor is in charge. */
-  #positionOf(owned: Owned): CommittedPosition | null {
+  #commitOf(owned: Owned): PositionsCommit | null {
     if (this.#owned.get(keyOf(owned.name)) !== owned) return null;
     const { topic, partition } = owned.name;
     const expected =
@@ -260,16 +261,17 @@ export class SharedCursors {
     const position = owned.cursor.safePosition;
     if (position <= expected) return null;
     const { topicId } = owned;
-    return { group: SHARED_GROUP, topic, topicId, partition, offset: position, expected };
+    const positions = [{ topic, topicId, partition, offset: position, expected }];
+    return { group: SHARED_GROUP, positions };
   }
 
   /** Commits a cursor's position, again and again while it moves on. */
   async #commit(owned: Owned): Promise<void> {
     if (owned.isCommitting) return;
     owned.isCommitting = true;
-    while (this.#positionOf(owned) !== null) {
+    while (this.#commitOf(owned) !== null) {
       try {
-        await this.#services.committer.commit(() => this.#positionOf(owned));
+        await this.#services.committer.commit(1, () => this.#commitOf(owned));
       } catch (error) {
         if (!isWalrusError(error)) throw error;
         await this.#sleep(COMMIT_RETRY_MS);
@@ -294,7 +296,7 @@ export class SharedCursors {
         resolve();
       });
     });
-    await this.#services.committer.commit(() => this.#positionOf(owned));
+    await this.#services.committer.commit(1, () => this.#commitOf(owned));
   }
 
   /** Forgets cursors of segments that this node does not lead any more. */

@@ -122,6 +122,28 @@ describe('binary clients of a cluster', () => {
     });
   });
 
+  test('CommitPositions sets all positions or none', async () => {
+    const at = await world();
+    const [one, two] = at.machines.map((machine) => at.client(machine));
+    await at.wait(one!.call(APIS.CreateTopic, { name: 't', ...TOPIC, partitions: 2 }));
+    const position = (partition: number) => ({ topic: 't', partition, offset: offset(1) });
+    const stale = { ...position(1), expected: offset(9) };
+    const refused = one!.call(APIS.CommitPositions, {
+      group: 'g',
+      positions: [position(0), stale],
+    });
+    await expect(at.wait(refused)).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { topic: 't', partition: 1 },
+    });
+    expect(await at.wait(two!.call(APIS.FetchPositions, { group: 'g' }))).toEqual({
+      positions: [],
+    });
+    const positions = [position(0), position(1)];
+    await at.wait(one!.call(APIS.CommitPositions, { group: 'g', positions }));
+    expect(await at.wait(two!.call(APIS.FetchPositions, { group: 'g' }))).toEqual({ positions });
+  });
+
   test('a fetch waits for records; one beyond the end is refused with the range', async () => {
     const at = await world();
     const [one, two] = at.machines.map((machine) => at.client(machine));

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { logIndex, nodeId, offset, segmentId } from '../../base/units.ts';
 import { applyCommand } from './apply.ts';
 import { encodeSnapshot } from './codec/snapshotCodec.ts';
-import type { Command, OpenPlan } from './commands.ts';
+import type { Command, CommittedPosition, OpenPlan, PositionsCommit } from './commands.ts';
 import { checkInvariants } from './invariants.ts';
 import { MutableMetadata } from './mutableMetadata.ts';
 import {
@@ -45,6 +45,12 @@ const advance = (to: number): Command => ({
   topicId: 1,
   partition: 0,
   logStartOffset: offset(to),
+});
+/** After `close(1)`: segment 2 gets the records 100..150. */
+const closeSecond = close(2, {
+  endOffset: offset(150),
+  replicas: places(2, 3, 1),
+  next: plan(3, 3, 1, 2),
 });
 const recovered = (epoch: number, nodes: number[], next: OpenPlan = plan(2, 2, 3, 4)): Command =>
   close(1, { expected: { state: 'RECOVERING', epoch }, replicas: places(...nodes), next });
@@ -549,7 +555,8 @@ describe('applyCommand() accepts', () => {
     expect(subject.segment(2).baseOffset).toBe(150);
     subject.ok(advance(149));
     expect(subject.segment(1).state).toBe('SEALED');
-    subject.ok(advance(150));
+    const records = { endOffset: offset(160), replicas: places(2, 3, 4) };
+    subject.ok(advance(150), close(2, { ...records, next: plan(3, 3, 4, 2) }));
     expect(subject.segment(1).state).toBe('DELETED');
     checkInvariants(subject.state);
   });
@@ -588,27 +595,44 @@ describe('applyCommand() accepts', () => {
     });
     const subject = cluster(close(1), second, advance(99));
     expect(subject.segment(1).state).toBe('SEALED');
-    subject.ok(advance(100), advance(100));
+    const third = close(3, { endOffset: offset(150), replicas: places(3, 1, 2) });
+    subject.ok({ ...third, next: plan(4, 1, 2, 3) }, advance(100), advance(100));
     expect(subject.segment(1)).toMatchObject({ state: 'DELETED', formerPlaces: places(1, 2, 3) });
     expect(subject.segment(2).state).toBe('DELETED');
     expect(subject.state.topics.get('t')?.partitions).toEqual([
-      { logStartOffset: 100, segments: [3] },
+      { logStartOffset: 100, segments: [3, 4] },
+    ]);
+    checkInvariants(subject.state);
+  });
+
+  test('AdvanceLogStart: the last snapshot of the producers stays until a later seal with records', () => {
+    const again = (id: number, end: number, [a, b, c]: [number, number, number]): Command =>
+      close(id, { endOffset: offset(end), replicas: places(a, b, c), next: plan(id + 1, b, c, a) });
+    const subject = cluster(close(1), advance(100));
+    expect(subject.segment(1).state).toBe('SEALED');
+    subject.ok(again(2, 100, [2, 3, 1])); // without a record: no snapshot that is certain
+    expect(subject.segment(1).state).toBe('SEALED');
+    subject.ok(again(3, 101, [3, 1, 2]));
+    expect(subject.segment(1).state).toBe('DELETED');
+    expect(subject.segment(2).state).toBe('DELETED');
+    expect(subject.state.topics.get('t')?.partitions).toEqual([
+      { logStartOffset: 100, segments: [3, 4] },
     ]);
     checkInvariants(subject.state);
   });
 
   test('ConfirmDeleted: the record goes with the last of all places, lost ones aside', () => {
-    const subject = cluster(close(1), copies('PlanCopies', 4), advance(100), lose(1));
+    const subject = cluster(close(1), copies('PlanCopies', 4), closeSecond, advance(100), lose(1));
     subject.ok(confirm(2, 1, 2, 99), confirm(2, 1), confirm(3, 1));
     expect(subject.segment(1).formerPlaces).toEqual(places(4));
     subject.ok(confirm(4, 1));
     expect(subject.state.segments.has(ID1)).toBe(false);
-    expect(subject.segment(2).state).toBe('OPEN');
+    expect(subject.segment(2).state).toBe('SEALED');
     checkInvariants(subject.state);
   });
 
   test('MarkDiskLost: the last place that a deletion waits for', () => {
-    const subject = cluster(close(1), advance(100), confirm(1, 1), confirm(2, 1));
+    const subject = cluster(close(1), closeSecond, advance(100), confirm(1, 1), confirm(2, 1));
     subject.ok(lose(3), lose(3));
     expect(subject.state.segments.has(ID1)).toBe(false);
     checkInvariants(subject.state);
@@ -620,8 +644,9 @@ describe('applyCommand() accepts', () => {
   });
 
   test('DeleteTopic: tombstones the open segment too, and forgets the positions', () => {
-    const positions = [{ group: 'g', topic: 't', partition: 0, offset: offset(5) }];
-    const subject = cluster(close(1), { type: 'CommitPositions', positions });
+    const positions = [{ topic: 't', partition: 0, offset: offset(5) }];
+    const commits = [{ group: 'g', positions }];
+    const subject = cluster(close(1), { type: 'CommitPositions', commits });
     subject.ok({ type: 'DeleteTopic', name: 't' });
     expect([subject.segment(1).state, subject.segment(2).state]).toEqual(['DELETED', 'DELETED']);
     expect(subject.state.groups.size).toBe(0);
@@ -630,29 +655,33 @@ describe('applyCommand() accepts', () => {
     checkInvariants(subject.state);
   });
 
-  test('CommitPositions: each on its own, with and without an expectation', () => {
-    const at = { group: 'g', topic: 't', partition: 0 };
+  test('CommitPositions: each commit on its own, with and without an expectation', () => {
+    const at = { topic: 't', partition: 0 };
     const subject = cluster();
-    const positions = [
-      { ...at, offset: offset(5), expected: offset(0) },
-      { ...at, offset: offset(9), expected: offset(4) },
-      { ...at, offset: offset(7), expected: offset(5) },
-      { ...at, topic: 'u', offset: offset(7) },
-      { ...at, partition: 1, offset: offset(7) },
-      { ...at, topicId: 8, offset: offset(7) },
-      { ...at, group: '', offset: offset(7) },
-      { ...at, group: 'h', topicId: 1, offset: offset(3) },
+    const commit = (position: Partial<CommittedPosition>, group = 'g'): PositionsCommit => ({
+      group,
+      positions: [{ ...at, offset: offset(7), ...position }],
+    });
+    const commits = [
+      commit({ offset: offset(5), expected: offset(0) }),
+      commit({ offset: offset(9), expected: offset(4) }),
+      commit({ expected: offset(5) }),
+      commit({ topic: 'u' }),
+      commit({ partition: 1 }),
+      commit({ topicId: 8 }),
+      commit({}, ''),
+      commit({ topicId: 1, offset: offset(3) }, 'h'),
     ];
-    expect(subject.apply({ type: 'CommitPositions', positions })).toEqual({
+    expect(subject.apply({ type: 'CommitPositions', commits })).toEqual({
       ok: true,
       value: {
         type: 'Positions',
         refused: [
-          { index: 1, code: 'CONFLICT' },
-          { index: 3, code: 'TOPIC_NOT_FOUND' },
-          { index: 4, code: 'PARTITION_NOT_FOUND' },
-          { index: 5, code: 'TOPIC_NOT_FOUND' },
-          { index: 6, code: 'MALFORMED' },
+          { index: 1, position: 0, code: 'CONFLICT' },
+          { index: 3, position: 0, code: 'TOPIC_NOT_FOUND' },
+          { index: 4, position: 0, code: 'PARTITION_NOT_FOUND' },
+          { index: 5, position: 0, code: 'TOPIC_NOT_FOUND' },
+          { index: 6, position: 0, code: 'MALFORMED' },
         ],
       },
     });
@@ -663,6 +692,37 @@ describe('applyCommand() accepts', () => {
     expect(subject.state.groups).toEqual(expected);
     subject.ok({ type: 'DeleteGroup', group: 'g' }, { type: 'DeleteGroup', group: 'g' });
     expect([...subject.state.groups.keys()]).toEqual(['h']);
+  });
+
+  test('CommitPositions: all positions of a commit, or none', () => {
+    const subject = cluster().ok(createTopic('u', plan(9, 1, 2, 3), plan(10, 2, 3, 1)));
+    const at = (topic: string, partition: number): CommittedPosition => ({
+      topic,
+      partition,
+      offset: offset(7),
+    });
+    const stale = { ...at('u', 1), expected: offset(3) };
+    const commits = [
+      { group: 'g', positions: [at('t', 0), at('u', 0), stale] },
+      { group: 'h', positions: [at('t', 0), at('u', 1)] },
+      { group: 'g', positions: [at('u', 1), at('u', 2)] },
+    ];
+    expect(subject.apply({ type: 'CommitPositions', commits })).toEqual({
+      ok: true,
+      value: {
+        type: 'Positions',
+        refused: [
+          { index: 0, position: 2, code: 'CONFLICT' },
+          { index: 2, position: 1, code: 'PARTITION_NOT_FOUND' },
+        ],
+      },
+    });
+    const ofH = new Map([
+      ['t', new Map([[0, 7]])],
+      ['u', new Map([[1, 7]])],
+    ]);
+    expect(subject.state.groups).toEqual(new Map([['h', ofH]]));
+    checkInvariants(subject.state);
   });
 
   test('AllocateProducerIds: blocks that follow each other', () => {

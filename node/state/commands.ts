@@ -88,7 +88,10 @@ export type Command =
       readonly segmentId: SegmentId;
       readonly places: readonly ReplicaPlace[];
     }
-  /** Retention: tombstones every sealed segment that ends at or below `logStartOffset`. */
+  /**
+   * Retention: readers see nothing below `logStartOffset` any more. The sealed segments that end at or below it
+   * get their tombstones, at once or, those that ADR 0111 still needs, after a later seal.
+   */
   | {
       readonly type: 'AdvanceLogStart';
       readonly topic: string;
@@ -108,20 +111,27 @@ export type Command =
     }
   | {
       readonly type: 'CommitPositions';
-      readonly positions: readonly {
-        readonly group: string;
-        readonly topic: string;
-        /** When given: the topic that was meant, not a new one with its name. */
-        readonly topicId?: number;
-        readonly partition: number;
-        readonly offset: Offset;
-        /** Compare-and-set when given: the position must still be this one; one never committed counts as 0. */
-        readonly expected?: Offset;
-      }[];
+      readonly commits: readonly PositionsCommit[];
     }
   | { readonly type: 'DeleteGroup'; readonly group: string }
   | { readonly type: 'AllocateProducerIds'; readonly count: number }
   | { readonly type: 'SetConfig'; readonly config: ClusterConfig };
+
+/** What one caller commits: all of its positions, or none. */
+export interface PositionsCommit {
+  readonly group: string;
+  readonly positions: readonly CommittedPosition[];
+}
+
+export interface CommittedPosition {
+  readonly topic: string;
+  /** When given: the topic that was meant, not a new one with its name. */
+  readonly topicId?: number;
+  readonly partition: number;
+  readonly offset: Offset;
+  /** Compare-and-set when given: the position must still be this one; one never committed counts as 0. */
+  readonly expected?: Offset;
+}
 
 export type CommandType = Command['type'];
 
@@ -143,13 +153,15 @@ export type ApplyValue =
       /** The segment was already sealed at this end; look the successor up, it may not be the proposed one. */
       readonly isRepeat: boolean;
     }
-  /** Positions are committed one by one; those that were refused, by their place in the command. */
-  | { readonly type: 'Positions'; readonly refused: readonly RefusedPosition[] }
+  /** Each commit is decided on its own; those that were refused. */
+  | { readonly type: 'Positions'; readonly refused: readonly RefusedCommit[] }
   | { readonly type: 'ProducerIds'; readonly first: number; readonly count: number }
   | { readonly type: 'Node'; readonly nodeId: NodeId };
 
-/** A position of a CommitPositions that was not committed. */
-export interface RefusedPosition {
+/** A commit of a CommitPositions that was refused, by its place in the command. */
+export interface RefusedCommit {
   readonly index: number;
+  /** The first of its positions that cannot be committed. */
+  readonly position: number;
   readonly code: ErrorCode;
 }

@@ -4,6 +4,7 @@
  *
  * - A partition has segments in offset order; all but the last are SEALED, the last is OPEN or RECOVERING.
  * - Each begins where the one before ends (after its hole, when it was sealed uncleanly): offsets never overlap.
+ * - A partition whose first offsets are gone keeps a sealed segment with records: a snapshot of the producers.
  * - A partition's start lies between its first segment's base and its last segment's base.
  * - Members are on distinct nodes; members, partial and former places are distinct disks, all of them known.
  * - Partial and former places are on REGISTERED disks; a node has at most one REGISTERED disk.
@@ -115,6 +116,8 @@ function assertPartition(
   const last = assertDefined(segments.at(-1), `${what} must have a segment`);
   const start = partition.logStartOffset;
   assert(first.baseOffset <= start && start <= last.baseOffset, `${what} has a wrong start`);
+  const hasSnapshot = segments.some(({ baseOffset, endOffset }) => (endOffset ?? 0) > baseOffset);
+  assert(first.baseOffset === 0 || hasSnapshot, `${what} has lost its producers' last snapshot`);
 }
 
 /** No segment outside the partitions but the DELETED ones, and none twice. */

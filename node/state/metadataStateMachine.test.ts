@@ -35,12 +35,12 @@ describe('MetadataStateMachine', () => {
     const machine = machineWith(SETUP);
     const changes: MetadataChange[] = [];
     machine.onApplied((change) => changes.push(change));
-    const positions = [{ group: 'g', topic: 't', partition: 0, offset: offset(1) }];
+    const positions = [{ topic: 't', partition: 0, offset: offset(1) }];
     const commands: Command[] = [
       close(1),
       close(1, { endOffset: offset(99) }),
       registration(place(2), 2),
-      { type: 'CommitPositions', positions },
+      { type: 'CommitPositions', commits: [{ group: 'g', positions }] },
       { type: 'SetConfig', config: CONFIG },
     ];
     for (const [i, command] of commands.entries()) {

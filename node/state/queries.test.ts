@@ -73,8 +73,8 @@ describe('queries on a partition', () => {
   });
 
   test('committedPosition() gives what a group committed', () => {
-    const positions = [{ group: 'g', ...AT, offset: offset(5) }];
-    const { state } = chain().ok({ type: 'CommitPositions', positions });
+    const positions = [{ ...AT, offset: offset(5) }];
+    const { state } = chain().ok({ type: 'CommitPositions', commits: [{ group: 'g', positions }] });
     expect(committedPosition(state, 'g', AT)).toBe(5);
     expect(committedPosition(state, 'h', AT)).toBeUndefined();
   });

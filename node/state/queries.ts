@@ -82,6 +82,19 @@ export function successorOf(metadata: Metadata, segment: SegmentRecord): Segment
   return at === ids.length ? undefined : segmentAt(metadata, ids, at);
 }
 
+/**
+ * The position of the newest sealed segment that has records, and so holds a snapshot of the producers' state
+ * (ADR 0111); 0 when there is none.
+ * @param ids - The segments of one partition.
+ */
+export function newestSnapshotAt(metadata: Metadata, ids: readonly SegmentId[]): number {
+  for (let at = ids.length - 1; at > 0; at -= 1) {
+    const { baseOffset, endOffset } = segmentAt(metadata, ids, at);
+    if (endOffset !== null && endOffset > baseOffset) return at;
+  }
+  return 0;
+}
+
 function records(
   metadata: Metadata,
   ids: ReadonlySet<SegmentId> | undefined,

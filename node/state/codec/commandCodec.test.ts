@@ -34,10 +34,10 @@ describe('encodeCommand() and decodeCommand()', () => {
       DropCopies: 11,
       AdvanceLogStart: 12,
       ConfirmDeleted: 13,
-      CommitPositions: 14,
       DeleteGroup: 15,
       AllocateProducerIds: 16,
       SetConfig: 17,
+      CommitPositions: 18,
     });
   });
 
@@ -49,7 +49,13 @@ describe('encodeCommand() and decodeCommand()', () => {
   test('refuse versions and types that are not known', () => {
     const bytes = encodeCommand({ type: 'DeleteGroup', group: 'g' });
     const withByte = (at: number, value: number): Uint8Array => bytes.with(at, value);
-    for (const other of [withByte(0, 0), withByte(0, 2), withByte(1, 0), withByte(1, 18)]) {
+    for (const other of [
+      withByte(0, 0),
+      withByte(0, 2),
+      withByte(1, 0),
+      withByte(1, 14),
+      withByte(1, 19),
+    ]) {
       expect(codeOf(() => decodeCommand(other))).toBe('UNSUPPORTED_VERSION');
     }
   });

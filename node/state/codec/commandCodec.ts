@@ -20,7 +20,7 @@ import type { FieldCodec } from './commandFields.ts';
 /** The version of the layout above. */
 export const COMMAND_VERSION = 1;
 
-/** The type byte of each command. Persisted: never changed, never reused. */
+/** The type byte of each command. Persisted: never changed, never reused (14 was an earlier CommitPositions). */
 export const COMMAND_NUMBERS = {
   Bootstrap: 1,
   RegisterNode: 2,
@@ -35,10 +35,10 @@ export const COMMAND_NUMBERS = {
   DropCopies: 11,
   AdvanceLogStart: 12,
   ConfirmDeleted: 13,
-  CommitPositions: 14,
   DeleteGroup: 15,
   AllocateProducerIds: 16,
   SetConfig: 17,
+  CommitPositions: 18,
 } as const satisfies Record<CommandType, number>;
 
 const TYPES_BY_NUMBER: ReadonlyMap<number, CommandType> = new Map(

@@ -3,7 +3,14 @@
  * A codec never changes once released; a changed command gets a new type number.
  */
 import type { ByteReader, ByteWriter } from '../../../base/bytes.ts';
-import type { CommandOf, CommandType, OpenPlan, SealExpectation } from '../commands.ts';
+import type {
+  CommandOf,
+  CommandType,
+  CommittedPosition,
+  OpenPlan,
+  PositionsCommit,
+  SealExpectation,
+} from '../commands.ts';
 import {
   DIGEST_BYTES,
   readConfig,
@@ -68,30 +75,34 @@ function readExpectation(reader: ByteReader): SealExpectation {
   return reader.fail(`a seal expects state ${kind}`);
 }
 
-type Position = CommandOf<'CommitPositions'>['positions'][number];
-
-function writePosition(writer: ByteWriter, position: Position): void {
-  writer.text(position.group).text(position.topic);
+function writePosition(writer: ByteWriter, position: CommittedPosition): void {
+  writer.text(position.topic);
   writer.optional(position.topicId, (w, id) => w.u64(id));
   writer.u32(position.partition).u64(position.offset);
   writer.optional(position.expected, (w, value) => w.u64(value));
 }
 
-function readPosition(reader: ByteReader): Position {
-  const group = reader.text();
+function readPosition(reader: ByteReader): CommittedPosition {
   const topic = reader.text();
   const topicId = reader.optional((r) => r.u64());
   const partition = reader.u32();
   const offset = readOffset(reader);
   const expected = reader.optional(readOffset);
   return {
-    group,
     topic,
     ...(topicId === undefined ? {} : { topicId }),
     partition,
     offset,
     ...(expected === undefined ? {} : { expected }),
   };
+}
+
+function writeCommit(writer: ByteWriter, commit: PositionsCommit): void {
+  writer.text(commit.group).list(commit.positions, writePosition);
+}
+
+function readCommit(reader: ByteReader): PositionsCommit {
+  return { group: reader.text(), positions: reader.list(readPosition) };
 }
 
 /** Segments and places: PlanCopies and DropCopies. */
@@ -220,8 +231,8 @@ export const FIELD_CODECS: { readonly [T in CommandType]: FieldCodec<T> } = {
     }),
   },
   CommitPositions: {
-    write: (writer, command) => void writer.list(command.positions, writePosition),
-    read: (reader) => ({ positions: reader.list(readPosition) }),
+    write: (writer, command) => void writer.list(command.commits, writeCommit),
+    read: (reader) => ({ commits: reader.list(readCommit) }),
   },
   DeleteGroup: {
     write: (writer, command) => void writer.text(command.group),

@@ -2,13 +2,12 @@
 import { assertDefined } from '../../../base/assert.ts';
 import type { SegmentId } from '../../../base/units.ts';
 import type { ApplyResult, CommandOf } from '../commands.ts';
-import type { MutableMetadata, MutablePartition } from '../mutableMetadata.ts';
-import { nextBaseOffset } from '../queries.ts';
+import type { MutableMetadata } from '../mutableMetadata.ts';
 import { done, refuse } from '../result.ts';
 import type { SegmentRecord } from '../types.ts';
-import { tombstone } from './deletion.ts';
+import { dropBelowStart } from './retention.ts';
 
-/** Moves a partition's start and tombstones the sealed segments that end at or below it. */
+/** Moves a partition's start and tombstones the sealed segments that end at or below it (retention.ts). */
 export function advanceLogStart(
   state: MutableMetadata,
   command: CommandOf<'AdvanceLogStart'>,
@@ -42,16 +41,4 @@ export function advanceLogStart(
 function segmentOf(state: MutableMetadata, id: SegmentId | undefined): SegmentRecord {
   const segment = id === undefined ? undefined : state.segments.get(id);
   return assertDefined(segment, 'A partition must have an unsealed last segment');
-}
-
-function dropBelowStart(state: MutableMetadata, partition: MutablePartition): void {
-  let count = 0;
-  for (const id of partition.segments) {
-    const segment = segmentOf(state, id);
-    // A hole after the segment goes with it: the first segment that is kept holds the start, or begins there.
-    if (segment.state !== 'SEALED' || nextBaseOffset(segment) > partition.logStartOffset) break;
-    tombstone(state, segment);
-    count += 1;
-  }
-  partition.segments.splice(0, count);
 }

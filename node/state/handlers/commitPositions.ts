@@ -1,11 +1,17 @@
 /**
- * CommitPositions: many groups' positions in one command. Each is decided on its own, in order, so that one
- * caller's stale expectation does not fail the others that were batched with it; the result lists the refused
- * ones. A group comes to be with its first position. Positions may go back (a group that reads again).
+ * CommitPositions: the commits of many callers in one command. Each commit is decided on its own, in order, so that
+ * one caller's stale expectation does not fail the others that were batched with it; within a commit all positions
+ * are set or none. A group comes to be with its first position. Positions may go back (a group that reads again).
  */
 import { offset } from '../../../base/units.ts';
 import type { ErrorCode } from '../../../base/errors.ts';
-import type { ApplyResult, CommandOf, RefusedPosition } from '../commands.ts';
+import type {
+  ApplyResult,
+  CommandOf,
+  CommittedPosition,
+  PositionsCommit,
+  RefusedCommit,
+} from '../commands.ts';
 import { MAX_GROUPS, MAX_POSITIONS_PER_COMMAND, MAX_POSITIONS_PER_GROUP } from '../limits.ts';
 import type { MutableMetadata } from '../mutableMetadata.ts';
 import { accept, refuse } from '../result.ts';
@@ -14,57 +20,74 @@ import { isGroupName } from './names.ts';
 /** What an expectation names where no position was committed. */
 const NEVER_COMMITTED = offset(0);
 
-type Position = CommandOf<'CommitPositions'>['positions'][number];
-
 /** Commits what can be committed; the value lists what was refused and why. */
 export function commitPositions(
   state: MutableMetadata,
-  command: CommandOf<'CommitPositions'>,
+  { commits }: CommandOf<'CommitPositions'>,
 ): ApplyResult {
-  const { positions } = command;
-  if (positions.length > MAX_POSITIONS_PER_COMMAND) {
+  const count = commits.reduce((sum, { positions }) => sum + positions.length, 0);
+  if (count > MAX_POSITIONS_PER_COMMAND) {
     return refuse(
       'TOO_LARGE',
-      `Cannot commit ${positions.length} positions at once: up to ${MAX_POSITIONS_PER_COMMAND} ` +
-        'are taken',
+      `Cannot commit ${count} positions at once: up to ${MAX_POSITIONS_PER_COMMAND} are taken`,
     );
   }
-  const refused: RefusedPosition[] = [];
-  for (const [index, position] of positions.entries()) {
-    const code = refusalOf(state, position);
-    if (code !== null) refused.push({ index, code });
-    else commit(state, position);
+  const refused: RefusedCommit[] = [];
+  for (const [index, commit] of commits.entries()) {
+    const refusal = refusalOf(state, commit);
+    if (refusal === null) apply(state, commit);
+    else refused.push({ index, ...refusal });
   }
   return accept({ type: 'Positions', refused });
 }
 
-function commit(state: MutableMetadata, position: Position): void {
-  // The topic's own string: positions of many groups then share it.
-  const topic = state.topics.get(position.topic)?.name ?? position.topic;
-  state.positionsFor(position.group, topic).set(position.partition, position.offset);
+function apply(state: MutableMetadata, { group, positions }: PositionsCommit): void {
+  for (const { topic, partition, offset: position } of positions) {
+    // The topic's own string: positions of many groups then share it.
+    const name = state.topics.get(topic)?.name ?? topic;
+    state.positionsFor(group, name).set(partition, position);
+  }
 }
 
-function refusalOf(state: MutableMetadata, position: Position): ErrorCode | null {
+/** The first position that cannot be committed; looked at before any is set. */
+function refusalOf(
+  state: MutableMetadata,
+  { group, positions }: PositionsCommit,
+): Omit<RefusedCommit, 'index'> | null {
+  if (!isGroupName(group)) return { position: 0, code: 'MALFORMED' };
+  let room = roomFor(state, group);
+  for (const [position, asked] of positions.entries()) {
+    const current = state.groups.get(group)?.get(asked.topic)?.get(asked.partition);
+    const code = missing(state, asked) ?? conflict(asked, current);
+    if (code !== null) return { position, code };
+    if (current !== undefined) continue;
+    if (room === 0) return { position, code: 'LIMIT_REACHED' };
+    room -= 1;
+  }
+  return null;
+}
+
+function missing(state: MutableMetadata, position: CommittedPosition): ErrorCode | null {
   const topic = state.topics.get(position.topic);
   if (topic === undefined) return 'TOPIC_NOT_FOUND';
   if (position.topicId !== undefined && position.topicId !== topic.topicId) {
     return 'TOPIC_NOT_FOUND';
   }
-  if (topic.partitions[position.partition] === undefined) return 'PARTITION_NOT_FOUND';
-  return isGroupName(position.group) ? conflictOf(state, position) : 'MALFORMED';
+  return topic.partitions[position.partition] === undefined ? 'PARTITION_NOT_FOUND' : null;
 }
 
-function conflictOf(state: MutableMetadata, position: Position): ErrorCode | null {
-  const { group, topic, partition, expected } = position;
-  const current = state.groups.get(group)?.get(topic)?.get(partition);
-  if (expected !== undefined && expected !== (current ?? NEVER_COMMITTED)) return 'CONFLICT';
-  return current === undefined && !hasRoom(state, position) ? 'LIMIT_REACHED' : null;
+function conflict(
+  { expected }: CommittedPosition,
+  current: CommittedPosition['offset'] | undefined,
+): ErrorCode | null {
+  return expected === undefined || expected === (current ?? NEVER_COMMITTED) ? null : 'CONFLICT';
 }
 
-function hasRoom(state: MutableMetadata, position: Position): boolean {
-  const group = state.groups.get(position.group);
-  if (group === undefined) return state.groups.size < MAX_GROUPS;
+/** How many positions more a group may have. */
+function roomFor(state: MutableMetadata, group: string): number {
+  const topics = state.groups.get(group);
+  if (topics === undefined) return state.groups.size < MAX_GROUPS ? MAX_POSITIONS_PER_GROUP : 0;
   let count = 0;
-  for (const positions of group.values()) count += positions.size;
-  return count < MAX_POSITIONS_PER_GROUP;
+  for (const positions of topics.values()) count += positions.size;
+  return MAX_POSITIONS_PER_GROUP - count;
 }

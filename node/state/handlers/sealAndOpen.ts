@@ -25,6 +25,7 @@ import {
   includesPlace,
   placesWithout,
 } from './places.ts';
+import { dropBelowStart } from './retention.ts';
 
 type SealAndOpen = CommandOf<'SealAndOpen'>;
 
@@ -228,6 +229,8 @@ function seal(state: MutableMetadata, segment: SegmentRecord, command: SealAndOp
     { topic, partition: segment.partition, baseOffset: nextBaseOffset(sealed), nowMs },
     command.next,
   );
+  // The sealed one may be the snapshot that a deletion has waited for.
+  dropBelowStart(state, state.partitionOf(segment));
   const { segmentId } = segment;
   return accept({ type: 'Segment', segmentId, nextSegmentId, isRepeat: false });
 }

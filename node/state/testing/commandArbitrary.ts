@@ -37,14 +37,13 @@ const expected = fc.oneof(
 );
 const position = fc.record(
   {
-    group: text,
     topic: text,
     topicId: u64,
     partition: u32,
     offset: anOffset,
     expected: anOffset,
   },
-  { requiredKeys: ['group', 'topic', 'partition', 'offset'] },
+  { requiredKeys: ['topic', 'partition', 'offset'] },
 );
 
 function typed<T extends CommandType>(type: T): { type: fc.Arbitrary<T> } {
@@ -99,7 +98,13 @@ const BY_TYPE: { readonly [T in CommandType]: fc.Arbitrary<Command> } = {
   }),
   CommitPositions: fc.record({
     ...typed('CommitPositions'),
-    positions: fc.array(position as fc.Arbitrary<never>, { maxLength: 5 }),
+    commits: fc.array(
+      fc.record({
+        group: text,
+        positions: fc.array(position as fc.Arbitrary<never>, { maxLength: 3 }),
+      }),
+      { maxLength: 5 },
+    ),
   }),
   DeleteGroup: fc.record({ ...typed('DeleteGroup'), group: text }),
   AllocateProducerIds: fc.record({ ...typed('AllocateProducerIds'), count: u32 }),

@@ -7,7 +7,7 @@ import { assertDefined } from '../../../base/assert.ts';
 import { between, chance, pick, randomHex } from '../../../base/random.ts';
 import type { Random } from '../../../base/random.ts';
 import { nodeId, offset, segmentId } from '../../../base/units.ts';
-import type { Command, CommandType, OpenPlan } from '../commands.ts';
+import type { Command, CommandType, OpenPlan, PositionsCommit } from '../commands.ts';
 import type { IndexedMetadata } from '../mutableMetadata.ts';
 import type { ReplicaPlace, SegmentRecord } from '../types.ts';
 import { CONFIG, nodeRecord } from './fixture.ts';
@@ -203,16 +203,24 @@ const makeConfirmation: Make = ({ random, state }) => {
   return { type: 'ConfirmDeleted', segmentIds: [...told, segmentId(stray)], diskId };
 };
 
-const makePositions: Make = ({ random, state }) => {
+const makeCommit = ({ random, state }: CommandSource): PositionsCommit => {
+  const group = pick(random, GROUPS);
   const positions = Array.from({ length: between(random, 1, 3) }, () => {
-    const group = pick(random, GROUPS);
     const topic = pick(random, TOPICS);
     const partition = between(random, 0, 2);
     const current = state.groups.get(group)?.get(topic)?.get(partition) ?? offset(0);
-    const at = { group, topic, partition, offset: offset(between(random, 0, 99)) };
+    const at = { topic, partition, offset: offset(between(random, 0, 99)) };
     return chance(random, 0.5) ? { ...at, expected: current } : at;
   });
-  return { type: 'CommitPositions', positions };
+  return { group, positions };
+};
+
+const makePositions: Make = (source) => {
+  const count = between(source.random, 1, 3);
+  return {
+    type: 'CommitPositions',
+    commits: Array.from({ length: count }, () => makeCommit(source)),
+  };
 };
 
 const MAKERS: { readonly [T in CommandType]: readonly [number, Make] } = {

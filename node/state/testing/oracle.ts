@@ -66,6 +66,7 @@ export class Oracle {
     }
     if (command.type === 'ReplaceReplicas') checkReplacement(before, command);
     if (command.type === 'ConfirmDeleted') this.#noteConfirmed(before, command);
+    if (command.type !== 'DeleteTopic') checkRetention(before, after);
     if (result.ok && result.value.type === 'ProducerIds') {
       assert(result.value.first >= this.#producerIds, 'A producer id must be given once');
       this.#producerIds = result.value.first + result.value.count;
@@ -193,6 +194,23 @@ function checkSeal(
   assert(next.token === command.next.token && next.state === 'OPEN', 'The next one is the planned');
   assert(next.baseOffset >= command.endOffset, 'No offset may be handed out twice');
   checkPlan(before, command.next, next.ackQuorum);
+}
+
+/**
+ * ADR 0111: while a topic exists, a segment goes only when a later sealed one that stays has records, and so a
+ * snapshot of the producers' state.
+ */
+function checkRetention(before: Before, after: Metadata): void {
+  for (const segment of before.segments.values()) {
+    if (segment.state !== 'SEALED' || after.segments.get(segment.segmentId)?.state === 'SEALED')
+      continue;
+    const ids = after.topics.get(segment.topic)?.partitions[segment.partition]?.segments ?? [];
+    const hasSnapshot = ids.some((id) => {
+      const other = after.segments.get(id);
+      return other?.state === 'SEALED' && (other.endOffset ?? 0) > other.baseOffset;
+    });
+    assert(hasSnapshot, `Segment ${segment.segmentId} is deleted with the last snapshot`);
+  }
 }
 
 function checkReplacement(before: Before, command: CommandOf<'ReplaceReplicas'>): void {
