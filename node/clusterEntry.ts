@@ -40,6 +40,13 @@ export interface ClusterEntryOptions {
 export interface Registrant {
   readonly identity: DiskIdentity;
   readonly metadata: MetadataService;
+  readonly admission: Admitted;
+}
+
+/** Whether this process may promise anything (ADR 0121): a registration that it has asked for admits it, too. */
+interface Admitted {
+  readonly isAdmitted: boolean;
+  registered(): void;
 }
 
 /** Whether the metadata have this very boot of this disk, and not that of a copy (ADR 0101). */
@@ -110,7 +117,7 @@ export class ClusterEntry {
   }
 
   /**
-   * Registers this boot; resolves once the metadata that this node has applied knows it.
+   * Registers this boot; resolves once the metadata that this node has applied knows it, and this process is admitted.
    * @throws {WalrusError} DISK_REFUSED and other refusals for good; SHUTTING_DOWN.
    */
   async register(registrant: Registrant): Promise<void> {
@@ -131,15 +138,16 @@ export class ClusterEntry {
     }
   }
 
-  #isKnown({ metadata, identity }: Registrant): boolean {
+  #isKnown({ metadata, identity, admission }: Registrant): boolean {
     const node = metadata.metadata.nodes.get(identity.nodeId);
     return (
+      admission.isAdmitted &&
       isBootRegistered(metadata.metadata, identity) &&
       node?.peerAddress === this.#options.addresses.peer
     );
   }
 
-  async #registerOnce({ metadata, identity }: Registrant): Promise<void> {
+  async #registerOnce({ metadata, identity, admission }: Registrant): Promise<void> {
     const { addresses, zone, version, replaceDisk, rpc } = this.#options;
     // A node that joins is in no Raft group yet: the members know who leads.
     const address = metadata.leaderAddress ?? (await this.#askMembers())?.leaderAddress ?? '';
@@ -162,6 +170,7 @@ export class ClusterEntry {
       replacesLostDisk: replaceDisk,
     };
     await rpc.call(address, REGISTER_NODE, request, REGISTER_TIMEOUT_MS);
+    admission.registered();
   }
 
   /** Waits. @throws {WalrusError} SHUTTING_DOWN */

@@ -3,7 +3,7 @@
  * process. It owns the order of starting (disk, Raft, registration, serving) and of stopping.
  *
  * A node serves nothing before the metadata has registered this boot of this disk (DESIGN I1-I3), and this is noted
- * on the disk (ADR 0101).
+ * on the disk (ADR 0101). Its Raft server promises nothing before its peers, or the metadata, have admitted it (ADR 0121).
  */
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
@@ -23,6 +23,7 @@ import {
 } from '../protocol/peer/append.ts';
 import { CLUSTER_INFO } from '../protocol/peer/requests.ts';
 import type { HeartbeatRequest } from '../protocol/peer/requests.ts';
+import { BootAdmission, serveBoots } from './bootAdmission.ts';
 import { ClusterEntry, isBootRegistered, onceRegistered } from './clusterEntry.ts';
 import type { NodeAddresses } from './clusterEntry.ts';
 import { Controller } from './controller/controller.ts';
@@ -102,6 +103,7 @@ export interface NodeParts {
   readonly storage: StorageEngine;
   readonly host: ReplicaHost;
   readonly raft: RaftDriver;
+  readonly admission: BootAdmission;
   readonly metadata: RaftMetadata;
   readonly session: Heartbeat;
   readonly segments: SegmentManager;
@@ -125,9 +127,9 @@ export class WalrusNode {
     this.#options = options;
     this.#world = world;
     this.#clusterId = options.clusterId;
-    const { clock, logger, transport } = world;
+    const { clock, random, logger, transport } = world;
     const self = { nodeId: options.nodeId, address: options.addresses.peer };
-    this.#rpc = new TransportPeerRpc({ clock, logger, transport, self });
+    this.#rpc = new TransportPeerRpc({ clock, random, logger, transport, self });
     this.#entry = new ClusterEntry({ ...options, clock, logger, rpc: this.#rpc });
   }
 
@@ -163,13 +165,25 @@ export class WalrusNode {
     this.#parts = parts;
     onOpened(parts);
     this.#rpc.open();
+    parts.admission.start();
     if (isCreator) await this.#createCluster(parts);
-    await this.#entry.register(parts);
+    try {
+      await this.#entry.register(parts);
+    } catch (error) {
+      parts.raft.stop(); // a disk that was refused promises nothing while the rest comes to an end
+      throw error;
+    }
     this.#isRegistered = true;
     parts.session.start();
     parts.host.announce();
     parts.repair.start();
     parts.deletion.start();
+  }
+
+  /** The members, or the metadata, do not take this disk. */
+  #refused(error: WalrusError): void {
+    this.#parts?.raft.stop();
+    this.#world.onFatal(error);
   }
 
   /** Stops at once; what was acknowledged is durable anyway. */
@@ -185,6 +199,7 @@ export class WalrusNode {
     parts.controller.stop();
     parts.repair.stop();
     parts.deletion.stop();
+    parts.admission.stop();
     parts.raft.stop();
     await parts.storage.close();
   }
@@ -233,6 +248,8 @@ export class WalrusNode {
       id,
       address: addresses.peer,
       bootstrap: isCreator ? bootstrap : null,
+      // An earlier boot was registered, which is known by what Raft has applied here.
+      hasHistory: identity.bootEpoch > 1,
       disk,
       directory: RAFT_DIRECTORY,
       clock,
@@ -278,7 +295,7 @@ export class WalrusNode {
       intervalMs: timing.heartbeatIntervalMs,
       leaseMs: timing.leaseMs,
       describe: () => this.#describe(core),
-      onRefused: (error) => this.#world.onFatal(error),
+      onRefused: (error) => this.#refused(error),
     });
     const segments = new SegmentManager({
       self,
@@ -308,13 +325,42 @@ export class WalrusNode {
     const repair = new Repair({ self, clock, logger, metadata, host, rpc });
     const deletion = new Deletion({ diskId: self.diskId, clock, logger, metadata, host });
     serveReplicas(onceRegistered(rpc, storage), host, metadata);
+    serveBoots({ rpc, identity, raft, metadata: () => metadata.metadata });
+    const admission = this.#admission(core);
     rpc.handle(CLUSTER_INFO, () => ({
       clusterId: identity.clusterId,
       leaderAddress: metadata.leaderAddress ?? '',
     }));
-    const parts = { ...core, rpc, host, session, segments, controller, repair, deletion };
+    const parts = {
+      ...core,
+      admission,
+      rpc,
+      host,
+      session,
+      segments,
+      controller,
+      repair,
+      deletion,
+    };
     this.#route(parts);
     return parts;
+  }
+
+  #admission({ identity, raft }: Pick<NodeParts, 'identity' | 'raft'>): BootAdmission {
+    const { clock, random, logger } = this.#world;
+    const { join, addresses, timing } = this.#options;
+    return new BootAdmission({
+      clock,
+      random,
+      logger,
+      rpc: this.#rpc,
+      identity,
+      raft,
+      join,
+      ownAddress: addresses.peer,
+      patienceMs: timing.electionTicks * timing.raftTickMs,
+      onRefused: (error) => this.#refused(error),
+    });
   }
 
   /** Messages that are neither requests nor answers. */

@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { PeerIdentity, PeerTransport } from '../../base/network.ts';
+import type { Random } from '../../base/random.ts';
 import type { AnyApi, Api } from '../../protocol/client/codec.ts';
 import { MESSAGE_KIND, messageKindOf } from '../../protocol/peer/envelope.ts';
 import {
@@ -42,6 +43,7 @@ interface Served {
 
 export interface PeerRpcOptions {
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly transport: PeerTransport;
   /** This node, as it appears to itself. */
@@ -59,11 +61,13 @@ export class TransportPeerRpc implements PeerRpc {
   readonly #outstanding = new Map<number, Outstanding>();
   readonly #served = new Map<number, Served>();
   #other: OtherMessages | null = null;
-  #nextCorrelationId = 1;
+  /** Begins anywhere: an answer to an earlier process at this address must not be taken for one to this. */
+  #nextCorrelationId: number;
   #isOpen = false;
 
   constructor(options: PeerRpcOptions) {
     this.#options = options;
+    this.#nextCorrelationId = options.random.uint32();
     options.transport.onMessage((from, message) => this.#receive(from, message));
   }
 

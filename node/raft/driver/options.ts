@@ -51,8 +51,8 @@ export interface RaftDriverOptions {
    * server that joins. Used only when the directory holds no log yet.
    */
   readonly bootstrap: Configuration | null;
-  /** False: promise nothing until `setAdmitted(true)` (ADR 0011). Default true. */
-  readonly isAdmitted?: boolean;
+  /** This server is known to have held entries: an empty log is refused (DESIGN I3). */
+  readonly hasHistory: boolean;
   readonly disk: Disk;
   readonly directory: string;
   readonly clock: Clock;

@@ -86,6 +86,7 @@ class Cluster {
       id: idOf(number),
       address: memberOf(number).address,
       bootstrap: voters === null ? null : { voters: voters.map(memberOf), learners: [] },
+      hasHistory: false,
       disk: node.disk,
       directory: 'raft',
       clock: this.clock,
@@ -100,6 +101,7 @@ class Cluster {
       raftOptions: { trailingEntries: 5, snapshotChunkBytes: 50 },
     };
     node.driver = new RaftDriver(options);
+    node.driver.admit();
   }
 
   /** kill -9 with a loss of power. */

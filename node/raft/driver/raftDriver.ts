@@ -1,6 +1,8 @@
 /**
  * One server's Raft: the pure core with a log, a timer, messages and a state machine.
  *
+ * It is silent until somebody who has asked its peers calls `admit` (ADR 0011, 0121), and judges the boots of peers.
+ *
  * Events are handled one after the other; each output is acted on in the order of events.ts before the next
  * event. Group commit: one write for the proposals that are there, one sync at a time; what arrives while it is
  * under way forms the next batch, and followers get the entries while the leader's own sync runs.
@@ -11,6 +13,7 @@ import { concatBytes } from '../../../base/bytes.ts';
 import type { Timer } from '../../../base/clock.ts';
 import { crc32c } from '../../../base/crc32c.ts';
 import { isWalrusError, messageOf, WalrusError } from '../../../base/errors.ts';
+import { randomHex } from '../../../base/random.ts';
 import { logIndex } from '../../../base/units.ts';
 import type { LogIndex } from '../../../base/units.ts';
 import type { Entry } from '../entry.ts';
@@ -21,6 +24,9 @@ import { decodeMessage, encodeMessage } from '../messageCodec.ts';
 import type { Message } from '../messages.ts';
 import { configurationAt, latestConfiguration, newRaft } from '../raft.ts';
 import type { Raft } from '../raft.ts';
+import { judgeBoot, nextBoot } from '../boot/boot.ts';
+import type { Boot, OwnBoot } from '../boot/boot.ts';
+import { BootTable } from '../boot/bootTable.ts';
 import { snapshotsInUse } from '../snapshot.ts';
 import { step } from '../step.ts';
 import type { MembershipChange, RaftNode, RaftStatus, ServerId } from '../types.ts';
@@ -35,9 +41,13 @@ import { PendingReads } from './pendingReads.ts';
 import { statusOf } from './status.ts';
 import type { Caller, TransferWaiter } from './waiters.ts';
 
+/** Of a boot. */
+const NONCE_BYTES = 16;
+
 export class RaftDriver implements RaftNode {
   readonly #options: RaftDriverOptions;
   readonly #settings: RaftDriverSettings;
+  readonly #boots: BootTable;
   readonly #log: RaftLog;
   readonly #raft: Raft;
   readonly #addresses = new AddressBook();
@@ -61,29 +71,26 @@ export class RaftDriver implements RaftNode {
   #nextSnapshotIndex: number;
 
   /**
-   * Opens the log and starts the server.
-   * @throws {WalrusError} CORRUPT_SEGMENT, UNSUPPORTED_VERSION, DISK_FULL, DISK_FAILED.
+   * Opens the log, begins a boot and starts the server, which promises nothing before `admit`.
+   * @throws {WalrusError} DISK_REFUSED, CORRUPT_SEGMENT, UNSUPPORTED_VERSION, DISK_FULL, DISK_FAILED.
    */
   constructor(options: RaftDriverOptions) {
     this.#options = options;
     const settings = { ...DEFAULT_DRIVER_SETTINGS, ...options.settings };
     this.#settings = settings;
     const { disk, directory, random, id } = options;
-    this.#log = openLog(
-      { disk, directory, segmentBytes: settings.segmentBytes },
-      options.bootstrap,
+    this.#boots = BootTable.begin(disk, directory, (last) =>
+      nextBoot(last, () => randomHex(random, NONCE_BYTES)),
     );
+    this.#log = openLog({ disk, directory, segmentBytes: settings.segmentBytes }, options);
     const { persisted, snapshotData } = this.#log.recovered;
     if (persisted.snapshot !== null && snapshotData !== null)
       options.stateMachine.restore(persisted.snapshot.index, snapshotData);
     this.#raft = newRaft({ id, random, persisted, options: options.raftOptions ?? {} });
     this.#reads = new PendingReads(random);
     this.#nextSnapshotIndex = this.#raft.lastApplied + settings.snapshotThresholdEntries;
-    if (options.isAdmitted === false) this.#handle({ type: 'SetAdmitted', isAdmitted: false });
+    this.#handle({ type: 'SetAdmitted', isAdmitted: false });
     this.#armTimer();
-    const { voters } = latestConfiguration(this.#raft).configuration;
-    // Nobody else could lead: no need to wait for a time-out.
-    if (voters.length === 1 && voters[0]?.id === id) this.#handle({ type: 'Campaign' });
   }
 
   propose(command: Uint8Array): Promise<{ readonly index: LogIndex; readonly result: unknown }> {
@@ -175,9 +182,47 @@ export class RaftDriver implements RaftNode {
     if (!this.#isStopped) this.#handle({ type: 'PeerUnreachable', id });
   }
 
-  /** Whether this server may promise anything: votes, acknowledgements, leadership (ADR 0011). */
-  setAdmitted(isAdmitted: boolean): void {
-    if (!this.#isStopped) this.#handle({ type: 'SetAdmitted', isAdmitted });
+  /** The boot of this process, for peers to confirm. */
+  get boot(): OwnBoot {
+    return this.#boots.own;
+  }
+
+  /**
+   * From here on this server may promise something: votes, acknowledgements, leadership. Noted durably before.
+   * A repeat does nothing.
+   */
+  admit(): void {
+    if (this.#isStopped || this.#raft.isAdmitted) return;
+    this.#orFail(() => this.#boots.noteAdmitted());
+    if (this.#hasFailed()) return;
+    this.#handle({ type: 'SetAdmitted', isAdmitted: true });
+    const { voters } = latestConfiguration(this.#raft).configuration;
+    // Nobody else could lead: no need to wait for a time-out.
+    if (voters.length === 1 && voters[0]?.id === this.#raft.id) this.#handle({ type: 'Campaign' });
+  }
+
+  /**
+   * Confirms a boot of another server, durably; needs no admission itself, or a cluster that was switched off would
+   * not start again.
+   * @returns null, or the boot that was confirmed instead: the one that is asked for is refused.
+   * @throws {WalrusError} SHUTTING_DOWN
+   */
+  confirmBoot(id: ServerId, asked: Boot): Boot | null {
+    const heard = this.#boots.heard(id);
+    const verdict = judgeBoot(heard, asked);
+    if (verdict === 'New') this.#orFail(() => this.#boots.hear(id, asked));
+    if (this.#hasFailed()) throw shuttingDown();
+    return verdict === 'Refused' ? assertDefined(heard, 'A refusal has its reason') : null;
+  }
+
+  /** Where a member is; null when nobody has said it. */
+  addressOf(id: ServerId): string | null {
+    return this.#addresses.find(id, this.status().configuration)?.address ?? null;
+  }
+
+  /** Notes where a server is: newer than what the configuration says. */
+  learnAddress(id: ServerId, address: string): void {
+    this.#addresses.learn(id, address);
   }
 
   status(): RaftStatus {
@@ -198,6 +243,7 @@ export class RaftDriver implements RaftNode {
     this.#transfer?.reject(shuttingDown());
     this.#transfer = null;
     this.#log.close();
+    this.#boots.close();
   }
 
   #armTimer(): void {
@@ -271,6 +317,11 @@ export class RaftDriver implements RaftNode {
       if (!isWalrusError(error)) throw error;
       this.#fail(error);
     }
+  }
+
+  /** Whether a call in between has stopped this server. */
+  #hasFailed(): boolean {
+    return this.#isStopped;
   }
 
   #fail(error: WalrusError): void {
