@@ -326,22 +326,12 @@ export class WalrusNode {
     const deletion = new Deletion({ diskId: self.diskId, clock, logger, metadata, host });
     serveReplicas(onceRegistered(rpc, storage), host, metadata);
     serveBoots({ rpc, identity, raft, metadata: () => metadata.metadata });
-    const admission = this.#admission(core);
     rpc.handle(CLUSTER_INFO, () => ({
       clusterId: identity.clusterId,
       leaderAddress: metadata.leaderAddress ?? '',
     }));
-    const parts = {
-      ...core,
-      admission,
-      rpc,
-      host,
-      session,
-      segments,
-      controller,
-      repair,
-      deletion,
-    };
+    const services = { session, segments, controller, repair, deletion };
+    const parts = { ...core, admission: this.#admission(core), rpc, host, ...services };
     this.#route(parts);
     return parts;
   }

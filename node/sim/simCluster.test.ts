@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { segmentId } from '../../base/units.ts';
 import { FENCE_SEGMENT } from '../../protocol/peer/requests.ts';
 import { SimCluster } from './simCluster.ts';
+import type { Machine } from './simCluster.ts';
 
 const CONFIG = {
   metadataVoters: 3,
@@ -58,6 +59,104 @@ test('a disk that was put back is refused, however often its node is started', a
     await restart();
     expect(machine.failure?.code).toBe('DISK_REFUSED');
   }
+});
+
+/** A cluster whose three nodes are metadata voters. */
+async function threeVoters(seed: number): Promise<SimCluster> {
+  const cluster = new SimCluster({ seed, nodeCount: 3, config: CONFIG });
+  await cluster.startAll();
+  const voters = (machine: Machine): number =>
+    machine.parts?.raft.status().configuration.voters.length ?? 0;
+  await cluster.runUntil(() => cluster.machines.every((machine) => voters(machine) === 3), 5000);
+  return cluster;
+}
+
+async function restart(cluster: SimCluster, machine: Machine, withinMs = 20_000): Promise<void> {
+  if (machine.isRunning) cluster.kill(machine);
+  cluster.start(machine);
+  await cluster.runUntil(() => machine.isServing || machine.failure !== null, withinMs);
+}
+
+test('a cluster that was switched off starts again, at once and one after the other', async () => {
+  const cluster = await threeVoters(4);
+  for (const pauseMs of [0, 2000]) {
+    for (const machine of cluster.machines) cluster.crash(machine);
+    for (const machine of cluster.machines) {
+      cluster.start(machine);
+      await cluster.run(pauseMs);
+    }
+    await cluster.runUntil(() => cluster.machines.every(({ isServing }) => isServing), 10_000);
+  }
+});
+
+test('a voter that was put back is refused by its peers, without a leader, and promises nothing', async () => {
+  const cluster = await threeVoters(5);
+  const [first, second, third] = cluster.machines as [Machine, Machine, Machine];
+  const image = third.disk.snapshotState();
+  await restart(cluster, third);
+  expect(third.failure).toBeNull();
+  for (const machine of cluster.machines) cluster.crash(machine);
+  third.disk.restoreState(image);
+  cluster.start(second);
+  await cluster.run(3000);
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    await restart(cluster, third);
+    expect(third.failure?.code).toBe('DISK_REFUSED');
+    expect(third.failure?.message).toMatch(/Disk \w+ of node 3 is an older state.*--replace-disk/);
+  }
+  expect(second.parts?.raft.status().leaderId).toBeNull();
+  cluster.start(first);
+  await cluster.runUntil(() => first.isServing && second.isServing, 10_000);
+});
+
+test('a voter whose Raft log was emptied is refused', async () => {
+  const cluster = await threeVoters(6);
+  for (const machine of cluster.machines) {
+    cluster.kill(machine);
+    const image = machine.disk.snapshotState();
+    machine.disk.empty('raft');
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      await restart(cluster, machine);
+      expect(machine.failure?.code).toBe('DISK_REFUSED');
+    }
+    machine.disk.restoreState(image);
+    await restart(cluster, machine);
+    expect(machine.failure).toBeNull();
+  }
+});
+
+test('a restarted node is admitted within a round trip, or an election time-out when a node is down', async () => {
+  const cluster = await threeVoters(7);
+  const [first, second, third] = cluster.machines as [Machine, Machine, Machine];
+  const admittedAfterMs = async (machine: Machine): Promise<number> => {
+    cluster.kill(machine);
+    cluster.start(machine);
+    const startMs = cluster.scheduler.nowMs;
+    await cluster.runUntil(() => machine.parts?.admission.isAdmitted === true, 10_000);
+    return cluster.scheduler.nowMs - startMs;
+  };
+  expect(await admittedAfterMs(third)).toBeLessThan(5);
+  await cluster.runUntil(() => third.isServing, 10_000);
+  cluster.kill(first);
+  expect(await admittedAfterMs(third)).toBeLessThanOrEqual(510);
+  await cluster.runUntil(() => second.isServing && third.isServing, 10_000);
+});
+
+test('a disk that was declared lost is refused by its peers', async () => {
+  const cluster = await threeVoters(8);
+  const [, second, third] = cluster.machines as [Machine, Machine, Machine];
+  cluster.kill(third);
+  const image = third.disk.snapshotState();
+  third.disk.wipe();
+  third.replaceDisk = true;
+  await restart(cluster, third);
+  expect(third.failure).toBeNull();
+  cluster.kill(third);
+  cluster.kill(second);
+  third.replaceDisk = false;
+  third.disk.restoreState(image);
+  await restart(cluster, third);
+  expect(third.failure?.message).toContain('was declared lost and cannot come back');
 });
 
 test('a node that is killed anywhere on its way into the cluster is never refused', async () => {

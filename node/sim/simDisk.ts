@@ -258,6 +258,13 @@ export class SimDisk implements Disk {
     this.#directories.clear();
   }
 
+  /** Removes the files of one directory, as somebody who empties it. */
+  empty(directory: string): void {
+    for (const names of [this.#names, this.#durableNames])
+      for (const path of [...names.keys()]) if (directoryOf(path) === directory) names.delete(path);
+    this.#nameChanges = this.#nameChanges.filter((change) => change.directory !== directory);
+  }
+
   /** A copy of what is durable now. */
   snapshotState(): SimDiskState {
     const files = new Map<string, SimFile>();

@@ -80,13 +80,18 @@ class Cluster {
   }
 
   start(number: number, voters: readonly number[] | null = null): void {
+    this.open(number, voters).admit();
+  }
+
+  /** Starts a server that promises nothing yet. */
+  open(number: number, voters: readonly number[] | null = null, hasHistory = false): RaftDriver {
     const node = this.node(number);
     node.machine = new Words();
     const options: RaftDriverOptions = {
       id: idOf(number),
       address: memberOf(number).address,
       bootstrap: voters === null ? null : { voters: voters.map(memberOf), learners: [] },
-      hasHistory: false,
+      hasHistory,
       disk: node.disk,
       directory: 'raft',
       clock: this.clock,
@@ -101,7 +106,7 @@ class Cluster {
       raftOptions: { trailingEntries: 5, snapshotChunkBytes: 50 },
     };
     node.driver = new RaftDriver(options);
-    node.driver.admit();
+    return node.driver;
   }
 
   /** kill -9 with a loss of power. */
@@ -371,6 +376,75 @@ describe('RaftDriver', () => {
     cluster.driver(1).onChange(({ lastApplied }) => seen.push(lastApplied));
     await cluster.propose(1, 'a');
     expect(seen.at(-1)).toBe(3);
+    cluster.stop();
+  });
+});
+
+describe('RaftDriver and admission (ADR 0121)', () => {
+  test('a server that is not admitted says nothing, and takes part once it is', async () => {
+    const cluster = new Cluster([1, 2, 3]);
+    await cluster.propose(await cluster.leader(), 'a');
+    for (const number of [1, 2, 3]) cluster.crash(number);
+    for (const number of [1, 2, 3]) cluster.open(number);
+    const before = cluster.messageCount;
+    await cluster.clock.advance(5000);
+    expect(cluster.messageCount).toBe(before);
+    for (const number of [1, 2]) cluster.driver(number).admit();
+    await cluster.propose(await cluster.leader(), 'b');
+    const last = (number: number): number => cluster.driver(number).status().lastIndex;
+    // The third has stored something of the new leader, without a word.
+    expect([cluster.driver(3).status().currentTerm, last(3)]).toEqual([
+      cluster.driver(1).status().currentTerm,
+      expect.any(Number),
+    ]);
+    cluster.driver(3).admit();
+    await cluster.clock.advance(500);
+    expect(last(3)).toBe(last(1));
+    cluster.stop();
+  });
+
+  test('the admission is durable before the first message', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    cluster.crash(1);
+    const { epoch } = cluster.open(1).boot;
+    cluster.crash(1);
+    expect(cluster.open(1).boot.epoch).toBe(epoch);
+    const before = cluster.messageCount;
+    cluster.node(1).disk.failAfter(1); // the write succeeds, its sync does not
+    cluster.driver(1).admit();
+    expect([cluster.node(1).fatal?.code, cluster.messageCount]).toEqual(['DISK_FAILED', before]);
+    cluster.node(1).disk.failAfter(Number.MAX_SAFE_INTEGER / 2);
+    // Only when it has returned it is certain.
+    const tried = cluster.open(1).boot.epoch;
+    cluster.driver(1).admit();
+    cluster.crash(1);
+    expect(cluster.open(1).boot.epoch).toBe(tried + 1);
+    cluster.stop();
+  });
+
+  test('a boot is confirmed when it is durable, also by a server that is not admitted', () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const boot = { epoch: 4, nonce: 'a'.repeat(32) };
+    cluster.crash(2);
+    expect(cluster.open(2).confirmBoot(idOf(1), boot)).toBeNull();
+    cluster.crash(2);
+    expect(cluster.open(2).confirmBoot(idOf(1), boot)).toBeNull();
+    expect(cluster.driver(2).confirmBoot(idOf(1), { ...boot, epoch: 3 })).toEqual(boot);
+    cluster.node(2).disk.failAfter(1);
+    const next = { ...boot, epoch: 5 };
+    expect(() => cluster.driver(2).confirmBoot(idOf(1), next)).toThrow('stopping');
+    expect(cluster.node(2).fatal?.code).toBe('DISK_FAILED');
+    cluster.stop();
+  });
+
+  test('an empty log of a server that had one is refused, however often it is opened', () => {
+    const cluster = new Cluster([1]);
+    cluster.crash(1);
+    const { disk } = cluster.node(1);
+    for (const path of disk.paths()) disk.remove(path);
+    for (let attempt = 0; attempt < 2; attempt += 1)
+      expect(() => cluster.open(1, [1], true)).toThrow(/raft\/ is empty.*--replace-disk/);
+    expect(() => cluster.open(1, [1], false)).not.toThrow();
     cluster.stop();
   });
 });

@@ -9,10 +9,8 @@
  * A failed write or sync, and damage, are final: `onFatal`, and nothing is said to anybody afterwards.
  */
 import { assertDefined } from '../../../base/assert.ts';
-import { concatBytes } from '../../../base/bytes.ts';
 import type { Timer } from '../../../base/clock.ts';
-import { crc32c } from '../../../base/crc32c.ts';
-import { isWalrusError, messageOf, WalrusError } from '../../../base/errors.ts';
+import { isWalrusError, WalrusError } from '../../../base/errors.ts';
 import { randomHex } from '../../../base/random.ts';
 import { logIndex } from '../../../base/units.ts';
 import type { LogIndex } from '../../../base/units.ts';
@@ -22,7 +20,7 @@ import type { SnapshotInfo } from '../snapshotInfo.ts';
 import type { RaftLog } from '../log/raftLog.ts';
 import { decodeMessage, encodeMessage } from '../messageCodec.ts';
 import type { Message } from '../messages.ts';
-import { configurationAt, latestConfiguration, newRaft } from '../raft.ts';
+import { latestConfiguration, newRaft } from '../raft.ts';
 import type { Raft } from '../raft.ts';
 import { judgeBoot, nextBoot } from '../boot/boot.ts';
 import type { Boot, OwnBoot } from '../boot/boot.ts';
@@ -38,6 +36,7 @@ import type { RaftDriverOptions, RaftDriverSettings } from './options.ts';
 import { PendingProposals } from './pendingProposals.ts';
 import type { Waiter } from './pendingProposals.ts';
 import { PendingReads } from './pendingReads.ts';
+import { SnapshotKeeper } from './snapshotKeeper.ts';
 import { statusOf } from './status.ts';
 import type { Caller, TransferWaiter } from './waiters.ts';
 
@@ -53,6 +52,7 @@ export class RaftDriver implements RaftNode {
   readonly #addresses = new AddressBook();
   readonly #proposals = new PendingProposals();
   readonly #reads: PendingReads;
+  readonly #snapshots: SnapshotKeeper;
   readonly #listeners: ((status: RaftStatus) => void)[] = [];
   readonly #events: { readonly event: RaftEvent; readonly caller?: Caller | undefined }[] = [];
   #isPumping = false;
@@ -65,10 +65,6 @@ export class RaftDriver implements RaftNode {
   #writtenId = 0;
   #persistedId = 0;
   #isSyncing = false;
-  #chunks: Uint8Array[] = [];
-  #bytesSinceSnapshot = 0;
-  /** The index below which no further attempt at a snapshot is made. */
-  #nextSnapshotIndex: number;
 
   /**
    * Opens the log, begins a boot and starts the server, which promises nothing before `admit`.
@@ -88,7 +84,12 @@ export class RaftDriver implements RaftNode {
       options.stateMachine.restore(persisted.snapshot.index, snapshotData);
     this.#raft = newRaft({ id, random, persisted, options: options.raftOptions ?? {} });
     this.#reads = new PendingReads(random);
-    this.#nextSnapshotIndex = this.#raft.lastApplied + settings.snapshotThresholdEntries;
+    this.#snapshots = new SnapshotKeeper({
+      ...options,
+      settings,
+      raft: this.#raft,
+      log: this.#log,
+    });
     this.#handle({ type: 'SetAdmitted', isAdmitted: false });
     this.#armTimer();
   }
@@ -347,7 +348,7 @@ export class RaftDriver implements RaftNode {
       this.#writtenId = writeId;
     }
     this.#startSync();
-    this.#keepChunk(output);
+    if (output.snapshotChunk !== null) this.#snapshots.keepChunk(output.snapshotChunk);
     if (output.installSnapshot !== null) this.#installSnapshot(output.installSnapshot);
     if (output.compactTo !== null) this.#compact(output.compactTo);
     for (const envelope of output.messages) this.#send(envelope);
@@ -403,14 +404,15 @@ export class RaftDriver implements RaftNode {
   #apply(from: LogIndex, to: LogIndex): void {
     let index = from;
     for (const entry of this.#log.entries(from, to)) {
-      this.#bytesSinceSnapshot += entry.payload.length;
+      this.#snapshots.applied(entry.payload.length);
       this.#proposals.applied(index, entry.term, this.#applyOne(index, entry));
       index = logIndex(index + 1);
     }
     this.#hasChanged = true;
     this.#events.push({ event: { type: 'Applied', index: to } });
     this.#reads.applied(to);
-    this.#takeSnapshotIfDue(to);
+    const taken = this.#snapshots.takeIfDue(to);
+    if (taken !== null) this.#events.push({ event: taken });
   }
 
   #applyOne(index: LogIndex, entry: Entry): unknown {
@@ -419,70 +421,14 @@ export class RaftDriver implements RaftNode {
       : undefined;
   }
 
-  #takeSnapshotIfDue(index: LogIndex): void {
-    const { snapshotThresholdBytes, snapshotThresholdEntries } = this.#settings;
-    const isDue =
-      index >= this.#nextSnapshotIndex || this.#bytesSinceSnapshot >= snapshotThresholdBytes;
-    if (!isDue) return;
-    this.#nextSnapshotIndex = index + snapshotThresholdEntries;
-    this.#bytesSinceSnapshot = 0;
-    const data = this.#options.stateMachine.snapshot();
-    const configuration = configurationAt(this.#raft, index);
-    const snapshot: SnapshotInfo = {
-      index,
-      term: assertDefined(this.#raft.trail.termAt(index), 'An applied entry is in the log'),
-      configuration: configuration.configuration,
-      configurationIndex: configuration.index,
-      sizeBytes: data.length,
-      checksum: crc32c(data),
-    };
-    try {
-      this.#log.saveSnapshot(snapshot, data);
-    } catch (error) {
-      if (!isWalrusError(error, 'DISK_FULL')) throw error;
-      this.#options.logger.log('warn', 'No space for a Raft snapshot; the log grows on', {
-        error: messageOf(error),
-      });
-      return;
-    }
-    this.#events.push({ event: { type: 'SnapshotTaken', snapshot } });
+  #installSnapshot(snapshot: SnapshotInfo): void {
+    const event = this.#snapshots.install(snapshot);
+    if (event.type === 'SnapshotPersisted') this.#hasChanged = true;
+    this.#events.push({ event });
   }
 
   #compact(index: LogIndex): void {
     this.#log.compactTo(index, snapshotsInUse(this.#raft));
-  }
-
-  #keepChunk({ snapshotChunk }: RaftOutput): void {
-    if (snapshotChunk === null) return;
-    if (snapshotChunk.offset === 0) this.#chunks = [];
-    this.#chunks.push(snapshotChunk.data.slice());
-  }
-
-  /** Makes an arrived snapshot the state of this server, if its bytes are what the leader has. */
-  #installSnapshot(snapshot: SnapshotInfo): void {
-    const data = concatBytes(this.#chunks);
-    this.#chunks = [];
-    if (data.length !== snapshot.sizeBytes || crc32c(data) !== snapshot.checksum) {
-      this.#options.logger.log('error', 'A Raft snapshot arrived damaged and is asked for again', {
-        index: snapshot.index,
-      });
-      this.#events.push({ event: { type: 'SnapshotRefused' } });
-      return;
-    }
-    try {
-      this.#log.saveSnapshot(snapshot, data);
-    } catch (error) {
-      if (!isWalrusError(error, 'DISK_FULL')) throw error;
-      this.#options.logger.log('warn', 'No space for the Raft snapshot of the leader');
-      this.#events.push({ event: { type: 'SnapshotRefused' } });
-      return;
-    }
-    this.#log.restartAfter(snapshot);
-    this.#options.stateMachine.restore(snapshot.index, data);
-    this.#nextSnapshotIndex = snapshot.index + this.#settings.snapshotThresholdEntries;
-    this.#bytesSinceSnapshot = 0;
-    this.#hasChanged = true;
-    this.#events.push({ event: { type: 'SnapshotPersisted', snapshot } });
   }
 
   #followRole({ roleChange, transferAborted }: RaftOutput): void {
