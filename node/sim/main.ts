@@ -1,13 +1,16 @@
 /**
- * `npm run sim -- [--seed N] [--count M] [--jobs J] [--trace] [--focus SCENARIO] [--bug NAME]`: runs seeds N..N+M-1 and prints a line
- * for each; a failure with its property, its step and the command that replays it. `--fixed` runs the fixed seeds
- * too, `--bugs` runs every planted bug instead. Exits with 1 when a seed failed, or when a planted bug survived.
+ * `npm run sim -- [--seed N] [--count M] [--jobs J] [--trace] [--focus SCENARIO] [--bug NAME]`: runs seeds N..N+M-1
+ * and prints a line for each; a failure with its property, its step and the command that replays it. `--fixed` runs
+ * the fixed seeds too. `--bugs [--share K/N]` hunts planted bugs instead, `--bugs --measure` counts the seeds that
+ * each takes. Exits with 1 when a seed failed, or when a planted bug survived.
  */
 import { parseArgs } from 'node:util';
 import { SILENT } from '../../base/log.ts';
 import { installNativeCrc32c } from '../io/nativeCrc32c.ts';
 import { FIXED_SEEDS } from './fixedSeeds.ts';
-import { huntAll, runSeedsInJobs } from './jobs.ts';
+import { huntAll, measureAll } from './hunt.ts';
+import type { Share } from './hunt.ts';
+import { runSeedsInJobs } from './jobs.ts';
 import { bugNamed, plant } from './plant.ts';
 import type { RunResult } from './run.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -83,6 +86,9 @@ const OPTIONS = {
   focus: { type: 'string' },
   bug: { type: 'string' },
   bugs: { type: 'boolean', default: false },
+  /** Of the planted bugs, as K/N: the K-th of N shares. */
+  share: { type: 'string', default: '1/1' },
+  measure: { type: 'boolean', default: false },
 } as const;
 
 function seedsOf(values: {
@@ -108,11 +114,25 @@ function focusOf(name: string | undefined): ScenarioKind | undefined {
   return kind;
 }
 
+/** @throws {Error} unless it is K/N with K in 1..N. */
+function shareOf(text: string): Share {
+  const [index = 0, count = 0] = text.split('/').map(Number);
+  if (Number.isSafeInteger(count) && Number.isSafeInteger(index) && index >= 1 && index <= count) {
+    return { index, count };
+  }
+  throw new Error(`--share must be K/N with K in 1..N, not ${text}`);
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: OPTIONS });
   const jobs = Number(values.jobs);
   if (values.bugs) {
-    const survivors = await huntAll(jobs, print);
+    const share = shareOf(values.share);
+    if (values.measure) {
+      await measureAll(jobs, share, print);
+      return;
+    }
+    const survivors = await huntAll(jobs, share, print);
     print(survivors.length === 0 ? 'every bug was found' : `NOT FOUND: ${survivors.join(', ')}`);
     process.exitCode = survivors.length === 0 ? 0 : 1;
     return;

@@ -40,7 +40,9 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
         replace:
           "const early = { tail: replica.tail, digest: replica.digestAt(replica.tail) ?? '' };\n" +
           '      done(null, early);\n' +
-          '      this.#options.clock.setTimer(300, () => replica.fence(epoch, () => undefined));\n' +
+          '      this.#options.clock.setTimer(300, () => {\n' +
+          '        try { replica.fence(epoch, () => undefined); } catch { /* deleted meanwhile */ }\n' +
+          '      });\n' +
           '      if (epoch < 0) replica.fence(epoch, (error, tail) => {',
       },
       WITHOUT_LEASE,

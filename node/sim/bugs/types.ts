@@ -16,6 +16,8 @@ export interface PlantedBug {
   readonly changes: readonly SourceChange[];
   /** The scenario that aims at the rule; undefined: any run will do. */
   readonly focus?: ScenarioKind;
-  /** Seeds 1..seeds find it. */
+  /** Seeds 1..seeds find it: several times the mean that was measured (`--bugs --measure`). */
   readonly seeds: number;
+  /** One that finds it in the present code, tried first. When it does so no more, take the one that `--bugs` prints. */
+  readonly knownSeed?: number;
 }
