@@ -6,7 +6,7 @@ import { between, chance, pick } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
 import type { RaftDriverSettings } from '../raft/driver/options.ts';
 import type { ClusterConfig } from '../state/types.ts';
-import { SCENARIOS } from './scenarios.ts';
+import { MACHINES_MIN, SCENARIOS } from './scenarios.ts';
 import type { ScenarioKind } from './scenarios.ts';
 import { CALM_NETWORK } from './simNetwork.ts';
 import type { NetworkFaults } from './simNetwork.ts';
@@ -65,6 +65,8 @@ export interface RunPlan {
   readonly network: NetworkFaults;
   readonly faults: readonly FaultKind[];
   readonly scenarios: readonly ScenarioKind[];
+  /** Power fails for all machines once everything is done, before the logs are read. */
+  readonly endsWithPowerFailure: boolean;
   /** Between two faults. */
   readonly faultIntervalMs: { readonly min: number; readonly max: number };
   /** How long one lasts. */
@@ -80,6 +82,7 @@ export function drawPlan(random: Random, focus?: ScenarioKind): RunPlan {
   if (focus === undefined) return plan;
   return {
     ...plan,
+    nodeCount: Math.max(plan.nodeCount, MACHINES_MIN[focus] ?? 0),
     faults: [],
     scenarios: [focus],
     putCount: 0,
@@ -107,6 +110,7 @@ function drawAny(random: Random): RunPlan {
     producersPerTopic: between(random, 1, 2),
     recordsPerProducer: between(random, 30, 200),
     paceMs: pick(random, [20, 100, 200, 400]),
+    endsWithPowerFailure: chance(random, 0.5),
     config: {
       metadataVoters: nodeCount === 5 && chance(random, 0.5) ? 5 : 3,
       maxSegmentEntries: between(random, 5, 120),

@@ -2,12 +2,13 @@
  * One simulated run: a cluster, clients, faults drawn from the seed; then calm, in which everything must come to an
  * end; then the whole log is read through every node and the history is checked.
  */
-import { AssertionError } from '../../base/assert.ts';
+import { AssertionError, assertDefined } from '../../base/assert.ts';
 import { crc32c } from '../../base/crc32c.ts';
 import { messageOf } from '../../base/errors.ts';
 import { SeededRandom, pick } from '../../base/random.ts';
+import { CONFIRM_MS_MAX } from '../server/partitionCursor.ts';
 import { HISTORY_CHECKERS } from './checkers/index.ts';
-import { checkSharedCursor } from './checkers/sharedCursor.ts';
+import { checkCursorKept, checkSharedCursor } from './checkers/sharedCursor.ts';
 import { watchElections } from './checkers/electionSafety.ts';
 import { watchLease } from './checkers/leaseHeld.ts';
 import { StateMachineSafety } from './checkers/stateMachineSafety.ts';
@@ -22,7 +23,7 @@ import { ServerPorts } from './serverPort.ts';
 import { SimTextUser } from './textClient.ts';
 import { SimClients } from './simClients.ts';
 import type { ScenarioKind } from './scenarios.ts';
-import { SimCluster } from './simCluster.ts';
+import { SIM_TIMING, SimCluster } from './simCluster.ts';
 import { CALM_NETWORK } from './simNetwork.ts';
 import { CALM_STREAMS } from './simStreams.ts';
 
@@ -103,7 +104,9 @@ class SimRun {
       this.#safety.watch(machine.nodeId, parts);
       const report = (violation: Violation): void => void this.#cluster.bugs.push(violation);
       watchElections(this.#leaders, parts, report);
-      watchLease(machine.nodeId, parts, report);
+      const { nodeId } = machine;
+      const clock = assertDefined(machine.clock, 'A machine that opens runs');
+      watchLease({ nodeId, clock, leaseMs: SIM_TIMING.leaseMs }, parts, report);
     });
     this.#nemesis = new Nemesis(this.#cluster, this.#history, {
       plan: this.#plan,
@@ -161,6 +164,7 @@ class SimRun {
     cluster.network.faults = CALM_NETWORK;
     await this.#calm(isDone);
     for (const reader of readers) reader.stop();
+    if (this.#plan.endsWithPowerFailure) await this.#failPower();
     await this.#readEverything(partitions);
     for (const check of HISTORY_CHECKERS) check(this.#history);
     // Last: a loss is often why a producer cannot go on.
@@ -182,13 +186,19 @@ class SimRun {
     });
   }
 
+  /** Whatever has been acknowledged by now must be there afterwards. */
+  async #failPower(): Promise<void> {
+    const cluster = this.#cluster;
+    for (const machine of cluster.machines) cluster.crash(machine);
+    for (const machine of cluster.machines) cluster.start(machine);
+    await this.#calm(() => true);
+  }
+
   async #finishText(user: SimTextUser | null): Promise<void> {
     if (user === null) return;
     user.stop();
-    await this.#cluster.run(SETTLE_MS);
-    if (!(await user.drain(CALM_MS_MAX))) {
-      throw new Violation('Progress', 'the shared cursor does not come to the end');
-    }
+    await this.#drain(user);
+    await this.#checkCursorKept(user);
     const { network, streams } = this.#plan;
     const isFaultless =
       this.#plan.partitionsPerTopic === 1 && // there is no order between partitions
@@ -198,6 +208,24 @@ class SimRun {
       network.duplicateProbability === 0 &&
       streams.resetProbability === 0;
     checkSharedCursor(this.#text, isFaultless);
+  }
+
+  async #drain(user: SimTextUser): Promise<void> {
+    await this.#cluster.run(SETTLE_MS);
+    if (!(await user.drain(CALM_MS_MAX))) {
+      throw new Violation('Progress', 'the shared cursor does not come to the end');
+    }
+  }
+
+  /** Once deliveries are confirmed and committed, no crash brings their records back. */
+  async #checkCursorKept(user: SimTextUser): Promise<void> {
+    await this.#cluster.run(CONFIRM_MS_MAX);
+    await this.#drain(user); // what nobody confirmed is given again
+    await this.#cluster.run(SETTLE_MS);
+    const { length } = this.#text.got;
+    await this.#failPower();
+    await this.#drain(user);
+    checkCursorKept(this.#text, length);
   }
 
   /** Once faults stop, everything that was begun comes to its end. */

@@ -25,6 +25,7 @@ export interface Stage {
 type Scenario = (stage: Stage) => number | null;
 
 const POLL_MS = 3;
+const FULL_DISK_BYTES = 1024;
 
 export const SCENARIOS = {
   /** Power fails for all, or for one segment's members, right after an acknowledgement, while syncs are slow. */
@@ -37,6 +38,10 @@ export const SCENARIOS = {
   zombie,
   /** The same, and the members lose power right after they were fenced. */
   zombieAndPowerFailure,
+  /** A leader is fenced that goes on with a member which nobody could fence. */
+  fenceLeader,
+  /** A recovery copies to a member that a fence made, and whoever knows more cannot be asked by the next leader. */
+  copyMadeByFence,
   /** Leaders close segments while their members cannot be reached. */
   closeWithoutMembers,
   /** Slow messages, no metadata leader, and power failures while votes are cast. */
@@ -47,9 +52,19 @@ export const SCENARIOS = {
   swizzle,
   /** A metadata leader is paused for longer than an election takes, with requests to it under way. */
   pauseMetadataLeader,
+  /** Two metadata leaders recover the same segment, one of them after a pause. */
+  rivalRecoveries,
+  /** Disks have no room for a while, also those of leaders that are about to open a segment. */
+  fullDisks,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;
+
+/** Scenarios that do nothing in a cluster with fewer machines. */
+export const MACHINES_MIN: Readonly<Partial<Record<ScenarioKind, number>>> = {
+  fenceLeader: 4,
+  copyMadeByFence: 4,
+};
 
 function machineOf(cluster: SimCluster, nodeId: number): Machine | undefined {
   return cluster.machines[nodeId - 1];
@@ -77,12 +92,14 @@ interface Cast {
 }
 
 /** An open segment with all its members. */
-function drawSegment({ cluster, random }: Stage): Cast | null {
-  const segments = [...(metadataOf(cluster)?.segments.values() ?? [])].filter(
-    ({ state }) => state === 'OPEN',
-  );
-  if (segments.length === 0) return null;
-  const segment = pick(random, segments);
+function drawSegment(stage: Stage, isFit: (cast: Cast) => boolean = () => true): Cast | null {
+  const casts = [...(metadataOf(stage.cluster)?.segments.values() ?? [])]
+    .map((segment) => (segment.state === 'OPEN' ? castOf(stage, segment) : null))
+    .filter((cast): cast is Cast => cast !== null && isFit(cast));
+  return casts.length === 0 ? null : pick(stage.random, casts);
+}
+
+function castOf({ cluster, random }: Stage, segment: SegmentRecord): Cast | null {
   const leader = machineOf(cluster, segment.leader.nodeId);
   if (leader?.isServing !== true) return null;
   const others = segment.ensemble
@@ -213,6 +230,75 @@ function zombie(stage: Stage): number | null {
   return between(stage.random, 1500, 3500);
 }
 
+function fenceLeader(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const metadata = metadataLeader(cluster);
+  const cast = drawSegment(stage, ({ leader }) => leader !== metadata);
+  const loyal = cast?.others.find((machine) => machine !== metadata);
+  // The metadata must have its majority without these two.
+  if (cast === null || !metadata || !loyal || cluster.machines.length < 4) return null;
+  const { leader, segment } = cast;
+  for (const machine of cluster.machines) {
+    cutBoth(cluster, leader, machine);
+    cutBoth(cluster, loyal, machine);
+  }
+  whenState(stage, cast, ['RECOVERING'], () => healBoth(cluster, leader, metadata));
+  // Nothing was committed meanwhile, so that the segment has room for what comes after the fence.
+  const watch = (): void => {
+    const epoch = leader.parts?.host.replica(segment.segmentId)?.fenceEpoch ?? 0;
+    if (epoch > 0) healBoth(cluster, leader, loyal);
+    else stage.later(1, watch);
+  };
+  watch();
+  return between(random, 2500, 4000);
+}
+
+function copyMadeByFence(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const metadata = metadataLeader(cluster);
+  if (metadata === undefined || cluster.machines.length < 4) return null;
+  const laggard = pick(
+    random,
+    cluster.machines.filter((machine) => machine !== metadata),
+  );
+  for (const machine of cluster.machines) {
+    if (machine !== metadata && machine !== laggard) cutBoth(cluster, laggard, machine);
+  }
+  const first = metadataOf(cluster)?.nextSegmentId ?? 0;
+  const isFit = ({ segment, leader, others }: Cast): boolean =>
+    segment.segmentId >= first &&
+    leader !== metadata &&
+    others.includes(laggard) &&
+    !others.includes(metadata);
+  const watch = (): void => {
+    const cast = drawSegment(stage, isFit);
+    if (cast === null) {
+      stage.later(POLL_MS, watch);
+      return;
+    }
+    stage.later(between(random, 50, 300), () => {
+      stage.atAcknowledgement(200, () => {
+        cluster.kill(cast.leader);
+        // Only the metadata leader can reach the others: it copies, and the next leader asks in vain.
+        for (const member of cast.others) {
+          for (const machine of cluster.machines) {
+            if (machine !== metadata && machine !== member) cutBoth(cluster, member, machine);
+          }
+        }
+        whenState(stage, cast, ['SEALED'], () => {
+          stage.later(500, () => {
+            for (const machine of cluster.machines) {
+              if (machine !== laggard) healBoth(cluster, laggard, machine);
+            }
+          });
+        });
+      });
+    });
+  };
+  watch();
+  return 6000;
+}
+
 function zombieAndPowerFailure(stage: Stage): number | null {
   const { cluster, random } = stage;
   const cast = drawSegment(stage);
@@ -311,4 +397,32 @@ function pauseMetadataLeader(stage: Stage): number | null {
   stage.atAcknowledgement(200, () => process.pause());
   stage.later(between(random, 800, 2500), () => process.resume());
   return 2600;
+}
+
+function rivalRecoveries(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawSegment(stage);
+  const first = metadataLeader(cluster);
+  const process = first?.process;
+  if (cast === null || !process || cast.leader === first) return null;
+  const cutOffMachines = cutOff(stage, cast);
+  whenState(stage, cast, ['RECOVERING'], () => {
+    stage.later(between(random, 0, 60), () => process.pause());
+    stage.later(between(random, 700, 1500), () => {
+      for (const machine of chance(random, 0.5) ? cutOffMachines : []) {
+        cutBoth(cluster, cast.leader, machine);
+      }
+      process.resume();
+    });
+  });
+  return 5000;
+}
+
+function fullDisks(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  for (const { disk } of cluster.machines) {
+    if (chance(random, 0.5)) continue;
+    disk.faults = { ...CRASH_ONLY, capacityBytes: disk.usedBytes() + FULL_DISK_BYTES };
+  }
+  return between(random, 500, 2000);
 }

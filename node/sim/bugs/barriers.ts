@@ -15,8 +15,13 @@ export const WITHOUT_LEASE: SourceChange = {
 /** The property that then does not hold, of course, and would be found first. */
 export const LEASE_NOT_CHECKED: SourceChange = {
   file: 'node/sim/checkers/leaseHeld.ts',
-  find: 'if (outcome !== null && !session.isFresh) {',
-  replace: 'if (outcome !== null && nodeId < 0) {',
+  find: 'if (outcome !== null && !isFresh()) {',
+  replace: 'if (outcome !== null && !isFresh() && node.nodeId < 0) {',
+};
+export const WITHOUT_SUSPENSION: SourceChange = {
+  file: MANAGER,
+  find: "case 'RECOVERING':\n        leader?.suspend();",
+  replace: "case 'RECOVERING':",
 };
 export const WITHOUT_METADATA_CHECK: SourceChange = {
   file: HOST,

@@ -5,6 +5,7 @@ import {
   RECOVERY,
   WITHOUT_LEASE,
   LEASE_NOT_CHECKED,
+  MANAGER,
   WITHOUT_METADATA_CHECK,
 } from './barriers.ts';
 import type { PlantedBug } from './types.ts';
@@ -177,6 +178,34 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
         file: 'node/state/handlers/sealAndOpen.ts',
         find: 'segment.state === expected.state &&',
         replace: 'true || segment.state === expected.state &&',
+      },
+    ],
+  },
+  {
+    name: 'SealIgnoresEpoch',
+    focus: 'rivalRecoveries',
+    rule: 'R6',
+    what: 'a seal is applied while any recovery is under way, not only its own',
+    seeds: 200,
+    changes: [
+      {
+        file: 'node/state/handlers/sealAndOpen.ts',
+        find: ': segment.epoch === expected.epoch);',
+        replace: ': segment.epoch >= expected.epoch);',
+      },
+    ],
+  },
+  {
+    name: 'OpenNotRetried',
+    focus: 'fullDisks',
+    rule: 'progress',
+    what: 'a leader that could not open its segment does not try again',
+    seeds: 100,
+    changes: [
+      {
+        file: MANAGER,
+        find: 'this.#options.clock.setTimer(OPEN_RETRY_MS, () => {',
+        replace: 'if (segmentId < 0) this.#options.clock.setTimer(OPEN_RETRY_MS, () => {',
       },
     ],
   },

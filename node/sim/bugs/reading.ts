@@ -2,6 +2,8 @@
 import { HOST } from './barriers.ts';
 import type { PlantedBug } from './types.ts';
 
+const CURSORS = 'node/server/sharedCursors.ts';
+
 export const READING_BUGS: readonly PlantedBug[] = [
   {
     name: 'ReadsPastCommitted',
@@ -27,6 +29,46 @@ export const READING_BUGS: readonly PlantedBug[] = [
         find: 'const bound = segment.endOffset ?? hosted.committedOffset;',
         replace:
           'const bound = segment.endOffset === null ? hosted.committedOffset : hosted.replica.tail;',
+      },
+    ],
+  },
+  {
+    name: 'CursorNotDurable',
+    rule: 'GET',
+    what: "a new leader begins the topic's shared cursor anew",
+    seeds: 20,
+    changes: [
+      {
+        file: CURSORS,
+        find: 'const position = committedPosition(router.metadata, SHARED_GROUP, name) ?? offset(0);',
+        replace:
+          'const position = offset(committedPosition(router.metadata, SHARED_GROUP, name) === -1 ? 1 : 0);',
+      },
+    ],
+  },
+  {
+    name: 'CursorSkipsUnconfirmed',
+    rule: 'GET',
+    what: 'a shared cursor counts what it has handed out as delivered',
+    seeds: 200,
+    changes: [
+      {
+        file: 'node/server/partitionCursor.ts',
+        find: 'let lowest = this.#position;',
+        replace: 'let lowest = this.#position;\n    if (lowest >= 0) return lowest;',
+      },
+    ],
+  },
+  {
+    name: 'LookupWithoutBarrier',
+    rule: 'linearizable',
+    what: 'a node that does not know a topic says so without asking the metadata leader',
+    seeds: 60,
+    changes: [
+      {
+        file: 'node/server/router.ts',
+        find: '    await this.barrier();\n    const found',
+        replace: '    const found',
       },
     ],
   },

@@ -1,5 +1,12 @@
 /** Planted bugs of the write path (DESIGN W1-W6): acknowledging, the lease, the ensemble, idempotence. */
-import { LEADER, HOST, MANAGER, WITHOUT_LEASE } from './barriers.ts';
+import {
+  HOST,
+  LEADER,
+  LEASE_NOT_CHECKED,
+  MANAGER,
+  WITHOUT_LEASE,
+  WITHOUT_SUSPENSION,
+} from './barriers.ts';
 import type { PlantedBug } from './types.ts';
 
 export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
@@ -42,21 +49,18 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
-    name: 'GapAccepted',
-    rule: 'W2',
-    what: 'a member that lacks batches says that it has what it was sent',
+    name: 'AnswerCountsForAll',
+    focus: 'lagAndLose',
+    rule: 'W5',
+    what: "a member's answer counts for everything that it was sent",
     seeds: 60,
     changes: [
       {
-        file: HOST,
-        find: "if (message.firstOffset > hosted.replica.tail) return 'GAP';",
-        replace: "if (message.firstOffset > hosted.replica.tail) return 'OK';",
-      },
-      {
-        file: HOST,
-        find: 'durableTail: replica.durableTail,',
+        file: 'node/replication/follower.ts',
+        find: 'if (ack.durableTail > this.durableTail) this.durableTail = ack.durableTail;',
         replace:
-          'durableTail: (status === "OK" ? (Math.max(replica.durableTail, replica.tail + 1) as never) : replica.durableTail),',
+          "const held = ack.status === 'OK' ? this.nextOffset : ack.durableTail;\n" +
+          '    if (held > this.durableTail) this.durableTail = held;',
       },
     ],
   },
@@ -134,6 +138,80 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
         find: 'const unfolded: SegmentRecord[] = [];',
         replace:
           'const unfolded: SegmentRecord[] = [];\n    if (segment.segmentId > 0) return new ProducerStates();',
+      },
+    ],
+  },
+  {
+    name: 'OwnFenceSkipped',
+    focus: 'fenceLeader',
+    rule: 'W4',
+    what: "the leader's own copy takes appends although it is fenced",
+    seeds: 100,
+    changes: [
+      {
+        file: LEADER,
+        find: 'return this.#replica.append(batch, { token: this.segment.token, epoch: 0 });',
+        replace:
+          'return this.#replica.append(batch, { token: this.segment.token, epoch: this.#replica.fenceEpoch });',
+      },
+      WITHOUT_LEASE,
+      LEASE_NOT_CHECKED,
+      WITHOUT_SUSPENSION,
+    ],
+  },
+  {
+    name: 'LeaseNeverRederived',
+    focus: 'zombie',
+    rule: 'DESIGN 5',
+    what: 'a lease that was granted once holds for ever',
+    seeds: 60,
+    changes: [
+      {
+        file: 'node/controller/heartbeat.ts',
+        find: 'this.#freshUntilMs = Math.max(this.#freshUntilMs, untilMs);',
+        replace: 'this.#freshUntilMs = untilMs > 0 ? Number.POSITIVE_INFINITY : untilMs;',
+      },
+    ],
+  },
+  {
+    name: 'DirectoryNotSynced',
+    focus: 'powerFailureAtAcknowledgement',
+    rule: 'W3',
+    what: 'data is acknowledged in a file whose name a crash may undo',
+    seeds: 40,
+    changes: [
+      {
+        file: 'node/storage/arenaSet.ts',
+        find: 'this.#disk.syncDirectory(STORAGE_DIRECTORY);',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'RetriesForgotten',
+    rule: 'idempotence',
+    what: 'a new leader knows only the last batch of each producer',
+    seeds: 100,
+    changes: [
+      {
+        file: 'node/replication/producerStates.ts',
+        find: 'states.#producers.set(producer.producerId, producer);',
+        replace:
+          'states.#producers.set(producer.producerId, { ...producer, batches: producer.batches.slice(-1) });',
+      },
+    ],
+  },
+  {
+    name: 'SegmentNotFolded',
+    focus: 'copyMadeByFence',
+    rule: 'idempotence',
+    what: 'a new leader leaves out segments of which no copy has the state of the producers',
+    seeds: 200,
+    changes: [
+      {
+        file: 'node/controller/producerLoader.ts',
+        find: 'for (const previous of unfolded.reverse()) await this.#fold(previous, states);',
+        replace: '',
       },
     ],
   },

@@ -24,3 +24,11 @@ export function checkSharedCursor(history: TextHistory, isFaultless: boolean): v
     throw new Violation('SharedCursor', `${what}, though nothing went wrong`);
   }
 }
+
+/** The cursor is durable: after a crash of all machines it gives nothing again that it had given in peace. */
+export function checkCursorKept({ got, topic }: TextHistory, gotBefore: number): void {
+  const again = got[gotBefore];
+  if (again === undefined) return;
+  const what = `GET ${topic} gave ${again} again after a crash`;
+  throw new Violation('SharedCursor', `${what}, ${got.length - gotBefore} records in all`);
+}
