@@ -233,8 +233,10 @@ function zombie(stage: Stage): number | null {
 function fenceLeader(stage: Stage): number | null {
   const { cluster, random } = stage;
   const metadata = metadataLeader(cluster);
-  const cast = drawSegment(stage, ({ leader }) => leader !== metadata);
-  const loyal = cast?.others.find((machine) => machine !== metadata);
+  const isFit = ({ leader, others }: Cast): boolean =>
+    leader !== metadata && !others.includes(metadata as Machine);
+  const cast = drawSegment(stage, isFit);
+  const loyal = cast?.others[0];
   // The metadata must have its majority without these two.
   if (cast === null || !metadata || !loyal || cluster.machines.length < 4) return null;
   const { leader, segment } = cast;
