@@ -18,7 +18,8 @@ export interface ReadRecord {
   readonly topic: string;
   readonly offset: number;
   readonly value: string;
-  readonly nodeId: NodeId;
+  /** null when the client library read it, from whichever node. */
+  readonly nodeId: NodeId | null;
   readonly atMs: number;
 }
 

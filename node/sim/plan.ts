@@ -55,6 +55,8 @@ export interface RunPlan {
   readonly windowMax: number;
   /** Of the text client; 0 for none. */
   readonly putCount: number;
+  /** Of each producer of the client library; 0 for none. */
+  readonly libraryCount: number;
   readonly streams: StreamFaults;
   readonly producersPerTopic: number;
   readonly recordsPerProducer: number;
@@ -86,6 +88,7 @@ export function drawPlan(random: Random, focus?: ScenarioKind): RunPlan {
     faults: [],
     scenarios: [focus],
     putCount: 0,
+    libraryCount: 0,
     topicCount: 1,
     producersPerTopic: 2,
     recordsPerProducer: 200,
@@ -105,12 +108,13 @@ function drawAny(random: Random): RunPlan {
     partitionsPerTopic: chance(random, 0.2) ? 2 : 1,
     isFiveFold: nodeCount === 5 && chance(random, 0.4),
     windowMax: between(random, 1, 5),
-    putCount: chance(random, 0.4) ? between(random, 20, 100) : 0,
+    putCount: sometimes(random, { min: 20, max: 100 }),
     streams: { ...CALM_STREAMS, resetProbability: chance(random, 0.4) ? 0.003 : 0 },
     producersPerTopic: between(random, 1, 2),
     recordsPerProducer: between(random, 30, 200),
     paceMs: pick(random, [20, 100, 200, 400]),
     endsWithPowerFailure: chance(random, 0.5),
+    libraryCount: sometimes(random, { min: 30, max: 200 }),
     config: {
       metadataVoters: nodeCount === 5 && chance(random, 0.5) ? 5 : 3,
       maxSegmentEntries: between(random, 5, 120),
@@ -132,6 +136,10 @@ function drawAny(random: Random): RunPlan {
     faultIntervalMs: { min: 100, max: between(random, 500, 4000) },
     faultDurationMs: { min: 50, max: between(random, 500, 4000) },
   };
+}
+
+function sometimes(random: Random, { min, max }: { min: number; max: number }): number {
+  return chance(random, 0.4) ? between(random, min, max) : 0;
 }
 
 function onlyOneLoss(faults: readonly FaultKind[]): FaultKind[] {

@@ -14,6 +14,7 @@ import { watchLease } from './checkers/leaseHeld.ts';
 import { StateMachineSafety } from './checkers/stateMachineSafety.ts';
 import type { SimPartition } from './clientPort.ts';
 import { History, TextHistory, Violation } from './history.ts';
+import { LibraryUser } from './libraryUser.ts';
 import { Nemesis } from './nemesis.ts';
 import { drawPlan } from './plan.ts';
 import type { RunPlan } from './plan.ts';
@@ -34,6 +35,7 @@ const CALM_MS_MAX = 60_000;
 const START_MS_MAX = 30_000;
 const SETTLE_MS = 3_000;
 const TEXT_TOPIC = 'text';
+const LIBRARY_TOPIC = 'library';
 
 export interface RunResult {
   readonly seed: number;
@@ -154,8 +156,12 @@ class SimRun {
     this.#nemesis.start();
     const textUser = this.#textUser();
     textUser?.start();
+    const library = this.#libraryUser();
+    library?.start();
     const isDone = (): boolean =>
-      producers.every((producer) => producer.isDone) && textUser?.isDone !== false;
+      producers.every((producer) => producer.isDone) &&
+      textUser?.isDone !== false &&
+      library?.isDone !== false;
     await cluster.run(1);
     await cluster.runWhile(() => !isDone(), FAULTY_MS_MAX);
     this.#nemesis.stop();
@@ -165,13 +171,41 @@ class SimRun {
     await this.#calm(isDone);
     for (const reader of readers) reader.stop();
     if (this.#plan.endsWithPowerFailure) await this.#failPower();
-    await this.#readEverything(partitions);
+    await this.#readEverything([...partitions, ...(library === null ? [] : this.#ofLibrary)]);
     for (const check of HISTORY_CHECKERS) check(this.#history);
     // Last: a loss is often why a producer cannot go on.
     await this.#finishText(textUser);
     if (!isDone()) {
       throw new Violation('Progress', 'producers are not done though nothing is wrong any more');
     }
+    await this.#finishLibrary(library);
+  }
+
+  get #ofLibrary(): SimPartition[] {
+    return this.#partitionsOf(LIBRARY_TOPIC);
+  }
+
+  #libraryUser(): LibraryUser | null {
+    const { libraryCount: recordCount, paceMs } = this.#plan;
+    if (recordCount === 0) return null;
+    return new LibraryUser({
+      cluster: this.#cluster,
+      clients: this.#clients,
+      random: this.#random.fork(),
+      history: this.#history,
+      partitions: this.#ofLibrary,
+      replication: this.#replication,
+      recordCount,
+      paceMs,
+      firstProducerId: 2_000_000,
+    });
+  }
+
+  async #finishLibrary(library: LibraryUser | null): Promise<void> {
+    if (library === null) return;
+    library.stop();
+    await this.#cluster.runWhile(() => !library.isClosed, CALM_MS_MAX);
+    if (!library.isClosed) throw new Violation('Progress', 'a client of the library cannot close');
   }
 
   #textUser(): SimTextUser | null {
@@ -290,13 +324,17 @@ class SimRun {
     });
   }
 
+  /** What a topic is created with, where it is not the default. */
+  get #replication(): { readonly replicas?: number; readonly ackQuorum?: number } {
+    return this.#plan.isFiveFold ? { replicas: 5, ackQuorum: 3 } : {};
+  }
+
   #createTopic(topic: string): void {
     const invokedMs = this.#cluster.scheduler.nowMs;
-    const { partitionsPerTopic: partitions, isFiveFold } = this.#plan;
-    const replication = isFiveFold ? { replicas: 5, ackQuorum: 3 } : {};
+    const { partitionsPerTopic: partitions } = this.#plan;
     const newTopic = { name: topic, partitions, replicas: undefined, ackQuorum: undefined };
     const port = this.#ports.portOf(pick(this.#random, this.#cluster.machines));
-    port.createTopic({ ...newTopic, ...replication }, (error) => {
+    port.createTopic({ ...newTopic, ...this.#replication }, (error) => {
       if (error !== null) {
         this.#cluster.scheduler.schedule(50, () => this.#createTopic(topic));
         return;

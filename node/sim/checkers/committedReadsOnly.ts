@@ -12,7 +12,7 @@ export function checkCommittedReadsOnly(history: History): void {
       if (read.topic !== log.topic) continue;
       const found = values.get(read.offset);
       if (found === read.value) continue;
-      const what = `node ${read.nodeId} gave ${read.value} at ${read.topic}@${read.offset}`;
+      const what = `node ${read.nodeId ?? '(any)'} gave ${read.value} at ${read.topic}@${read.offset}`;
       const when = `at ${read.atMs.toFixed(0)} ms`;
       const now = `node ${log.nodeId} has ${found ?? 'nothing'} there in the end`;
       throw new Violation('CommittedReadsOnly', `${what} ${when}, and ${now}`);
