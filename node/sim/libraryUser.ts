@@ -43,8 +43,8 @@ export interface LibraryOptions {
 interface Progress {
   /** A commit was acknowledged. */
   committed: number;
-  /** A commit was tried, with whatever outcome. */
-  tried: number;
+  /** What any consumer was given lies below it. */
+  given: number;
   /** The next record that the present consumer must give. */
   next: number;
 }
@@ -69,7 +69,7 @@ export class LibraryUser {
       { clock: this.#clock, random, network },
       { addresses: cluster.machines.map(clientAddressOf), connectTimeoutMs: 1000 },
     );
-    this.#progress = partitions.map(() => ({ committed: 0, tried: 0, next: 0 }));
+    this.#progress = partitions.map(() => ({ committed: 0, given: 0, next: 0 }));
   }
 
   /** Whether everything was delivered and read again. */
@@ -187,12 +187,12 @@ export class LibraryUser {
     }
   }
 
-  /** A group goes on at what it has committed: not before, and not behind what it has ever tried to commit. */
+  /** A group goes on at what it has committed: not before, and not behind what its consumers were given. */
   #checkStart(consumer: Consumer): void {
     for (const { partition, offset } of consumer.positions) {
       const progress = this.#progressOf(partition);
-      if (offset < progress.committed || offset > progress.tried) {
-        const range = `${progress.committed} and ${progress.tried}`;
+      if (offset < progress.committed || offset > progress.given) {
+        const range = `${progress.committed} and ${progress.given}`;
         throw new Violation(
           'GroupPositions',
           `the group goes on at ${offset}, not between ${range}`,
@@ -213,7 +213,9 @@ export class LibraryUser {
       batch.forEach((record) => {
         this.#note(batch.partition, record.offset, record.value() ?? new Uint8Array(0));
       });
-      this.#progressOf(batch.partition).next = batch.nextOffset;
+      const progress = this.#progressOf(batch.partition);
+      progress.next = batch.nextOffset;
+      progress.given = Math.max(progress.given, batch.nextOffset);
       if (this.#isStopped) return true;
       if (chance(random, 0.2)) await this.#insist(() => this.#commit(consumer));
       if (!this.isDone && chance(random, 0.05)) return chance(random, 0.5);
@@ -223,10 +225,6 @@ export class LibraryUser {
 
   async #commit(consumer: Consumer): Promise<void> {
     const { positions } = consumer;
-    for (const { partition, offset } of positions) {
-      const progress = this.#progressOf(partition);
-      progress.tried = Math.max(progress.tried, offset);
-    }
     await consumer.commit(positions);
     for (const { partition, offset } of positions) this.#progressOf(partition).committed = offset;
   }

@@ -72,4 +72,17 @@ export const READING_BUGS: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: 'CommitsWhatIsFetched',
+    rule: 'client',
+    what: 'a consumer commits the positions of what it has fetched, handed out or not',
+    seeds: 60,
+    changes: [
+      {
+        file: 'client/consumer.ts',
+        find: '({ partition, position }) => ({ partition, offset: position })',
+        replace: '({ partition, fetchOffset }) => ({ partition, offset: fetchOffset })',
+      },
+    ],
+  },
 ];

@@ -215,4 +215,22 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: 'RetryUnderNewId',
+    rule: 'client',
+    what: 'a producer of the client library sends again under another producer id',
+    seeds: 60,
+    changes: [
+      {
+        file: 'protocol/producerPipeline.ts',
+        find: 'if (this.#mustRenew) this.#renew();',
+        replace: 'this.#renew();',
+      },
+      {
+        file: 'protocol/producerPipeline.ts',
+        find: 'if (entry.isInDoubt) this.#settle(entry, this.#timedOut(entry), null);',
+        replace: '',
+      },
+    ],
+  },
 ];
