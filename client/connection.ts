@@ -173,7 +173,8 @@ export class Connection {
       readonly reject: (error: WalrusError) => void;
     },
   ): void {
-    const { timeoutMs, resolve, reject } = options;
+    const { resolve, reject } = options;
+    const timeoutMs = Math.ceil(options.timeoutMs);
     const id = this.#nextCorrelationId;
     this.#nextCorrelationId = (id + 1) % CORRELATION_MODULUS;
     const timer = this.#world.clock.setTimer(timeoutMs, () => {

@@ -50,6 +50,17 @@ describe('write path', () => {
   });
 });
 
+describe('topics', () => {
+  test('what can never be is refused at once, whether or not there are places for it now', async () => {
+    const scenario = await Scenario.start({});
+    const { controller } = scenario.metadataLeader().parts!;
+    for (const follower of scenario.followers()) scenario.cluster.kill(follower);
+    const wanted = { name: 'large', partitions: 1, replication: { replicas: 5, ackQuorum: 3 } };
+    await expect(controller.createTopic(wanted)).rejects.toThrow('the cluster has 3 nodes');
+    await expect(controller.createTopic({ ...wanted, partitions: 0 })).rejects.toThrow();
+  });
+});
+
 describe('failover', () => {
   test('W1, R1-R6: a killed leader is replaced; it comes back as a member and leads nothing old', async () => {
     const scenario = await Scenario.start({});

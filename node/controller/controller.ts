@@ -18,6 +18,7 @@ import type { CloseSegmentRequest, RegisterNodeRequest } from '../../protocol/pe
 import type { Metrics } from '../metrics.ts';
 import type { RaftNode } from '../raft/types.ts';
 import type { Command, OpenPlan } from '../state/commands.ts';
+import { whyNotCreated } from '../state/handlers/createTopic.ts';
 import { defaultReplication, successorOf } from '../state/queries.ts';
 import type { NodeRecord, Replication, ReplicaPlace, SegmentRecord } from '../state/types.ts';
 import { gatherCandidates, planOpen } from './candidates.ts';
@@ -367,6 +368,9 @@ export class Controller {
     this.#checkLeads();
     const { metadata } = this.#options.metadata;
     const replication = topic.replication ?? defaultReplication(metadata);
+    // Before any place is looked for: what can never be is no reason to try again.
+    const refusal = whyNotCreated(metadata, { ...topic, replication });
+    if (refusal !== null) throw new WalrusError(refusal.code, refusal.message);
     const candidates = gatherCandidates(metadata, this.sessions);
     const plans: OpenPlan[] = [];
     let previousLeader = null;

@@ -2,10 +2,11 @@
 import { offset } from '../../../base/units.ts';
 import type { ApplyResult, CommandOf, OpenPlan } from '../commands.ts';
 import { MAX_PARTITIONS_PER_TOPIC, MAX_SEGMENTS, MAX_TOPICS } from '../limits.ts';
-import type { MutableMetadata, MutableTopic } from '../mutableMetadata.ts';
+import type { IndexedMetadata, MutableMetadata, MutableTopic } from '../mutableMetadata.ts';
 import { accept, refuse } from '../result.ts';
 import type { Refusal } from '../result.ts';
 import { isTopicName } from './names.ts';
+import type { Replication } from '../types.ts';
 import { checkPlan, openSegment } from './openPlan.ts';
 import { isSupportedReplication } from './replication.ts';
 
@@ -14,10 +15,9 @@ export function createTopic(
   state: MutableMetadata,
   command: CommandOf<'CreateTopic'>,
 ): ApplyResult {
+  const { name, replication, plans } = command;
   const refusal =
-    checkName(state, command.name) ??
-    checkReplication(state, command) ??
-    checkRoom(state, command.plans.length) ??
+    whyNotCreated(state, { name, replication, partitions: plans.length }) ??
     checkPlans(state, command);
   if (refusal !== null) return refusal;
   const topic: MutableTopic = {
@@ -35,7 +35,23 @@ export function createTopic(
   return accept({ type: 'Topic', name: topic.name, topicId: topic.topicId });
 }
 
-function checkName(state: MutableMetadata, name: string): Refusal | null {
+/** What is asked for, before anybody has planned where it goes. */
+export interface WantedTopic {
+  readonly name: string;
+  readonly replication: Replication;
+  readonly partitions: number;
+}
+
+/** Why a topic can never be created as it is wanted; null when it is only a question of where. */
+export function whyNotCreated(state: IndexedMetadata, wanted: WantedTopic): Refusal | null {
+  return (
+    checkName(state, wanted.name) ??
+    checkReplication(state, wanted) ??
+    checkRoom(state, wanted.partitions)
+  );
+}
+
+function checkName(state: IndexedMetadata, name: string): Refusal | null {
   if (!isTopicName(name)) {
     return refuse(
       'INVALID_TOPIC_NAME',
@@ -49,28 +65,28 @@ function checkName(state: MutableMetadata, name: string): Refusal | null {
 }
 
 function checkReplication(
-  state: MutableMetadata,
-  command: CommandOf<'CreateTopic'>,
+  state: IndexedMetadata,
+  { name, replication }: WantedTopic,
 ): Refusal | null {
-  const { replicas, ackQuorum } = command.replication;
-  if (!isSupportedReplication(command.replication)) {
+  const { replicas, ackQuorum } = replication;
+  if (!isSupportedReplication(replication)) {
     return refuse(
       'INVALID_REPLICATION',
-      `Cannot create topic ${command.name} with replicas ${replicas} and ack quorum ` +
+      `Cannot create topic ${name} with replicas ${replicas} and ack quorum ` +
         `${ackQuorum}: it must be 1/1, 3/2 or 5/3`,
     );
   }
   if (replicas > state.nodes.size) {
     return refuse(
       'INVALID_REPLICATION',
-      `Cannot create topic ${command.name} with ${replicas} replicas: the cluster has ` +
+      `Cannot create topic ${name} with ${replicas} replicas: the cluster has ` +
         `${state.nodes.size} nodes`,
     );
   }
   return null;
 }
 
-function checkRoom(state: MutableMetadata, partitions: number): Refusal | null {
+function checkRoom(state: IndexedMetadata, partitions: number): Refusal | null {
   if (partitions < 1 || partitions > MAX_PARTITIONS_PER_TOPIC) {
     return refuse(
       'MALFORMED',
