@@ -21,6 +21,8 @@ import { StreamPeerTransport } from './server/peerTransport.ts';
 import { WalrusNode } from './walrusNode.ts';
 import type { NodeTiming } from './walrusNode.ts';
 
+export { lockFile } from './io/fileLock.ts';
+
 /** The version that nodes and clients are told. */
 export const SOFTWARE_VERSION = '0.1.0';
 /** A node stops acknowledging at this part of the session time-out: before it can be replaced. */
@@ -224,6 +226,10 @@ class NodeProcess implements RunningNode {
     const reasons: string[] = [];
     if (this.#isStopping) reasons.push('The node is stopping');
     else if (this.#node?.isRegistered !== true) reasons.push('The node is not registered yet');
+    else {
+      const { health } = this.#node.parts.storage;
+      if (health.state === 'READ_ONLY') reasons.push(health.error.message);
+    }
     return { isOk: reasons.length === 0, reasons };
   }
 

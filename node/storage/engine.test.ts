@@ -206,6 +206,22 @@ describe('Engine', () => {
     expect(world.engine.usage().usedBytes).toBe(0);
   });
 
+  test('a disk that cannot say how much is free has failed, and what it has is still read', () => {
+    const world = new StorageWorld(1, NO_FAULTS);
+    world.create(1).append(makeBatch(0), LEADER);
+    world.clock.run();
+    world.disk.freeBytes = () => {
+      throw new Error('ENOENT: no such file or directory');
+    };
+    expect(world.engine.usage().freeBytes).toBe(0);
+    expect(world.engine.health).toEqual({
+      state: 'READ_ONLY',
+      error: expect.objectContaining({ code: 'DISK_FAILED' }),
+    });
+    expect(() => world.replica(1).append(makeBatch(1), LEADER)).toThrow('ENOENT');
+    expect(same(world.replica(1).read(offset(0), offset(ALL), 1).bytes, makeBatch(0))).toBe(true);
+  });
+
   test('keeps accepted appends when the file system fills up below it, until there is space', () => {
     const world = new StorageWorld(1, NO_FAULTS);
     const replica = world.create(1);

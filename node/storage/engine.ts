@@ -288,8 +288,18 @@ export class Engine implements StorageEngine {
     return {
       usedBytes: allocator.usedBytes,
       allocatedBytes: arenas.allocatedBytes,
-      freeBytes: Math.max(0, this.#disk.freeBytes() - BALLAST_BYTES),
+      freeBytes: Math.max(0, this.#freeBytes() - BALLAST_BYTES),
     };
+  }
+
+  /** A disk that cannot even say how much is free (a directory that is gone) has failed, and has room for nothing. */
+  #freeBytes(): number {
+    try {
+      return this.#disk.freeBytes();
+    } catch (error) {
+      this.#context.commit.fail(error);
+      return 0;
+    }
   }
 
   onHealthChange(listener: (health: DiskHealth) => void): void {
