@@ -29,11 +29,9 @@ export const dev: Command = {
   ],
   async run(context) {
     const count = integerOf(context, 'nodes') ?? 3;
-    const ports = await choosePorts(count, integerOf(context, 'base-port'), (text) =>
-      context.output.note(text),
-    );
+    const basePort = integerOf(context, 'base-port');
     const cluster = new DevCluster({
-      ports,
+      choosePorts: () => choosePorts(count, basePort, (text) => context.output.note(text)),
       dataDir: textOf(context, 'data-dir') ?? '.walrus',
       isFresh: isGiven(context, 'fresh'),
       output: context.output,

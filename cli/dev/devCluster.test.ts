@@ -92,15 +92,9 @@ testOnLinux(
     const base = await freeBasePort();
     const dataDir = await fs.mkdtemp(path.join(os.tmpdir(), 'walrus-dev-'));
     cleanups.push(() => fs.rm(dataDir, { recursive: true, force: true }));
-    const dev = walrus('dev', '--base-port', String(base), '--data-dir', dataDir);
-    const said = textOf(dev.stdout);
-    const noted = textOf(dev.stderr);
-    cleanups.push(async () => {
-      if (dev.exitCode !== null) return;
-      dev.kill('SIGTERM');
-      await once(dev, 'close');
-    });
-    await until('the cluster', () => said.text.includes('walrus cluster ready'));
+    const { dev, noted } = await started(base, dataDir);
+    const second = walrus('dev', '--fresh', '--base-port', '1', '--data-dir', dataDir);
+    await expect(done(second, 'a second one')).rejects.toThrow('DATA_DIR_LOCKED');
     const [first, third] = [`127.0.0.1:${base + 1}`, `127.0.0.1:${base + 3}`];
     await done(walrus('topic', 'create', 't', '--addr', first), 'topic create');
 
@@ -128,6 +122,45 @@ testOnLinux(
   },
   LIMIT_MS,
 );
+
+testOnLinux(
+  'a stopped cluster finds its data again, also with all of its ports changed',
+  async () => {
+    const dataDir = await fs.mkdtemp(path.join(os.tmpdir(), 'walrus-dev-'));
+    cleanups.push(() => fs.rm(dataDir, { recursive: true, force: true }));
+    const base = await freeBasePort();
+    const { dev } = await started(base, dataDir);
+    await done(walrus('register', 't', '--addr', `127.0.0.1:${base + 1}`), 'register');
+    await done(walrus('put', 't', 'still here', '--addr', `127.0.0.1:${base + 2}`), 'put');
+    await stop(dev);
+    const other = await freeBasePort();
+    await started(other, dataDir);
+    const get = walrus('get', 't', '--addr', `127.0.0.1:${other + 3}`);
+    const got = textOf(get.stdout);
+    await done(get, 'get');
+    expect(got.text).toBe('OK still here\n');
+  },
+  LIMIT_MS,
+);
+
+/** Starts a cluster and waits until it serves. */
+async function started(
+  base: number,
+  dataDir: string,
+): Promise<{ readonly dev: ChildProcess; readonly noted: { readonly text: string } }> {
+  const dev = walrus('dev', '--base-port', String(base), '--data-dir', dataDir);
+  cleanups.push(() => stop(dev));
+  const said = textOf(dev.stdout);
+  const noted = textOf(dev.stderr);
+  await until('the cluster', () => said.text.includes('walrus cluster ready'));
+  return { dev, noted };
+}
+
+async function stop(dev: ChildProcess): Promise<void> {
+  if (dev.exitCode !== null) return;
+  dev.kill('SIGTERM');
+  await once(dev, 'close');
+}
 
 /** The process that has the nodes: the one started here, or its child on an older Node. */
 async function supervisorOf(dev: ChildProcess): Promise<number> {

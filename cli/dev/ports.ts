@@ -1,5 +1,6 @@
 /** The ports of a cluster on this machine. */
 import net from 'node:net';
+import { WalrusError } from '../../base/errors.ts';
 import { UsageError } from '../usageError.ts';
 
 export const HOST = '127.0.0.1';
@@ -17,6 +18,7 @@ const PORT_MAX = 65_535;
 /**
  * Chooses the ports of each node: P+1.., P+11.., P+21.. with a base port, else the usual or the next free ones.
  * @throws {UsageError}
+ * @throws {WalrusError} ADDRESS_IN_USE when a port that was asked for is taken.
  */
 export async function choosePorts(
   count: number,
@@ -30,16 +32,26 @@ export async function choosePorts(
     if (basePort < 1 || basePort + 21 + count > PORT_MAX) {
       throw new UsageError(`--base-port must be 1 to ${PORT_MAX - 21 - count}, not ${basePort}`);
     }
-    return Array.from({ length: count }, (_, i) => ({
+    const ports = Array.from({ length: count }, (_, i) => ({
       client: basePort + 1 + i,
       peer: basePort + 11 + i,
       http: basePort + 21 + i,
     }));
+    await checkFree(ports);
+    return ports;
   }
   const client = await freePorts('client', count, note);
   const peer = await freePorts('peer', count, note);
   const http = await freePorts('http', count, note);
   return client.map((port, i) => ({ client: port, peer: peer[i] ?? 0, http: http[i] ?? 0 }));
+}
+
+async function checkFree(ports: readonly NodePorts[]): Promise<void> {
+  for (const port of ports.flatMap(({ client, peer, http }) => [client, peer, http])) {
+    if (await isFree(port)) continue;
+    const message = `Cannot use port ${port} of ${HOST}: another process uses it; give another --base-port`;
+    throw new WalrusError('ADDRESS_IN_USE', message);
+  }
 }
 
 async function freePorts(
