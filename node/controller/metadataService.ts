@@ -106,8 +106,13 @@ export class RaftMetadata implements MetadataService {
     return leaderId === null ? null : this.#addressOf(leaderId, configuration);
   }
 
-  /** The registered address is newer than the one in the configuration. */
+  /**
+   * What it says itself is newest: all nodes may have moved at once, and none can register before it has found the
+   * leader. The registered address is newer than the one in the configuration.
+   */
   #addressOf(id: ServerId, configuration: RaftStatus['configuration']): string | null {
+    const heard = this.#attached().heardAddressOf(id);
+    if (heard !== null) return heard;
     const node = this.metadata.nodes.get(nodeId(nodeOfServer(id)));
     if (node !== undefined) return node.peerAddress;
     const members = [...configuration.voters, ...configuration.learners];

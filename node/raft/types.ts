@@ -92,6 +92,8 @@ export interface RaftNode {
   transferLeadership(to: ServerId): Promise<void>;
   /** Gives a message of another node to the core. `message` is valid during the call only. */
   receive(from: ServerId, message: Uint8Array): void;
+  /** Where a server has said itself that it is, newest first of all that is known; null when it has not. */
+  heardAddressOf(id: ServerId): string | null;
   status(): RaftStatus;
   /** Called after each change of role, term or leader, and with every advance of lastApplied. */
   onChange(listener: (status: RaftStatus) => void): void;

@@ -18,6 +18,11 @@ export class AddressBook {
     if (oldest.done !== true) this.#hints.delete(oldest.value);
   }
 
+  /** Where a server has said itself that it is; null when it has not. */
+  heard(id: ServerId): string | null {
+    return this.#hints.get(id) ?? null;
+  }
+
   /** The server with its newest address; null when nobody has said where it is. */
   find(id: ServerId, configuration: Configuration): Member | null {
     const hint = this.#hints.get(id);

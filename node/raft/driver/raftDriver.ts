@@ -221,6 +221,10 @@ export class RaftDriver implements RaftNode {
     return this.#addresses.find(id, this.status().configuration)?.address ?? null;
   }
 
+  heardAddressOf(id: ServerId): string | null {
+    return id === this.#raft.id ? this.#options.address : this.#addresses.heard(id);
+  }
+
   /** Notes where a server is: newer than what the configuration says. */
   learnAddress(id: ServerId, address: string): void {
     this.#addresses.learn(id, address);
