@@ -260,6 +260,7 @@ class NodeProcess implements RunningNode {
     this.#node?.drain();
     await this.#server?.drain(deadlineMs - this.#clock.monotonicMs());
     await this.#handOver(deadlineMs);
+    await this.#node?.handOverMetadata();
     this.#server?.stop();
     await this.#close();
     this.#end(null);

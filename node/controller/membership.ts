@@ -81,3 +81,11 @@ function demotion(status: RaftStatus, sessions: Sessions): MembershipChange | nu
   const chosen = down ?? others.at(-1);
   return chosen === undefined ? null : { type: 'DemoteVoter', id: chosen.id };
 }
+
+/** Who should lead the metadata when this server stops: the voter that is alive and has the most; null: nobody. */
+export function successorOf({ id, configuration, progress }: RaftStatus): ServerId | null {
+  const isVoter = (peer: ServerId): boolean =>
+    configuration.voters.some((voter) => voter.id === peer);
+  const candidates = progress.filter((peer) => peer.id !== id && peer.isActive && isVoter(peer.id));
+  return candidates.toSorted((a, b) => b.matchIndex - a.matchIndex)[0]?.id ?? null;
+}

@@ -159,6 +159,24 @@ test('a disk that was declared lost is refused by its peers', async () => {
   expect(third.failure?.message).toContain('was declared lost and cannot come back');
 });
 
+test('a node that stops hands the metadata over, without an election time-out', async () => {
+  const cluster = await threeVoters(9);
+  const [leader, ...others] = cluster.machines as [Machine, Machine, Machine];
+  expect(leader.parts?.raft.status().role).toBe('Leader');
+  const startMs = cluster.scheduler.nowMs;
+  const leads = (machine: Machine): boolean => machine.parts?.raft.status().role === 'Leader';
+  await Promise.all([
+    leader.node?.handOverMetadata(),
+    cluster.runUntil(() => others.some(leads) && !leads(leader), 5000),
+  ]);
+  expect(cluster.scheduler.nowMs - startMs).toBeLessThan(100);
+  // Whoever does not lead has nothing to hand over, and neither has a leader whose peers are gone.
+  await leader.node?.handOverMetadata();
+  const next = others.find(leads);
+  for (const machine of cluster.machines) if (machine !== next) cluster.kill(machine);
+  await Promise.all([next?.node?.handOverMetadata(), cluster.run(2000)]);
+});
+
 test('a node that is killed anywhere on its way into the cluster is never refused', async () => {
   for (let seed = 1; seed <= 2; seed += 1) {
     const cluster = new SimCluster({ seed, nodeCount: 3, config: CONFIG });
