@@ -21,6 +21,8 @@ export interface Bugs {
   readonly voteForStaleLog: boolean;
   /** The follower's commit index follows the leader's beyond what is known to match. */
   readonly commitBeyondMatch: boolean;
+  /** A follower appends after any entry at prevLogIndex, whatever its term is (AppendEntries step 2). */
+  readonly prevTermNotCompared: boolean;
 }
 
 export const NO_BUGS: Bugs = {
@@ -33,4 +35,5 @@ export const NO_BUGS: Bugs = {
   readWithoutQuorum: false,
   voteForStaleLog: false,
   commitBeyondMatch: false,
+  prevTermNotCompared: false,
 };

@@ -1,7 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
+import { logIndex, term } from '../../base/units.ts';
 import type { Bugs } from './bugs.ts';
+import { leaderAppendOnly } from './testing/checkers/leaderAppendOnly.ts';
 import { randomRun } from './testing/randomRun.ts';
 import type { RunKind } from './testing/randomRun.ts';
+import { memberOf } from './testing/simCluster.ts';
+import type { StepView } from './testing/simCluster.ts';
 
 const STEPS = 1500;
 
@@ -32,6 +36,7 @@ const BUGS: [keyof Bugs, RunKind, number, string][] = [
   ['readWithoutQuorum', 'Isolation', 50, 'ReadsAreLinearizable'],
   ['voteForStaleLog', 'Churn', 20, 'LeaderCompleteness'],
   ['commitBeyondMatch', 'Churn', 20, 'StateMachineSafety'],
+  ['prevTermNotCompared', 'Churn', 20, 'LogMatching'],
 ];
 
 describe('A planted bug is found', () => {
@@ -43,4 +48,19 @@ describe('A planted bug is found', () => {
     }
     expect(found).toBe(wanted);
   });
+});
+
+test('Leader Append-Only is checked: a leader that writes below its end is noticed', () => {
+  // No rule can be switched off for it: only followers have code that removes entries, and it asserts that.
+  const { id } = memberOf(1);
+  const lead = (currentTerm: number, prevIndex: number): (() => void) => {
+    const state = { role: 'Leader', currentTerm: term(3), lastIndex: logIndex(7) };
+    const output = { writes: [{ writeId: 1, prevIndex: logIndex(prevIndex), entries: [] }] };
+    const raft = { id, role: 'Leader', currentTerm: term(currentTerm) };
+    const view = { raft, output, before: state } as unknown as StepView;
+    return () => leaderAppendOnly().onStep?.(view);
+  };
+  expect(lead(3, 7)).not.toThrow();
+  expect(lead(4, 6)).not.toThrow();
+  expect(lead(3, 6)).toThrow('LeaderAppendOnly: leader 1/d overwrites from 7 on');
 });

@@ -35,7 +35,8 @@ export function recvAppendEntries(raft: Raft, from: ServerId, message: AppendEnt
  */
 function isConsistent(raft: Raft, { prevLogIndex, prevLogTerm }: AppendEntries): boolean {
   if (prevLogIndex <= raft.commitIndex) return true;
-  return raft.trail.termAt(prevLogIndex) === prevLogTerm;
+  const term = raft.trail.termAt(prevLogIndex);
+  return raft.bugs.prevTermNotCompared ? term !== null : term === prevLogTerm;
 }
 
 /** "If an existing entry conflicts with a new one, delete it and all that follow; append any new entries." */
