@@ -186,6 +186,23 @@ describe('recovery', () => {
     }
   });
 
+  test('cuts off torn bodies of a log of which nothing was ever synced', () => {
+    for (let seed = 1; seed <= 30; seed += 1) {
+      const world = new StorageWorld(seed, { tornWriteProbability: 1, tornSectorProbability: 0 });
+      world.create(1);
+      for (let i = 0; i < 3; i += 1) {
+        world.replica(1).append(makeBatch(i, { bytes: 900 }), { token: TOKEN, epoch: 0 });
+      }
+      world.clock.step(); // written; the sync is in flight
+      world.crash();
+      const replica = world.engine.replica(segmentId(1));
+      if (!replica) continue; // the catalog's entry was torn, too
+      const { bytes, nextOffset } = replica.read(offset(0), ALL, MIB);
+      expect([replica.damage, nextOffset]).toEqual([null, replica.tail]);
+      expect(bytes.length).toBe(replica.tail * makeBatch(0, { bytes: 900 }).length);
+    }
+  });
+
   test('never takes the bytes of a recycled block for new ones', () => {
     const world = new StorageWorld(3, { lostWriteProbability: 1 });
     world.create(1);

@@ -177,8 +177,9 @@ function scanBlock(
 /** Checks the bodies from the proven place on; the good part ends before the first wrong one. */
 function checkBodies(tools: Tools, walk: Walk): void {
   const { log } = walk;
-  const entry = log.index.floorByPlace(walk.proven);
-  if (!entry) return;
+  // Nothing is proven before the first sync: then all bodies are checked, from the first batch on.
+  const entry = log.index.floorByPlace(Math.max(walk.proven, BLOCK_DATA_START));
+  if (!entry) return; // an empty log
   const endPlace = goodPlace(walk);
   const cursor = log.cursorAt(entry.place);
   const state = { tail: entry.offset, high: entry.digestHigh, low: entry.digestLow };
