@@ -55,6 +55,10 @@ export interface RecordBatchBuilderOptions {
 const INITIAL_BYTES = 16 * 1024;
 /** Larger records do not fit the 32-bit lengths of the format. */
 const RECORD_MAX_BYTES = 2 ** 30;
+/** Values up to this size have a path of their own. */
+const SHORT_VALUE_BYTES_MAX = 2 ** 20;
+/** What a record of such a value takes beside it, at most: four single bytes and three varints of 32 bits. */
+const SHORT_OVERHEAD_BYTES = 4 + 3 * 5;
 /** The varint of -1: no key. */
 const ABSENT = 1;
 
@@ -101,7 +105,35 @@ export class RecordBatchBuilder {
    * @throws {WalrusError} TOO_LARGE when the record does not even fit into an empty batch.
    */
   appendValue(value: Uint8Array, timestampMs: number): boolean {
-    return this.appendValueRange(value, 0, { length: value.length, timestampMs });
+    const { length } = value;
+    // A batch's first record, and one of another time, take the long way. So do long values and a full buffer.
+    const isPlain =
+      this.#count > 0 && timestampMs === this.#baseTimestampMs && length <= SHORT_VALUE_BYTES_MAX;
+    if (isPlain && this.#length + length + SHORT_OVERHEAD_BYTES <= this.#bytes.length) {
+      this.#appendShort(value);
+      return true;
+    }
+    return this.appendValueRange(value, 0, { length, timestampMs });
+  }
+
+  /** A record of the base time, for which there is room: nothing is left to be checked. */
+  #appendShort(value: Uint8Array): void {
+    const bytes = this.#bytes;
+    const count = this.#count;
+    const { length } = value;
+    // attributes, time delta, no key, no headers: one byte each
+    const bodyBytes = 4 + varintSize(count) + varintSize(length) + length;
+    let at = writeVarint(bytes, this.#length, bodyBytes);
+    bytes[at] = 0; // attributes
+    bytes[at + 1] = 0; // time delta
+    at = writeVarint(bytes, at + 2, count);
+    bytes[at] = ABSENT;
+    at = writeVarint(bytes, at + 1, length);
+    bytes.set(value, at);
+    at += length;
+    bytes[at] = 0; // no headers
+    this.#count = count + 1;
+    this.#length = at + 1;
   }
 
   /** The same for `length` bytes of `source` from `start`: lines of a file without a view of each. */

@@ -34,6 +34,15 @@ export function varlongSize(value: number): number {
 /** Writes an integer in -2^31..2^31-1 and returns the position after it. The caller has made room. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let rest = ((value << 1) ^ (value >> 31)) >>> 0;
+  if (rest < 0x80) {
+    bytes[at] = rest;
+    return at + 1;
+  }
+  if (rest < 0x4000) {
+    bytes[at] = rest | 0x80;
+    bytes[at + 1] = rest >>> 7;
+    return at + 2;
+  }
   let position = at;
   while (rest >= 0x80) {
     bytes[position] = rest | 0x80;

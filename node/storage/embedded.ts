@@ -80,7 +80,8 @@ export class EmbeddedStore {
   readonly #isUnsynced: boolean;
   readonly #topics = new Map<string, EmbeddedTopic>();
   #nextSegment = 1;
-  #open: EmbeddedTopic[] = [];
+  /** The topics whose builders hold records. */
+  #open = new Set<EmbeddedTopic>();
   #openBytes = 0;
   #waiting: Waiting | null = null;
   #sealError: WalrusError | null = null;
@@ -128,7 +129,8 @@ export class EmbeddedStore {
     const topic = this.#topics.get(name);
     if (!topic) return;
     this.#topics.delete(name);
-    this.#open = this.#open.filter((other) => other !== topic);
+    this.#open.delete(topic);
+    topic.discard();
     this.engine.deleteReplica(topic.replica.segmentId);
   }
 
@@ -148,11 +150,11 @@ export class EmbeddedStore {
 
   /** For topics: a builder has got its first record. */
   enlist(topic: EmbeddedTopic): void {
-    this.#open.push(topic);
+    this.#open.add(topic);
     void this.flushed();
   }
 
-  /** For topics: `bytes` are about to be accepted. */
+  /** For topics: `bytes` more are about to be accepted. */
   admit(bytes: number): void {
     const { engine } = this;
     if (this.#isUnsynced && engine.pendingBytes > UNSYNCED_BYTES_MAX) engine.commitNow();
@@ -161,7 +163,7 @@ export class EmbeddedStore {
     throw new WalrusError('OVERLOADED', message);
   }
 
-  /** For topics: bytes in builders, which count as pending. */
+  /** For topics: the room that batches have been given, which counts as pending. */
   addOpenBytes(bytes: number): void {
     this.#openBytes += bytes;
   }
@@ -175,9 +177,8 @@ export class EmbeddedStore {
   #seal(): void {
     const waiting = assertDefined(this.#waiting, 'A seal has somebody who waits');
     this.#waiting = null;
-    const open = this.#open;
-    this.#open = [];
-    for (const topic of open) this.sealTopic(topic);
+    for (const topic of this.#open) this.sealTopic(topic);
+    this.#open.clear();
     const sealError = this.#sealError;
     this.#sealError = null;
     this.engine.flush((error) => {
@@ -220,6 +221,11 @@ export class EmbeddedTopic {
     initialBytes: BUILDER_BYTES,
   });
 
+  /** The offset of the batch's first record, and the size up to which the batch may grow without being asked. */
+  #firstOffset = 0;
+  #admittedBytes = 0;
+  #isDeleted = false;
+
   /** For the store only. */
   constructor(store: EmbeddedStore, name: string, replica: StoredReplica) {
     this.#store = store;
@@ -243,20 +249,33 @@ export class EmbeddedTopic {
    */
   push(value: Uint8Array, timestampMs = 0): Offset {
     const builder = this.#builder;
-    this.#store.admit(value.length);
-    if (
-      builder.count > 0 &&
-      builder.sizeBytes + value.length + RECORD_OVERHEAD_BYTES_MAX > BATCH_BYTES
-    ) {
+    const sizeBytes = builder.sizeBytes + value.length + RECORD_OVERHEAD_BYTES_MAX;
+    if (sizeBytes > this.#admittedBytes) this.#makeRoom(value.length);
+    const at = this.#firstOffset + builder.count;
+    builder.appendValue(value, timestampMs);
+    return at as Offset; // the engine has checked the first one, and a batch has few records
+  }
+
+  /** Begins a batch, or lets it grow: what is done for many records at once. */
+  #makeRoom(valueBytes: number): void {
+    this.#checkExists();
+    if (valueBytes > RECORD_BYTES_MAX) {
+      const message = `Cannot append a record of ${valueBytes} bytes: at most ${RECORD_BYTES_MAX}`;
+      throw new WalrusError('TOO_LARGE', message);
+    }
+    const builder = this.#builder;
+    const recordBytes = valueBytes + RECORD_OVERHEAD_BYTES_MAX;
+    if (builder.count > 0 && builder.sizeBytes + recordBytes > BATCH_BYTES) {
       this.#store.sealTopic(this);
     }
     const isFirst = builder.count === 0;
-    const before = isFirst ? 0 : builder.sizeBytes;
-    const at = this.nextOffset;
-    builder.appendValue(value, timestampMs);
-    this.#store.addOpenBytes(builder.sizeBytes - before);
-    if (isFirst) this.#store.enlist(this);
-    return at;
+    const wanted = builder.sizeBytes + recordBytes;
+    const size = Math.max(wanted, Math.min(BATCH_BYTES, 2 * this.#admittedBytes), BUILDER_BYTES);
+    this.#store.admit(size - this.#admittedBytes);
+    this.#setAdmitted(size);
+    if (!isFirst) return;
+    this.#firstOffset = this.replica.tail;
+    this.#store.enlist(this);
   }
 
   /** Accepts a record; resolves when it is durable. All appends of one turn share the promise. */
@@ -306,11 +325,27 @@ export class EmbeddedTopic {
     }
   }
 
+  /** The topic is deleted: drops what has not been given to the engine; for the store. */
+  discard(): void {
+    this.#isDeleted = true;
+    this.#setAdmitted(0);
+  }
+
+  #checkExists(): void {
+    if (!this.#isDeleted) return;
+    throw new WalrusError('TOPIC_NOT_FOUND', `The topic "${this.name}" has been deleted`);
+  }
+
+  #setAdmitted(bytes: number): void {
+    this.#store.addOpenBytes(bytes - this.#admittedBytes);
+    this.#admittedBytes = bytes;
+  }
+
   /** Gives the batch in hand to the engine; for the store. */
   seal(): void {
+    this.#setAdmitted(0);
     const builder = this.#builder;
     if (builder.count === 0) return;
-    this.#store.addOpenBytes(-builder.sizeBytes);
     const batch = builder.finishView(); // the engine stages a copy
     setBaseOffset(batch, 0, this.replica.tail);
     this.replica.appendOwn(batch);

@@ -14,7 +14,10 @@ import { SegmentIndex } from './segmentIndex.ts';
 import type { StorageContext } from './storageContext.ts';
 import { RUN_BYTES_MAX, WriteRun } from './writeRun.ts';
 
-/** A staged run of this size is written before its group is. */
+/**
+ * A staged run of this size is written before its group is, up to a multiple of it in the file: the page cache takes
+ * aligned writes in large folios.
+ */
 const EARLY_WRITE_BYTES = RUN_BYTES_MAX / 2;
 
 /** A position of the walk over frames. */
@@ -74,7 +77,7 @@ export class ReplicaLog implements CommitMember {
     this.sizeBytes += size;
     this.tail = baseOffset + count;
     this.#context.commit.enlist(this, size);
-    if (this.#run && this.#run.length >= EARLY_WRITE_BYTES) this.writeStaged();
+    if (this.#run && this.#run.length >= EARLY_WRITE_BYTES) this.#writeAligned(this.#run);
   }
 
   /** Gives the batch that comes next an index entry when one is due; before its digest is chained. */
@@ -134,16 +137,28 @@ export class ReplicaLog implements CommitMember {
   writeStaged(): boolean {
     const run = this.#run;
     if (!run) return true;
+    if (!this.#write(run, run.length)) return false;
+    run.release();
+    this.#run = null;
+    return true;
+  }
+
+  /** Writes a large run up to the last multiple of EARLY_WRITE_BYTES in the file; the rest stays staged. */
+  #writeAligned(run: WriteRun): void {
+    const end = run.address + run.length;
+    const count = end - (end % EARLY_WRITE_BYTES) - run.address;
+    if (this.#write(run, count)) run.drop(count);
+  }
+
+  #write(run: WriteRun, count: number): boolean {
     const { arenas, commit } = this.#context;
     if (commit.health.state === 'READ_ONLY') return false;
     try {
-      arenas.write(run.buffer.subarray(0, run.length), run.address);
+      arenas.write(run.buffer.subarray(0, count), run.address);
     } catch (error) {
       commit.onWriteError(error);
       return false;
     }
-    run.release();
-    this.#run = null;
     return true;
   }
 

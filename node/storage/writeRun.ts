@@ -35,7 +35,7 @@ export class WriteRun {
   readonly #pool: RunPool;
   buffer: Uint8Array;
   length = 0;
-  readonly address: number;
+  address: number;
 
   constructor(pool: RunPool, address: number, sizeBytes: number) {
     this.#pool = pool;
@@ -54,6 +54,13 @@ export class WriteRun {
     }
     this.length = at + count;
     return at;
+  }
+
+  /** Forgets the first `count` bytes: they are written. */
+  drop(count: number): void {
+    this.buffer.copyWithin(0, count, this.length);
+    this.address += count;
+    this.length -= count;
   }
 
   release(): void {
