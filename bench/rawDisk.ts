@@ -6,7 +6,8 @@ import type { BenchContext, Sample } from './types.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const BUFFER_BYTES = 256 * KIB;
+/** The one buffer that is written again and again. */
+export const BUFFER_BYTES = 256 * KIB;
 /** No leg without syncs writes more: what is measured is the page cache's rate, not that of its eviction. */
 export const UNSYNCED_BYTES_MAX = 1024 * MIB;
 const PREWRITTEN_BYTES = 64 * MIB;

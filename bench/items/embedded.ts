@@ -1,45 +1,40 @@
 /** The engine in this process, without a cluster. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { RealClock } from '../../node/io/realClock.ts';
-import { RealDisk } from '../../node/io/realDisk.ts';
-import { RealRandom } from '../../node/io/realRandom.ts';
-import { openEmbedded } from '../../node/storage/embedded.ts';
-import type { EmbeddedTopic } from '../../node/storage/embedded.ts';
-import { UNSYNCED_BYTES_MAX, syncLoop, writeBuffers } from '../rawDisk.ts';
+import { openStore } from '../../node/embedded.ts';
+import type { EmbeddedStore, EmbeddedTopic } from '../../node/embedded.ts';
+import { BUFFER_BYTES, UNSYNCED_BYTES_MAX, syncLoop, writeBuffers } from '../rawDisk.ts';
 import { Latencies, startWatch } from '../stats.ts';
 import type { BenchContext, Comparison } from '../types.ts';
 
 const SMALL_BYTES = 100;
 /** Records of a batched append are accepted in groups of this size, and each group is awaited. */
 const GROUP_BYTES = 1024 * 1024;
-const VALUES_COUNT = 4096;
 const SEED = 1;
 
-async function withTopic<T>(
+async function withStore<T>(
   context: BenchContext,
   sync: 'always' | 'none',
-  body: (topic: EmbeddedTopic) => Promise<T>,
+  body: (store: EmbeddedStore) => Promise<T>,
 ): Promise<T> {
   const directory = path.join(context.directory, 'embedded');
-  const store = openEmbedded({
-    disk: new RealDisk(directory),
-    clock: new RealClock(),
-    random: new RealRandom(),
-    sync,
-  });
+  const store = await openStore({ directory, sync });
   try {
-    return await body(store.topic('bench'));
+    return await body(store);
   } finally {
     await store.close();
     fs.rmSync(directory, { recursive: true });
   }
 }
 
-/** Values of the sizes, in an arbitrary order that is the same in every leg. */
+/**
+ * Values of the sizes, in an arbitrary order that is the same in every leg. Together they are as large as the one buffer
+ * that the baseline writes: neither side measures how fast the memory of a load generator is.
+ */
 function valuesOf(minBytes: number, maxBytes: number): Uint8Array[] {
+  const count = Math.floor((2 * BUFFER_BYTES) / (minBytes + maxBytes));
   let state = SEED;
-  return Array.from({ length: VALUES_COUNT }, () => {
+  return Array.from({ length: count }, () => {
     state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
     return new Uint8Array(minBytes + (state % (maxBytes - minBytes + 1))).fill(state);
   });
@@ -52,27 +47,64 @@ interface Appended {
   readonly processorMs: number;
 }
 
-function appendBatched(context: BenchContext, values: readonly Uint8Array[]): Promise<Appended> {
-  return withTopic(context, 'none', async (topic) => {
-    let bytes = 0;
-    let count = 0;
-    const watch = startWatch();
-    const endMs = performance.now() + 1000 * context.seconds;
-    while (bytes < UNSYNCED_BYTES_MAX && performance.now() < endMs) {
-      let last = Promise.resolve();
-      for (let group = 0; group < GROUP_BYTES; count += 1) {
-        const value = values[count % VALUES_COUNT] as Uint8Array;
-        last = topic.append(value);
-        group += value.length;
-        bytes += value.length;
-      }
-      await last;
+/** Appends for the time of a leg; then, with the clock stopped, reads all of it back. */
+async function appendTo(
+  topic: EmbeddedTopic,
+  context: BenchContext,
+  values: readonly Uint8Array[],
+): Promise<Appended> {
+  let bytes = 0;
+  let count = 0;
+  const watch = startWatch();
+  const endMs = performance.now() + 1000 * context.seconds;
+  while (bytes < UNSYNCED_BYTES_MAX && performance.now() < endMs) {
+    let last = Promise.resolve();
+    for (let group = 0; group < GROUP_BYTES; count += 1) {
+      const value = values[count % values.length] as Uint8Array;
+      last = topic.append(value);
+      group += value.length;
+      bytes += value.length;
     }
-    return { bytes, count, ...watch() };
+    await last;
+  }
+  const appended = { bytes, count, ...watch() };
+  requireAll(topic, values, count);
+  return appended;
+}
+
+/** @throws when a record is missing or is another than the one that was appended. */
+function requireAll(topic: EmbeddedTopic, values: readonly Uint8Array[], count: number): void {
+  let at = 0;
+  for (const { offset, value } of topic.records()) {
+    const expected = values[at % values.length] as Uint8Array;
+    if (offset !== at || value === null || Buffer.compare(value, expected) !== 0) {
+      throw new Error(`the record at offset ${at} is not the one that was appended`);
+    }
+    at += 1;
+  }
+  if (at !== count) throw new Error(`${at} of ${count} records were read back`);
+}
+
+function appendBatched(context: BenchContext, values: readonly Uint8Array[]): Promise<Appended> {
+  return withStore(context, 'none', (store) => appendTo(store.topic('bench'), context, values));
+}
+
+/** The same into blocks that a deleted topic has left: what a store does that keeps a bounded log. */
+function appendReusing(context: BenchContext, values: readonly Uint8Array[]): Promise<Appended> {
+  return withStore(context, 'none', async (store) => {
+    await appendTo(store.topic('old'), context, values);
+    store.deleteTopic('old');
+    await store.flushed();
+    return appendTo(store.topic('bench'), context, values);
   });
 }
 
-function batched(name: string, title: string, sizes: readonly [number, number]): Comparison {
+function batched(
+  name: string,
+  title: string,
+  sizes: readonly [number, number],
+  append = appendBatched,
+): Comparison {
   const values = valuesOf(...sizes);
   return {
     kind: 'comparison',
@@ -83,7 +115,7 @@ function batched(name: string, title: string, sizes: readonly [number, number]):
     targetRatio: 0.4,
     baseline: (context) => Promise.resolve(writeBuffers(context, UNSYNCED_BYTES_MAX)),
     async subject(context) {
-      const { bytes, ms, processorMs } = await appendBatched(context, values);
+      const { bytes, ms, processorMs } = await append(context, values);
       return { rate: bytes / 1e3 / ms, processorRate: bytes / 1e3 / processorMs };
     },
   };
@@ -124,7 +156,8 @@ function durable(callers: number, targetRatio: number): Comparison {
     targetRatio,
     baseline: (context) => Promise.resolve(syncLoop(context, SMALL_BYTES)),
     subject: (context) =>
-      withTopic(context, 'always', async (topic) => {
+      withStore(context, 'always', async (store) => {
+        const topic = store.topic('bench');
         await topic.append(value); // the first block is opened
         const latencies = new Latencies();
         const startMs = performance.now();
@@ -150,6 +183,7 @@ export const EMBEDDED_ITEMS: readonly Comparison[] = [
   batched('1k', '1 KB', [1000, 1000]),
   batched('mixed', '500-1024 B', [500, 1024]),
   batchedCount(),
+  batched('100-reused', '100 B, into reused blocks', [100, 100], appendReusing),
   durable(1, 0.8),
   durable(64, 8),
 ];

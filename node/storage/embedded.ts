@@ -139,13 +139,17 @@ export class EmbeddedStore {
    * Rejects with DISK_FULL, DISK_FAILED or OVERLOADED when a part of it could not be stored.
    */
   flushed(): Promise<void> {
-    if (!this.#waiting) {
-      this.#waiting = newWaiting();
-      this.#clock.defer(() => {
-        this.#seal();
-      });
-    }
-    return this.#waiting.promise;
+    return (this.#waiting ?? this.#beginTurn()).promise;
+  }
+
+  /** Not a part of `flushed()`: a closure in there would cost a context for each append. */
+  #beginTurn(): Waiting {
+    const waiting = newWaiting();
+    this.#waiting = waiting;
+    this.#clock.defer(() => {
+      this.#seal();
+    });
+    return waiting;
   }
 
   /** For topics: a builder has got its first record. */
