@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { decodeUtf8, encodeUtf8 } from '../../base/bytes.ts';
-import { SeededRandom } from '../../base/random.ts';
+import { isWalrusError } from '../../base/errors.ts';
+import { between, chance, pick, SeededRandom } from '../../base/random.ts';
 import { MIB, offset } from '../../base/units.ts';
 import { NO_FAULTS, SimDisk, type SimDiskFaults } from '../sim/simDisk.ts';
 import { openEmbedded } from './embedded.ts';
@@ -37,9 +38,97 @@ describe('EmbeddedStore', () => {
       [3, 'four'],
     ]);
     expect(texts('b')).toEqual([[0, 'two']]);
+    const deleted = again.topic('a');
+    deleted.push(encodeUtf8('never stored'));
     again.deleteTopic('a');
     clock.run();
     expect(again.topicNames()).toEqual(['b']);
+    expect(() => deleted.push(encodeUtf8('five'))).toThrow('The topic "a" has been deleted');
+    expect(() => deleted.read(0, 1)).toThrow('The topic "a" has been deleted');
+    expect([again.topic('a').nextOffset, [...again.topic('a').records()]]).toEqual([0, []]);
+  });
+
+  test('keeps keys, headers and times; a batch has one time where none is given', async () => {
+    const { clock, open } = make();
+    const topic = open().topic('t');
+    const nowMs = Math.floor(clock.wallMs());
+    const key = encodeUtf8('k');
+    const headers = [{ key: 'trace', value: encodeUtf8('7') }];
+    topic.push(encodeUtf8('plain'));
+    topic.pushRecord({ key, value: null, headers, timestampMs: nowMs + 5 });
+    const done = topic.appendRecord({ value: encodeUtf8('x'.repeat(70_000)) });
+    clock.run();
+    await done;
+    const records = [...topic.records()].map((r) => ({ ...r, value: r.value?.length ?? null }));
+    expect(records).toEqual([
+      { offset: 0, timestampMs: nowMs, key: null, value: 5, headers: [] },
+      { offset: 1, timestampMs: nowMs + 5, key, value: null, headers },
+      { offset: 2, timestampMs: nowMs, key: null, value: 70_000, headers: [] },
+    ]);
+    expect([topic.offsetAt(nowMs + 1), topic.offsetAt(nowMs + 6)]).toEqual([0, null]);
+  });
+
+  test('keeps records of all sizes apart, whatever the size of the batch', () => {
+    const { clock, open } = make('none');
+    const store = open();
+    const random = new SeededRandom(7);
+    const topics = ['a', 'b'].map((name) => ({ topic: store.topic(name), values: [] as number[] }));
+    for (let i = 0; i < 4000; i += 1) {
+      const { topic, values } = pick(random, topics);
+      const size = chance(random, 0.02) ? between(random, 0, 200_000) : between(random, 0, 300);
+      expect(topic.push(new Uint8Array(size).fill(size))).toBe(values.length);
+      values.push(size);
+      if (chance(random, 0.05)) clock.run();
+    }
+    clock.run();
+    for (const { topic, values } of topics) {
+      const read = [...topic.records()].map(({ value }) => {
+        expect(value!.every((byte) => byte === value!.length % 256)).toBe(true);
+        return value!.length;
+      });
+      expect(read).toEqual(values);
+    }
+  });
+
+  test('refuses what is too large or comes after the close', async () => {
+    const { clock, open } = make();
+    const store = open();
+    const topic = store.topic('t');
+    expect(() => topic.push(new Uint8Array(2 * MIB + 1))).toThrow('at most 2097152');
+    expect(() => store.topic('')).toThrow('its name has 0 bytes');
+    const last = topic.append(encodeUtf8('last'));
+    const closed = store.close();
+    expect(() => topic.push(encodeUtf8('late'))).toThrow('The store is closed');
+    clock.run();
+    await Promise.all([closed, last, store.close()]);
+    expect(() => topic.push(encodeUtf8('late'))).toThrow('The store is closed');
+    await expect(store.flushed()).rejects.toMatchObject({ code: 'SHUTTING_DOWN' });
+    expect(decodeUtf8([...open().topic('t').records()][0]!.value!)).toBe('last');
+  });
+
+  test('closes on a full disk, and says what was not stored', async () => {
+    const { clock, disk, open } = make();
+    const store = open();
+    const topic = store.topic('t');
+    const first = topic.append(encodeUtf8('one'));
+    clock.run();
+    await first;
+    disk.faults = { ...NO_FAULTS, capacityBytes: disk.usedBytes() };
+    const outcomes = Array.from({ length: 12 }, () =>
+      topic.append(new Uint8Array(MIB)).then(
+        () => 'stored',
+        (error: unknown) => (isWalrusError(error) ? error.code : error),
+      ),
+    );
+    const closed = store.close();
+    for (let step = 0; step < 20; step += 1) clock.step();
+    await closed;
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['DISK_FULL']));
+    expect(() => [...topic.records()]).toThrow('The store is closed');
+    disk.faults = NO_FAULTS;
+    // What was rejected may be there all the same; what was confirmed must be.
+    const [record] = open().topic('t').records();
+    expect(decodeUtf8(record!.value!)).toBe('one');
   });
 
   test('goes on without a pause when nothing is synced, and bounds what waits when it is', () => {

@@ -314,7 +314,10 @@ export class Engine implements StorageEngine {
     if (commit.isFull) {
       this.#logger.log('error', 'Not everything was flushed', { problem: 'the disk is full' });
     } else if (commit.health.state === 'HEALTHY') {
-      const error = await new Promise<WalrusError | null>((done) => commit.whenDurable(done));
+      const error = await new Promise<WalrusError | null>((done) => {
+        commit.onFull = done; // space may never come
+        commit.whenDurable(done);
+      });
       if (error)
         this.#logger.log('error', 'Not everything was flushed', { problem: error.message });
     }

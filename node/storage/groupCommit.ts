@@ -59,6 +59,8 @@ interface Group {
 export class GroupCommit {
   health: DiskHealth = { state: 'HEALTHY' };
   onHealthChange: (health: DiskHealth) => void = () => undefined;
+  /** Called when the disk turns out to be full. */
+  onFull: (error: WalrusError) => void = () => undefined;
   readonly #options: GroupCommitOptions;
   readonly #policy = new SyncPolicy();
   #members: CommitMember[] = [];
@@ -181,6 +183,7 @@ export class GroupCommit {
   markFull(error: WalrusError): void {
     if (this.#full || this.#isStopped) return;
     this.#full = error;
+    this.onFull(error);
     this.#fullTimer = this.#options.clock.setTimer(FULL_RETRY_MS, () => {
       this.#full = null;
       this.commit();
