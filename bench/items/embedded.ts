@@ -1,26 +1,32 @@
 /** The engine in this process, without a cluster. */
 import fs from 'node:fs';
 import path from 'node:path';
+import process from 'node:process';
+import v8 from 'node:v8';
+import vm from 'node:vm';
 import { openStore } from '../../node/embedded.ts';
 import type { EmbeddedStore, EmbeddedTopic } from '../../node/embedded.ts';
+import { occupiedMebibytes } from '../processes.ts';
 import { BUFFER_BYTES, UNSYNCED_BYTES_MAX, syncLoop, writeBuffers } from '../rawDisk.ts';
 import { Latencies, startWatch } from '../stats.ts';
-import type { BenchContext, Comparison } from '../types.ts';
+import type { BenchContext, BenchItem, Comparison, Measurement } from '../types.ts';
 
+const MIB = 1024 * 1024;
 const SMALL_BYTES = 100;
+const TOPICS_COUNT = 10_000;
 /** Records of a batched append are accepted in groups of this size, and each group is awaited. */
-const GROUP_BYTES = 1024 * 1024;
+const GROUP_BYTES = MIB;
 const SEED = 1;
 
 async function withStore<T>(
   context: BenchContext,
   sync: 'always' | 'none',
-  body: (store: EmbeddedStore) => Promise<T>,
+  body: (store: EmbeddedStore, directory: string) => Promise<T>,
 ): Promise<T> {
   const directory = path.join(context.directory, 'embedded');
   const store = await openStore({ directory, sync });
   try {
-    return await body(store);
+    return await body(store, directory);
   } finally {
     await store.close();
     fs.rmSync(directory, { recursive: true });
@@ -178,7 +184,55 @@ function durable(callers: number, targetRatio: number): Comparison {
   };
 }
 
-export const EMBEDDED_ITEMS: readonly Comparison[] = [
+/** What topics cost that nobody writes to, and an empty store. */
+const topics: Measurement = {
+  kind: 'measurement',
+  name: 'topics',
+  title: `an empty store, and ${TOPICS_COUNT} idle topics in it`,
+  async measure(context) {
+    const opened: number[] = [];
+    const empty: number[] = [];
+    const full: number[] = [];
+    const heap: number[] = [];
+    const resident: number[] = [];
+    for (let round = 0; round < context.rounds; round += 1) {
+      const startMs = performance.now();
+      await withStore(context, 'always', async (store, directory) => {
+        opened.push(performance.now() - startMs);
+        empty.push(occupiedMebibytes(directory));
+        const before = memoryMebibytes();
+        for (let i = 0; i < TOPICS_COUNT; i += 1) store.topic(`topic-${i}`);
+        await store.flushed();
+        const after = memoryMebibytes();
+        full.push(occupiedMebibytes(directory));
+        heap.push(after.heap - before.heap);
+        resident.push(after.resident - before.resident);
+      });
+    }
+    return [
+      { label: 'opens an empty store', unit: 'ms', values: opened, limit: 1000 },
+      { label: 'disk of an empty store', unit: 'MiB', values: empty, limit: 64 },
+      { label: 'disk with the topics', unit: 'MiB', values: full, limit: 1024 },
+      { label: 'memory in use for the topics', unit: 'MiB', values: heap, limit: 40 },
+      { label: 'resident memory for the topics', unit: 'MiB', values: resident },
+    ];
+  },
+};
+
+/** After a full collection of garbage. */
+function memoryMebibytes(): { readonly heap: number; readonly resident: number } {
+  collectGarbage();
+  const { heapUsed, arrayBuffers, rss } = process.memoryUsage();
+  return { heap: (heapUsed + arrayBuffers) / MIB, resident: rss / MIB };
+}
+
+function collectGarbage(): void {
+  v8.setFlagsFromString('--expose-gc');
+  const collect = vm.runInNewContext('gc') as () => void;
+  collect();
+}
+
+export const EMBEDDED_ITEMS: readonly BenchItem[] = [
   batched('100', '100 B', [100, 100]),
   batched('1k', '1 KB', [1000, 1000]),
   batched('mixed', '500-1024 B', [500, 1024]),
@@ -186,4 +240,5 @@ export const EMBEDDED_ITEMS: readonly Comparison[] = [
   batched('100-reused', '100 B, into reused blocks', [100, 100], appendReusing),
   durable(1, 0.8),
   durable(64, 8),
+  topics,
 ];

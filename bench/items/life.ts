@@ -68,8 +68,11 @@ const fresh: Measurement = {
       });
     }
     return [
-      { label: 'from the start of the process until it serves', unit: 'ms', values: times },
-      { label: 'occupied on the disk', unit: 'MiB', values: occupied },
+      {
+        ...{ label: 'from the start of the process until it serves', unit: 'ms' },
+        ...{ values: times, limit: 1000 },
+      },
+      { label: 'occupied on the disk', unit: 'MiB', values: occupied, limit: 64 },
     ];
   },
 };
