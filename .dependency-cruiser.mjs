@@ -57,8 +57,8 @@ export default {
     ),
     rule(
       'io-is-passed-in',
-      'In the node only its entries import node/io; all else runs in the simulator as it is.',
-      { path: '^node/(?!io/|(main|embedded)\\.ts$|sim/main\\.ts$)', pathNot: TESTS },
+      'In the node only its entry imports node/io; all else runs in the simulator as it is.',
+      { path: '^node/(?!io/|main\\.ts$|sim/main\\.ts$)', pathNot: TESTS },
       { path: '^node/io/' },
     ),
     ...['node/sim', 'e2e', 'bench'].map((folder) =>

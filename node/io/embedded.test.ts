@@ -8,7 +8,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openStore } from './embedded.ts';
 
-const ENTRY = pathToFileURL(path.resolve('node/embedded.ts')).href;
+const ENTRY = pathToFileURL(path.resolve('node/io/embedded.ts')).href;
 const NODE = path.resolve('node_modules/.bin/node');
 
 let folder: string;

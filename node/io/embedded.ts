@@ -1,17 +1,17 @@
 /** The embeddable engine: a durable log in a directory, in the program's own process (docs/embedded.md). */
-import { SILENT, type Logger } from '../base/log.ts';
-import { installNativeCrc32c } from './io/nativeCrc32c.ts';
-import { RealClock } from './io/realClock.ts';
-import { RealDisk } from './io/realDisk.ts';
-import { RealRandom } from './io/realRandom.ts';
-import { openEmbedded } from './storage/embedded.ts';
-import type { EmbeddedStore } from './storage/embedded.ts';
+import { SILENT, type Logger } from '../../base/log.ts';
+import { installNativeCrc32c } from './nativeCrc32c.ts';
+import { RealClock } from './realClock.ts';
+import { RealDisk } from './realDisk.ts';
+import { RealRandom } from './realRandom.ts';
+import { openEmbedded } from '../storage/embedded.ts';
+import type { EmbeddedStore } from '../storage/embedded.ts';
 
-export { WalrusError, isWalrusError } from '../base/errors.ts';
-export type { ErrorCode } from '../base/errors.ts';
-export type { Logger } from '../base/log.ts';
-export type { EmbeddedStore } from './storage/embedded.ts';
-export type { EmbeddedNewRecord, EmbeddedRecord, EmbeddedTopic } from './storage/embeddedTopic.ts';
+export { WalrusError, isWalrusError } from '../../base/errors.ts';
+export type { ErrorCode } from '../../base/errors.ts';
+export type { Logger } from '../../base/log.ts';
+export type { EmbeddedStore } from '../storage/embedded.ts';
+export type { EmbeddedNewRecord, EmbeddedRecord, EmbeddedTopic } from '../storage/embeddedTopic.ts';
 
 export interface OpenStoreOptions {
   /** Made when it does not exist. One process at a time. */
