@@ -5,7 +5,7 @@
  * |---:|------:|------------------------------------------------------------------------------------------|
  * |  0 |     4 | CRC-32C of bytes 4..length                                                                |
  * |  4 |     4 | length of the record                                                                      |
- * |  8 |     4 | kind: 1 CREATE, 2 FENCE, 3 DELETE, 4 ALLOCATE, 5 TRIM, 6 MARK                             |
+ * |  8 |     4 | kind: 1 CREATE, 2 FENCE, 3 DELETE, 4 ALLOCATE, 5 TRIM, 6 MARK, 7 REPLACE                  |
  * | 12 |     4 | zeros                                                                                     |
  * | 16 |     8 | synced position: all of the file below it was durable when this was written              |
  * | 24 |     8 | segment (0 in a MARK)                                                                     |
@@ -13,6 +13,7 @@
  * |    |       | FENCE: epoch u64                                                                          |
  * |    |       | ALLOCATE: address u64, class u32, epoch of the block (boot u32, count u32)                |
  * |    |       | TRIM: how many blocks are kept u32                                                        |
+ * |    |       | REPLACE: count u32, then each block as in ALLOCATE: they take the place of all before     |
  */
 import { ByteReader, ByteWriter, fromHex, toHex } from '../../base/bytes.ts';
 import { crc32c } from '../../base/crc32c.ts';
@@ -29,6 +30,7 @@ const DELETE = 3;
 const ALLOCATE = 4;
 const TRIM = 5;
 const MARK = 6;
+const REPLACE = 7;
 
 export type CatalogRecord =
   | { readonly kind: 'CREATE'; readonly segmentId: number; readonly replica: ReplicaRecord }
@@ -36,9 +38,10 @@ export type CatalogRecord =
   | { readonly kind: 'DELETE'; readonly segmentId: number }
   | { readonly kind: 'ALLOCATE'; readonly segmentId: number; readonly block: BlockRef }
   | { readonly kind: 'TRIM'; readonly segmentId: number; readonly blockCount: number }
-  | { readonly kind: 'MARK'; readonly segmentId: 0 };
+  | { readonly kind: 'MARK'; readonly segmentId: 0 }
+  | { readonly kind: 'REPLACE'; readonly segmentId: number; readonly blocks: readonly BlockRef[] };
 
-const KINDS = { CREATE, FENCE, DELETE, ALLOCATE, TRIM, MARK } as const;
+const KINDS = { CREATE, FENCE, DELETE, ALLOCATE, TRIM, MARK, REPLACE } as const;
 
 /** Appends a record; its checksum covers the synced position, so that is given here. */
 export function writeCatalogRecord(
@@ -64,8 +67,11 @@ function writeBody(writer: ByteWriter, record: CatalogRecord): void {
       writer.u64(record.epoch);
       return;
     case 'ALLOCATE':
-      writer.u64(record.block.address).u32(record.block.blockClass);
-      writer.u32(record.block.boot).u32(record.block.count);
+      writeBlock(writer, record.block);
+      return;
+    case 'REPLACE':
+      writer.u32(record.blocks.length);
+      for (const block of record.blocks) writeBlock(writer, block);
       return;
     case 'TRIM':
       writer.u32(record.blockCount);
@@ -73,6 +79,10 @@ function writeBody(writer: ByteWriter, record: CatalogRecord): void {
     case 'DELETE':
     case 'MARK':
   }
+}
+
+function writeBlock(writer: ByteWriter, block: BlockRef): void {
+  writer.u64(block.address).u32(block.blockClass).u32(block.boot).u32(block.count);
 }
 
 /** The length of the valid record at `at`; 0 when there is none. */
@@ -111,6 +121,10 @@ export function readCatalogRecord(bytes: Uint8Array): CatalogRecord {
       return { kind: 'TRIM', segmentId, blockCount: reader.u32() };
     case MARK:
       return { kind: 'MARK', segmentId: 0 };
+    case REPLACE: {
+      const blocks = Array.from({ length: reader.u32() }, () => readBlock(reader));
+      return { kind: 'REPLACE', segmentId, blocks };
+    }
     default:
       throw new WalrusError('UNSUPPORTED_VERSION', `Cannot read a catalog record of kind ${kind}`);
   }

@@ -9,7 +9,7 @@ import type { Disk, DiskLock } from '../../base/disk.ts';
 import { isWalrusError, WalrusError } from '../../base/errors.ts';
 import { SILENT, type Logger } from '../../base/log.ts';
 import { randomHex, type Random } from '../../base/random.ts';
-import type { NodeId, SegmentId } from '../../base/units.ts';
+import { segmentId, type NodeId, type SegmentId } from '../../base/units.ts';
 import { ArenaSet } from './arenaSet.ts';
 import { BlockAllocator } from './blockAllocator.ts';
 import { Catalog, type CatalogState } from './catalog.ts';
@@ -18,6 +18,7 @@ import { FramePeeker } from './framePeeker.ts';
 import { BALLAST_BYTES, blockBytes, LOCK_PATH } from './geometry.ts';
 import { GroupCommit } from './groupCommit.ts';
 import { Prewriter } from './prewriter.ts';
+import { ReplicaRebuild } from './rebuild.ts';
 import { recoverLog } from './recovery.ts';
 import { StoredReplica } from './replica.ts';
 import { ReplicaLog } from './replicaLog.ts';
@@ -28,6 +29,7 @@ import type {
   CreateReplicaOptions,
   DiskHealth,
   DiskIdentity,
+  Rebuild,
   Replica,
   StorageEngine,
   StorageUsage,
@@ -106,11 +108,16 @@ export class Engine implements StorageEngine {
   readonly #lock: DiskLock;
   readonly #logger: Logger;
   readonly #context: StorageContext;
+  readonly #catalog: Catalog;
   readonly #prewriter: Prewriter;
   readonly #replicas = new Map<number, StoredReplica>();
+  readonly #damaged = new Set<number>();
+  /** New copies of damaged replicas that are under way. */
+  readonly #rebuilds = new Map<number, ReplicaRebuild>();
   #blockCount = 0;
   #isClosed = false;
   #healthListener: (health: DiskHealth) => void = () => undefined;
+  #damageListener: (segmentId: SegmentId) => void = () => undefined;
 
   /** For `openStorage` only. */
   constructor(options: OpenStorageOptions, superblock: Superblock, lock: DiskLock) {
@@ -120,6 +127,7 @@ export class Engine implements StorageEngine {
     this.#lock = lock;
     this.#logger = logger;
     const { catalog, state } = Catalog.open(disk);
+    this.#catalog = catalog;
     const arenas = new ArenaSet(disk);
     const allocator = new BlockAllocator(arenas, claimBlocks(arenas, state));
     const replicaRecords = (): Iterable<ReplicaRecord> => this.#records();
@@ -141,6 +149,7 @@ export class Engine implements StorageEngine {
         // Not the boot epoch: two processes may try the same boot.
         return { boot: superblock.writes, count: this.#blockCount };
       },
+      onDamage: (id) => this.#onDamage(id),
     };
     const onFailure = (error: unknown): void => commit.fail(error);
     this.#prewriter = new Prewriter({ arenas, allocator, clock, onFailure });
@@ -159,6 +168,7 @@ export class Engine implements StorageEngine {
     const { segmentId } = record;
     this.#replicas.set(segmentId, replica);
     if (result.damage) {
+      this.#damaged.add(segmentId);
       this.#logger.log('error', 'A replica is damaged', { problem: result.damage.message });
     } else if (result.isTorn) {
       this.#logger.log('info', 'A torn write was cut off', { segmentId, tail: log.tail });
@@ -172,7 +182,8 @@ export class Engine implements StorageEngine {
 
   /** Makes durable what recovery has found and changed. */
   #finishStart(sync: 'always' | 'none'): void {
-    const { arenas, catalog, allocator } = this.#context;
+    const { arenas, allocator } = this.#context;
+    const catalog = this.#catalog;
     if (sync === 'always' && arenas.allocatedBytes === 0) {
       try {
         this.#prewriter.prepareFresh();
@@ -263,6 +274,9 @@ export class Engine implements StorageEngine {
     if (!replica) return;
     const { commit, catalog, allocator } = this.#context;
     this.#replicas.delete(segmentId);
+    this.#damaged.delete(segmentId);
+    this.#rebuilds.get(segmentId)?.abandon();
+    this.#rebuilds.delete(segmentId);
     replica.markDeleted();
     commit.dismiss(replica.log);
     if (commit.health.state === 'READ_ONLY') return;
@@ -272,6 +286,37 @@ export class Engine implements StorageEngine {
       for (const block of replica.log.record.blocks)
         allocator.free(block.address, block.blockClass);
     });
+  }
+
+  damaged(): readonly SegmentId[] {
+    return [...this.#damaged].sort((a, b) => a - b).map(segmentId);
+  }
+
+  onDamage(listener: (segmentId: SegmentId) => void): void {
+    this.#damageListener = listener;
+  }
+
+  #onDamage(id: number): void {
+    this.#damaged.add(id);
+    const problem = this.#replicas.get(id)?.damage?.message ?? '';
+    this.#logger.log('error', 'A replica is damaged', { problem });
+    this.#damageListener(segmentId(id));
+  }
+
+  beginRebuild(id: SegmentId): Rebuild {
+    const replica = this.#replicas.get(id);
+    if (!replica) {
+      throw new WalrusError('SEGMENT_NOT_FOUND', `Segment ${id} has no replica on this disk`);
+    }
+    this.#context.commit.assertWritable(0);
+    this.#rebuilds.get(id)?.abandon();
+    const onPlaced = (): void => {
+      this.#damaged.delete(id);
+      this.#rebuilds.delete(id);
+    };
+    const rebuild = new ReplicaRebuild(this.#context, replica, onPlaced);
+    this.#rebuilds.set(id, rebuild);
+    return rebuild;
   }
 
   flush(done: (error: WalrusError | null) => void): void {
@@ -310,7 +355,7 @@ export class Engine implements StorageEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#prewriter.stop();
-    const { commit, arenas, catalog } = this.#context;
+    const { commit, arenas } = this.#context;
     if (commit.isFull) {
       this.#logger.log('error', 'Not everything was flushed', { problem: 'the disk is full' });
     } else if (commit.health.state === 'HEALTHY') {
@@ -323,7 +368,7 @@ export class Engine implements StorageEngine {
     }
     commit.stop();
     arenas.close();
-    catalog.close();
+    this.#catalog.close();
     this.#lock.release();
   }
 

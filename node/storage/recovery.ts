@@ -13,6 +13,7 @@
 import type { WalrusError } from '../../base/errors.ts';
 import { computeBatchCrc, crcOf } from '../../protocol/recordBatch.ts';
 import type { ArenaSet } from './arenaSet.ts';
+import { isHeaderOfBlock } from './blockCheck.ts';
 import {
   BLOCK_DATA_START,
   decodeBlockHeader,
@@ -100,20 +101,20 @@ function openBlock(tools: Tools, walk: Walk, block: BlockRef, sequence: number):
   walk.markedPlace = decodeMark(bytes, block);
   walk.proven = Math.max(walk.proven, walk.markedPlace);
   const header = decodeBlockHeader(bytes);
-  return header !== null && isHeaderOf(header, walk.log, block) && header.sequence === sequence;
+  const { record } = walk.log;
+  return (
+    header !== null &&
+    isHeaderOfBlock(header, record, block, sequence) &&
+    continuesLog(header, walk.log)
+  );
 }
 
-function isHeaderOf(header: BlockHeader, log: ReplicaLog, block: BlockRef): boolean {
-  const isOwn =
-    header.segmentId === log.record.segmentId &&
-    header.epoch.boot === block.boot &&
-    header.epoch.count === block.count &&
-    header.sizeBytes === blockBytes(block.blockClass);
-  const continues =
+function continuesLog(header: BlockHeader, log: ReplicaLog): boolean {
+  return (
     header.startOffset === log.tail &&
     header.digestHigh === log.digest.high &&
-    header.digestLow === log.digest.low;
-  return isOwn && continues;
+    header.digestLow === log.digest.low
+  );
 }
 
 /** Adds a frame to the good part when it continues it. */

@@ -8,9 +8,11 @@ import {
   recordsCountOf,
   validateBatch,
 } from '../../protocol/recordBatch.ts';
+import { firstBadHeader } from './blockCheck.ts';
 import { damageError } from './damage.ts';
 import { formatDigest } from './digest.ts';
 import { BATCH_BYTES_MAX, frameBytes, type Frame } from './frame.ts';
+import { BLOCK_SPAN } from './geometry.ts';
 import type { LogCursor, ReplicaLog } from './replicaLog.ts';
 import { readBatches } from './replicaReader.ts';
 import type { IndexEntry } from './segmentIndex.ts';
@@ -20,7 +22,7 @@ import type { AppendCredentials, ReadResult, Replica, ReplicaTail } from './type
 const NOTHING = new Uint8Array(0);
 
 export class StoredReplica implements Replica {
-  readonly log: ReplicaLog;
+  log: ReplicaLog;
   damage: WalrusError | null = null;
   readonly #context: StorageContext;
   #isDeleted = false;
@@ -207,6 +209,31 @@ export class StoredReplica implements Replica {
     this.log.onDurable = (durableTail) => listener(offset(durableTail));
   }
 
+  scrub(from: Offset, maxBytes: number): ReadResult {
+    const result = this.read(from, this.tail, maxBytes);
+    const { index, record } = this.log;
+    const blockAt = (at: number): number =>
+      Math.floor((index.floorByOffset(at)?.place ?? 0) / BLOCK_SPAN);
+    const isEnd = result.nextOffset === this.tail;
+    const last = isEnd ? record.blocks.length - 1 : blockAt(result.nextOffset);
+    const bad = firstBadHeader(this.#context, record, { first: blockAt(from), last });
+    if (bad < 0) return result;
+    throw this.#lost(from, { blockIndex: bad, position: 0 }, 'the header of the block is wrong');
+  }
+
+  condemn(problem: string): void {
+    this.#lost(this.log.record.baseOffset, undefined, problem);
+  }
+
+  /** Goes on with a whole log in the place of the damaged one, which is returned. */
+  adopt(log: ReplicaLog): ReplicaLog {
+    const old = this.log;
+    log.onDurable = old.onDurable;
+    this.log = log;
+    this.damage = null;
+    return old;
+  }
+
   /** The replica is gone: its blocks will be another's. */
   markDeleted(): void {
     this.#isDeleted = true;
@@ -220,7 +247,9 @@ export class StoredReplica implements Replica {
   }
 
   #noteDamage(error: WalrusError): void {
-    this.damage ??= error;
+    if (this.damage !== null) return;
+    this.damage = error;
+    this.#context.onDamage(this.log.record.segmentId);
   }
 
   /** The frame that contains an offset of the log. */
@@ -254,22 +283,22 @@ export class StoredReplica implements Replica {
     }
   }
 
-  #lost(at: number, cursor?: LogCursor): WalrusError {
+  #lost(at: number, cursor?: LogCursor, problem = 'there is no valid frame'): WalrusError {
     const { record } = this.log;
     const error = damageError({
       segmentId: record.segmentId,
       offset: at,
       block: record.blocks[cursor?.blockIndex ?? 0],
       position: cursor?.position ?? 0,
-      problem: 'there is no valid frame',
+      problem,
     });
     this.#noteDamage(error);
     return error;
   }
 }
 
-/** What is wrong with bytes that should be one whole batch. */
-function batchProblem(batch: Uint8Array): string | null {
+/** What is wrong with bytes that should be one whole batch; null when nothing is. */
+export function batchProblem(batch: Uint8Array): string | null {
   const problem = validateBatch(batch, 0, batch.length);
   if (problem) return `it ${problem.message}`;
   const rest = batch.length - batchSizeOf(batch);

@@ -61,6 +61,26 @@ export interface ReadResult {
   readonly nextOffset: Offset;
 }
 
+/** A new copy of a damaged replica, made beside it (DESIGN D1, S2). */
+export interface Rebuild {
+  /** The offset after the last batch. */
+  readonly tail: Offset;
+  /**
+   * Adds the next batch, whose checksum is verified.
+   * @returns the offset after it.
+   * @throws {WalrusError} CORRUPT_BATCH, OUT_OF_ORDER_APPEND, DISK_FULL, DISK_FAILED, OVERLOADED; SEGMENT_NOT_FOUND when
+   *   the replica was deleted meanwhile
+   */
+  append(batch: Uint8Array): Offset;
+  /**
+   * Puts the copy in the place of the damaged one, for good when `done` is called; the damaged one is kept until then.
+   * @throws {WalrusError} CORRUPT_SEGMENT unless its tail and digest are the sealed ones; SEGMENT_NOT_FOUND
+   */
+  finish(sealed: ReplicaTail, done: (error: WalrusError | null) => void): void;
+  /** Gives the copy up. */
+  abandon(): void;
+}
+
 /** One segment's copy on this disk. */
 export interface Replica {
   readonly segmentId: SegmentId;
@@ -99,6 +119,13 @@ export interface Replica {
    * @throws {WalrusError} CORRUPT_SEGMENT, OFFSET_OUT_OF_RANGE, DISK_FAILED
    */
   read(from: Offset, limit: Offset, maxBytes: number): ReadResult;
+  /**
+   * Verifies the batches that `read` would give, and the headers of their blocks.
+   * @throws {WalrusError} CORRUPT_SEGMENT, OFFSET_OUT_OF_RANGE, DISK_FAILED
+   */
+  scrub(from: Offset, maxBytes: number): ReadResult;
+  /** Notes that this copy is not what it should be, though its own checksums are right. */
+  condemn(problem: string): void;
   /** The offset of the first batch that has a record with this time (ms since 1970) or later; null when none has. */
   findByTime(timestampMs: number): Offset | null;
   /** Sets the one listener for the progress of `durableTail`, called once for a group commit. */
@@ -132,6 +159,15 @@ export interface StorageEngine {
   createReplica(options: CreateReplicaOptions): Replica;
   /** Frees a replica's blocks. Only for a tombstone in the metadata (DESIGN S3). */
   deleteReplica(segmentId: SegmentId): void;
+  /** Segments whose copy here is damaged, as far as it is known; by id. */
+  damaged(): readonly SegmentId[];
+  /** Sets the one listener for replicas that are found damaged, after the start; called while they are read. */
+  onDamage(listener: (segmentId: SegmentId) => void): void;
+  /**
+   * Begins a new copy of a damaged replica; one that was under way is given up.
+   * @throws {WalrusError} SEGMENT_NOT_FOUND, DISK_FULL, DISK_FAILED
+   */
+  beginRebuild(segmentId: SegmentId): Rebuild;
   /** Calls back once everything accepted so far is durable. */
   flush(done: (error: WalrusError | null) => void): void;
   /** Bytes accepted and not yet durable: the caller's measure for back-pressure. */

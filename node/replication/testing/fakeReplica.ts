@@ -67,6 +67,14 @@ export class FakeReplica implements Replica {
     };
   }
 
+  scrub(from: Offset): ReadResult {
+    return this.read(from, this.#tail);
+  }
+
+  condemn(): void {
+    // Nothing of it can be damaged.
+  }
+
   findByTime(): Offset | null {
     return null;
   }
