@@ -187,6 +187,10 @@ class NodeProcess implements RunningNode {
           maxSegmentAgeMs: settings.maxSegmentAge,
         },
         timing: timingOf(settings),
+        scrub: {
+          intervalMs: settings.scrubInterval,
+          bytesPerSecond: settings.scrubBytesPerSecond,
+        },
       },
       {
         clock: this.#clock,

@@ -26,6 +26,10 @@ export interface Metrics {
   rolled(reason: 'entries' | 'bytes' | 'age' | 'member' | 'handover'): void;
   /** This node, as metadata leader, has ended the recovery of a segment. */
   recovered(durationMs: number): void;
+  /** A damaged copy on this node was copied anew, or could not be now. */
+  repaired(outcome: 'done' | 'failed'): void;
+  /** Bytes of sealed copies were verified in the background. */
+  scrubbed(bytes: number): void;
   /** A message for another node was dropped because its queue was full. */
   peerMessageDropped(): void;
 }
@@ -73,5 +77,7 @@ export const NO_METRICS: Metrics = {
   failed: () => undefined,
   rolled: () => undefined,
   recovered: () => undefined,
+  repaired: () => undefined,
+  scrubbed: () => undefined,
   peerMessageDropped: () => undefined,
 };

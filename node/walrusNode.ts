@@ -32,6 +32,8 @@ import { Heartbeat } from './controller/heartbeat.ts';
 import { successorOf } from './controller/membership.ts';
 import { RaftMetadata } from './controller/metadataService.ts';
 import { Repair } from './controller/repair.ts';
+import { Scrub } from './controller/scrub.ts';
+import type { ScrubSettings } from './controller/scrub.ts';
 import { serveReplicas } from './controller/replicaService.ts';
 import { SegmentManager } from './controller/segmentManager.ts';
 import type { Metrics } from './metrics.ts';
@@ -52,6 +54,8 @@ import type { DiskIdentity, StorageEngine } from './storage/types.ts';
 const CREATOR_FILE = 'cluster-creator';
 const RAFT_DIRECTORY = 'raft';
 const CLUSTER_ID_BYTES = 16;
+/** Damaged copies that a heartbeat names; the others come up as these are repaired. */
+const DAMAGED_COUNT_MAX = 256;
 /** Between two tries to begin the metadata. */
 const RETRY_MS = 50;
 
@@ -70,6 +74,7 @@ export interface WalrusNodeOptions {
   /** For a cluster that this node creates. */
   readonly clusterConfig: ClusterConfig;
   readonly timing: NodeTiming;
+  readonly scrub: ScrubSettings;
   /** Settings of the metadata's log that are not the defaults. */
   readonly raft?: Partial<RaftDriverSettings>;
 }
@@ -110,6 +115,7 @@ export interface NodeParts {
   readonly segments: SegmentManager;
   readonly controller: Controller;
   readonly repair: Repair;
+  readonly scrub: Scrub;
   readonly deletion: Deletion;
 }
 
@@ -178,6 +184,7 @@ export class WalrusNode {
     parts.session.start();
     parts.host.announce();
     parts.repair.start();
+    parts.scrub.start();
     parts.deletion.start();
   }
 
@@ -199,6 +206,7 @@ export class WalrusNode {
     parts.host.stop();
     parts.controller.stop();
     parts.repair.stop();
+    parts.scrub.stop();
     parts.deletion.stop();
     parts.admission.stop();
     parts.raft.stop();
@@ -341,7 +349,11 @@ export class WalrusNode {
       metrics: this.#world.metrics,
       sessionTimeoutMs,
     });
-    const repair = new Repair({ self, clock, logger, metadata, host, rpc });
+    const { metrics } = this.#world;
+    const repair = new Repair({ self, clock, logger, metadata, host, rpc, metrics });
+    const { diskId } = self;
+    const { scrub: settings } = this.#options;
+    const scrub = new Scrub({ diskId, clock, random, metadata, host, metrics, settings });
     const deletion = new Deletion({ diskId: self.diskId, clock, logger, metadata, host });
     serveReplicas(onceRegistered(rpc, storage), host, metadata);
     serveBoots({ rpc, identity, raft, metadata: () => metadata.metadata });
@@ -349,7 +361,7 @@ export class WalrusNode {
       clusterId: identity.clusterId,
       leaderAddress: metadata.leaderAddress ?? '',
     }));
-    const services = { session, segments, controller, repair, deletion };
+    const services = { session, segments, controller, repair, scrub, deletion };
     const parts = { ...core, admission: this.#admission(core), rpc, host, ...services };
     this.#route(parts);
     return parts;
@@ -418,6 +430,7 @@ export class WalrusNode {
       isDiskFull: usage.freeBytes <= 0,
       usedBytes: usage.usedBytes,
       isDraining: this.#isDraining,
+      damagedSegmentIds: storage.damaged().slice(0, DAMAGED_COUNT_MAX),
     };
   }
 

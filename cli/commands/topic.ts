@@ -80,7 +80,7 @@ export const topicDescribe: Command = {
         `${segment.baseOffset}..${segment.endOffset ?? ''}`,
         String(segment.leader.nodeId),
         segment.ensemble.map(({ nodeId }) => nodeId).join(','),
-        segment.lossy === undefined ? '' : `lost ${segment.lossy.from}..${segment.lossy.to}`,
+        notesOf(segment),
       ]),
     );
     const head = ['PARTITION', 'SEGMENT', 'STATE', 'OFFSETS', 'LEADER', 'NODES', ''];
@@ -89,6 +89,19 @@ export const topicDescribe: Command = {
     return undefined;
   },
 };
+
+/** What is wrong with a segment. */
+function notesOf({
+  lossy,
+  damagedNodes,
+}: {
+  readonly lossy: { readonly from: number; readonly to: number } | undefined;
+  readonly damagedNodes: readonly number[];
+}): string {
+  const notes = damagedNodes.length > 0 ? [`damaged on ${damagedNodes.join(',')}`] : [];
+  if (lossy !== undefined) notes.push(`lost ${lossy.from}..${lossy.to}`);
+  return notes.join(', ');
+}
 
 export const topicDelete: Command = {
   name: 'topic delete',

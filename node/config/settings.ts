@@ -253,6 +253,23 @@ const LIMITS = {
   }),
 };
 
+const UPKEEP = {
+  scrubInterval: duration({
+    default: DAY,
+    min: SECOND,
+    max: 365 * DAY,
+    description:
+      'From the end of one pass of the scrub, which verifies the copies of sealed segments on this ' +
+      'disk, to the beginning of the next. A node that starts begins with a pass.',
+  }),
+  scrubBytesPerSecond: bytes({
+    default: 4 * MIB,
+    min: 0,
+    max: GIB,
+    description: 'How much a pass of the scrub reads in a second. 0: no scrub.',
+  }),
+};
+
 /** The sections of the documentation, in order. */
 export const SECTIONS = {
   'Identity and place': IDENTITY,
@@ -261,6 +278,7 @@ export const SECTIONS = {
   Cluster: CLUSTER,
   Timing: TIMING,
   Limits: LIMITS,
+  Upkeep: UPKEEP,
 } as const;
 
 /** All settings by name. */
@@ -271,6 +289,7 @@ export const SETTINGS = {
   ...CLUSTER,
   ...TIMING,
   ...LIMITS,
+  ...UPKEEP,
 } as const;
 
 type Settings = typeof SETTINGS;

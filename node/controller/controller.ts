@@ -90,7 +90,11 @@ export class Controller {
     rpc.handle(HEARTBEAT, (beat) => {
       this.#checkLeads();
       const isRegistered = this.sessions.heard(beat, metadata.metadata);
-      return { isRegistered, aliveNodeIds: this.sessions.aliveNodeIds() };
+      return {
+        isRegistered,
+        aliveNodeIds: this.sessions.aliveNodeIds(),
+        damagedCopies: this.sessions.damagedCopies(),
+      };
     });
     rpc.handle(CLOSE_SEGMENT, async (request) => ({ nextSegmentId: await this.#close(request) }));
   }
@@ -195,7 +199,8 @@ export class Controller {
     const { metadata } = this.#options.metadata;
     const candidates = gatherCandidates(metadata, this.sessions);
     const nowMs = this.#options.clock.monotonicMs();
-    for (const segment of segmentsToRoll(metadata, candidates)) {
+    const damaged = this.sessions.damagedCopies();
+    for (const segment of segmentsToRoll(metadata, candidates, damaged)) {
       const { segmentId } = segment;
       const last = this.#rolledMs.get(segmentId);
       if (last !== undefined && nowMs - last < ROLL_INTERVAL_MS) continue;

@@ -2,6 +2,7 @@
  * What the metadata leader finds wrong with segments: leaders that are gone, recoveries that nobody runs, ensembles
  * that could be better. Pure over the metadata and the sessions; the controller acts.
  */
+import type { DamagedCopy } from '../../protocol/peer/requests.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
 import {
   recoveringSegments,
@@ -23,7 +24,8 @@ export function canLead(metadata: IndexedMetadata, sessions: Sessions, node: Nod
 }
 
 /**
- * Segments to be recovered now: of nodes that cannot lead, of earlier boots (W1), and recoveries that were begun.
+ * Segments to be recovered now: of nodes that cannot lead, of earlier boots (W1), of leaders whose own copy is
+ * damaged, and recoveries that were begun.
  * @param isBootChecked - Whether a node's segments were looked at since its last registration.
  */
 export function segmentsToRecover(
@@ -43,14 +45,28 @@ export function segmentsToRecover(
     }
   }
   for (const segment of recoveringSegments(metadata)) found.set(segment.segmentId, segment);
+  for (const segment of ledFromDamage(metadata, sessions)) found.set(segment.segmentId, segment);
   return [...found.values()].sort((a, b) => a.segmentId - b.segmentId);
 }
 
-/** Open segments, with leaders that are well, that a roll would give more or healthier members (W6, W7). */
+/** Open segments whose leader's own copy is damaged: it can neither serve nor copy to others what it cannot read. */
+function ledFromDamage(metadata: IndexedMetadata, sessions: Sessions): SegmentRecord[] {
+  return sessions.damagedCopies().flatMap(({ nodeId, segmentId }) => {
+    const segment = metadata.segments.get(segmentId);
+    return segment?.state === 'OPEN' && segment.leader.nodeId === nodeId ? [segment] : [];
+  });
+}
+
+/**
+ * Open segments, with leaders that are well, that a roll would give more or healthier members (W6, W7), or of which a
+ * member's copy is damaged: only once it is sealed it can be copied anew.
+ */
 export function segmentsToRoll(
   metadata: IndexedMetadata,
   candidates: readonly Candidate[],
+  damagedCopies: readonly DamagedCopy[],
 ): SegmentRecord[] {
+  const damaged = new Set(damagedCopies.map(({ segmentId }) => segmentId));
   const suspects = new Map<number, SegmentRecord>();
   for (const segment of underReplicatedSegments(metadata)) suspects.set(segment.segmentId, segment);
   for (const candidate of candidates) {
@@ -59,10 +75,16 @@ export function segmentsToRoll(
       suspects.set(segment.segmentId, segment);
     }
   }
+  for (const segmentId of damaged) {
+    const segment = metadata.segments.get(segmentId);
+    if (segment !== undefined) suspects.set(segmentId, segment);
+  }
   return [...suspects.values()]
     .filter((segment) => segment.state === 'OPEN')
-    .filter((segment) =>
-      isBetterEnsemblePossible(candidates, segment.ensemble, replicationOf(metadata, segment)),
+    .filter(
+      (segment) =>
+        damaged.has(segment.segmentId) ||
+        isBetterEnsemblePossible(candidates, segment.ensemble, replicationOf(metadata, segment)),
     )
     .sort((a, b) => a.segmentId - b.segmentId);
 }

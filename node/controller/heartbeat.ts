@@ -5,9 +5,13 @@
 import type { Clock } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { NodeId } from '../../base/units.ts';
+import type { NodeId, SegmentId } from '../../base/units.ts';
 import { HEARTBEAT } from '../../protocol/peer/requests.ts';
-import type { HeartbeatRequest } from '../../protocol/peer/requests.ts';
+import type {
+  DamagedCopy,
+  HeartbeatRequest,
+  HeartbeatResponse,
+} from '../../protocol/peer/requests.ts';
 import type { MetadataService, PeerRpc, Session } from './types.ts';
 
 export interface HeartbeatOptions {
@@ -28,6 +32,7 @@ export class Heartbeat implements Session {
   readonly #options: HeartbeatOptions;
   #freshUntilMs = Number.NEGATIVE_INFINITY;
   #alive: ReadonlySet<NodeId> = new Set();
+  #damaged: readonly DamagedCopy[] = [];
   #refusal: WalrusError | null = null;
   #isStopped = false;
   #isUnderWay = false;
@@ -42,6 +47,10 @@ export class Heartbeat implements Session {
 
   get aliveNodeIds(): ReadonlySet<NodeId> {
     return this.#alive;
+  }
+
+  damagedNodes(segmentId: SegmentId): readonly NodeId[] {
+    return this.#damaged.filter((copy) => copy.segmentId === segmentId).map(({ nodeId }) => nodeId);
   }
 
   get refusal(): WalrusError | null {
@@ -73,7 +82,7 @@ export class Heartbeat implements Session {
     const sentMs = clock.monotonicMs();
     try {
       const answer = await rpc.call(address, HEARTBEAT, this.#options.describe(), leaseMs);
-      if (answer.isRegistered) this.#renew(sentMs + leaseMs, answer.aliveNodeIds);
+      if (answer.isRegistered) this.#renew(sentMs + leaseMs, answer);
       else await this.#checkRefusal();
     } catch (error) {
       if (!isWalrusError(error)) throw error;
@@ -83,10 +92,11 @@ export class Heartbeat implements Session {
     }
   }
 
-  #renew(untilMs: number, aliveNodeIds: readonly NodeId[]): void {
+  #renew(untilMs: number, { aliveNodeIds, damagedCopies }: HeartbeatResponse): void {
     if (this.#isStopped) return;
     this.#freshUntilMs = Math.max(this.#freshUntilMs, untilMs);
     this.#alive = new Set(aliveNodeIds);
+    this.#damaged = damagedCopies;
   }
 
   /** A leader with old metadata may not know this boot yet: only the metadata itself says that it is over. */

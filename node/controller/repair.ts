@@ -1,26 +1,35 @@
 /**
- * Completes this disk's copies of sealed segments (DESIGN S2): those it missed the end of while it was down, and
- * those that the metadata leader has planned here. Copies from another replica, verifies the digest, and only then
- * proposes itself as a replica.
+ * Completes and repairs this disk's copies of sealed segments (DESIGN D1, S2): those it missed the end of while it was
+ * down, those that the metadata leader has planned here, and those that are damaged. Copies what is missing from
+ * another replica, verifies the digest, and only then proposes itself as a replica.
+ *
+ * A damaged copy is made anew beside the damaged one, piece by piece: what this disk can still read of it comes from
+ * here, the rest from whichever replica has it, so that damage in different places of all copies can be repaired. It
+ * takes its place only with the sealed digest. As long as that cannot be had, the damaged copy stays, named, and
+ * the repair is tried again later.
  */
 import type { Clock } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { Offset, SegmentId } from '../../base/units.ts';
-import { READ_SEGMENT } from '../../protocol/peer/requests.ts';
+import type { SegmentId } from '../../base/units.ts';
+import type { Metrics } from '../metrics.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
 import type { MetadataChange } from '../state/change.ts';
 import type { Command } from '../state/commands.ts';
 import { isMember, segmentsOnDisk } from '../state/queries.ts';
 import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
+import { splitBatches } from '../../protocol/recordBatch.ts';
 import { replicationOf } from './failureDetector.ts';
+import { SegmentCopier } from './segmentCopier.ts';
+import type { CopyTarget } from './segmentCopier.ts';
+import type { Rebuild, ReplicaTail } from '../storage/types.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
 
 /** Copies made at once by a node: repair must not starve producers. */
 const REPAIR_COUNT_MAX = 2;
-const REPAIR_BYTES_MAX = 512 * 1024;
-const READ_TIMEOUT_MS = 5000;
-const RETRY_MS = 1000;
+/** Between two attempts for one segment; doubles up to the maximum. */
+const RETRY_MS_MIN = 1000;
+const RETRY_MS_MAX = 16_000;
 
 export interface RepairOptions {
   readonly self: ReplicaPlace;
@@ -29,23 +38,42 @@ export interface RepairOptions {
   readonly metadata: MetadataService;
   readonly host: ReplicaHost;
   readonly rpc: PeerRpc;
+  readonly metrics: Metrics;
+}
+
+/** A new copy of a damaged one, kept from one attempt to the next. */
+interface Renewal {
+  readonly rebuild: Rebuild;
+  /** Whether pieces are taken from the damaged copy, too. */
+  readonly usesOwn: boolean;
 }
 
 export class Repair {
   readonly #options: RepairOptions;
+  readonly #copier: SegmentCopier;
   /** Segments to look at, oldest first. */
   readonly #queue = new Set<SegmentId>();
-  #running = 0;
+  readonly #renewals = new Map<SegmentId, Renewal>();
+  /** Segments whose own pieces made a wrong digest at the last attempt. */
+  readonly #doubted = new Set<SegmentId>();
+  /** How long each segment waits after its next failure. */
+  readonly #delaysMs = new Map<SegmentId, number>();
+  readonly #running = new Set<SegmentId>();
   #isStopped = false;
 
   constructor(options: RepairOptions) {
     this.#options = options;
+    this.#copier = new SegmentCopier(options);
     options.metadata.onApplied((change) => this.#onApplied(change));
+    options.host.onDamage((segmentId) => {
+      // Not in the middle of the read that has found it.
+      options.clock.defer(() => this.#look(segmentId));
+    });
   }
 
   /** Segments whose copy here is to be completed or checked. */
   get pendingCount(): number {
-    return this.#queue.size + this.#running;
+    return this.#queue.size + this.#running.size;
   }
 
   /** Looks at every segment of this disk once; called after the node's start. */
@@ -76,100 +104,148 @@ export class Repair {
     this.#next();
   }
 
-  /** Sealed, of this disk, and not all here. */
+  #look(segmentId: SegmentId): void {
+    if (this.#isStopped) return;
+    this.#queue.add(segmentId);
+    this.#next();
+  }
+
+  /** Sealed, of this disk, and not all here, or damaged. */
   #isIncomplete(segment: SegmentRecord): boolean {
     if (segment.state !== 'SEALED' || segment.endOffset === null) return false;
     const { diskId } = this.#options.self;
     const isPartial = segment.partialPlaces.some((place) => place.diskId === diskId);
     if (!isPartial && !isMember(segment, diskId)) return false;
-    const tail = this.#options.host.replica(segment.segmentId)?.tail ?? segment.baseOffset;
-    return isPartial || tail < segment.endOffset;
+    const replica = this.#options.host.replica(segment.segmentId);
+    const tail = replica?.tail ?? segment.baseOffset;
+    return isPartial || tail < segment.endOffset || this.#isDamaged(segment.segmentId);
+  }
+
+  #isDamaged(segmentId: SegmentId): boolean {
+    const replica = this.#options.host.replica(segmentId);
+    return replica !== undefined && replica.damage !== null;
   }
 
   #next(): void {
-    while (!this.#isStopped && this.#running < REPAIR_COUNT_MAX) {
-      const [segmentId] = this.#queue;
-      if (segmentId === undefined) return;
+    for (const segmentId of this.#queue) {
+      if (this.#isStopped || this.#running.size >= REPAIR_COUNT_MAX) return;
+      if (this.#running.has(segmentId)) continue; // looked at again when it ends
       this.#queue.delete(segmentId);
       const segment = this.#options.metadata.metadata.segments.get(segmentId);
-      if (segment === undefined || !this.#isIncomplete(segment)) continue;
-      this.#running += 1;
+      if (segment === undefined || !this.#isIncomplete(segment)) {
+        this.#forget(segmentId);
+        continue;
+      }
+      this.#running.add(segmentId);
       void this.#repair(segment).finally(() => {
-        this.#running -= 1;
+        this.#running.delete(segmentId);
         this.#next();
       });
     }
+  }
+
+  #forget(segmentId: SegmentId): void {
+    this.#renewals.delete(segmentId);
+    this.#delaysMs.delete(segmentId);
+    this.#doubted.delete(segmentId);
   }
 
   async #repair(segment: SegmentRecord): Promise<void> {
     const { segmentId } = segment;
+    const isDamaged = this.#isDamaged(segmentId);
     try {
-      await this.#complete(segment);
+      if (isDamaged) await this.#renew(segment);
+      else await this.#complete(segment);
       await this.#propose(segment);
+      this.#forget(segmentId);
     } catch (error) {
       if (!isWalrusError(error)) throw error;
-      this.#options.logger.log('info', 'a copy has to wait', {
-        segmentId,
-        code: error.code,
-        why: error.message,
-      });
-      this.#options.clock.setTimer(RETRY_MS, () => {
-        if (this.#isStopped) return;
-        this.#queue.add(segmentId);
-        this.#next();
-      });
+      if (isDamaged) this.#options.metrics.repaired('failed');
+      this.#tryLater(segmentId, error);
     }
+  }
+
+  #tryLater(segmentId: SegmentId, { code, message }: WalrusError): void {
+    const delayMs = this.#delaysMs.get(segmentId) ?? RETRY_MS_MIN;
+    this.#delaysMs.set(segmentId, Math.min(2 * delayMs, RETRY_MS_MAX));
+    const [level, what] = this.#isDamaged(segmentId)
+      ? (['warn', 'a damaged copy has to wait'] as const)
+      : (['info', 'a copy has to wait'] as const);
+    this.#options.logger.log(level, what, { segmentId, code, why: message, retryMs: delayMs });
+    this.#options.clock.setTimer(delayMs, () => this.#look(segmentId));
   }
 
   /** Copies what is missing, makes it durable, and verifies it. */
   async #complete(segment: SegmentRecord): Promise<void> {
-    const end = segment.endOffset ?? segment.baseOffset;
-    const sources = segment.ensemble.filter((place) => place.diskId !== this.#options.self.diskId);
-    let at = this.#options.host.replica(segment.segmentId)?.tail ?? segment.baseOffset;
-    let source = 0;
-    while (at < end || this.#options.host.replica(segment.segmentId) === undefined) {
-      const place = sources[source];
-      if (place === undefined) {
-        throw new WalrusError(
-          'REPLICA_UNKNOWN',
-          `No replica of segment ${segment.segmentId} can be read now`,
-        );
-      }
-      const next = await this.#copyPiece(segment, place, at);
-      if (next === null) source += 1;
-      else at = next;
-    }
+    const { host } = this.#options;
+    const { segmentId, baseOffset } = segment;
+    await this.#copier.fill(segment, {
+      isThere: () => host.replica(segmentId) !== undefined,
+      tail: () => host.replica(segmentId)?.tail ?? baseOffset,
+      take: ({ batches, producerSnapshot }) =>
+        host.copy(segment, { epoch: null, batches, producerSnapshot }),
+      readOwn: null,
+    });
     await this.#flushed();
-    this.#verify(segment, end);
+    const sealed = sealedTail(segment);
+    const digest = host.replica(segmentId)?.digestAt(sealed.tail) ?? 'none';
+    if (digest === sealed.digest) return;
+    const problem = `its digest at ${sealed.tail} is ${digest}, sealed is ${sealed.digest}`;
+    host.replica(segmentId)?.condemn(problem);
+    throw new WalrusError(
+      'CORRUPT_SEGMENT',
+      `The copy of segment ${segmentId} is wrong: ${problem}`,
+    );
   }
 
-  /** null: this source cannot give it. */
-  async #copyPiece(
-    segment: SegmentRecord,
-    place: ReplicaPlace,
-    from: Offset,
-  ): Promise<Offset | null> {
-    const node = this.#options.metadata.metadata.nodes.get(place.nodeId);
-    if (node?.diskId !== place.diskId) return null;
-    const limit = segment.endOffset ?? from;
-    const range = { from, limit, maxBytes: REPAIR_BYTES_MAX };
-    const request = { segmentId: segment.segmentId, diskId: place.diskId, ...range };
+  /** Makes a damaged copy anew, and puts it in place once it is whole, durable and verified. */
+  async #renew(segment: SegmentRecord): Promise<void> {
+    const { segmentId } = segment;
+    const { host, logger, metrics } = this.#options;
+    const { rebuild, usesOwn } = this.#renewalOf(segmentId);
     try {
-      const { rpc, host } = this.#options;
-      const piece = await rpc.call(node.peerAddress, READ_SEGMENT, request, READ_TIMEOUT_MS);
-      const { batches, producerSnapshot } = piece;
-      const tail = host.copy(segment, { epoch: null, batches, producerSnapshot });
-      return tail > from || from >= limit ? tail : null;
+      await this.#copier.fill(segment, this.#renewalTarget(segment, rebuild, usesOwn));
+      await host.finishRebuild(segmentId, rebuild, sealedTail(segment));
     } catch (error) {
-      if (!isWalrusError(error)) throw error;
-      const { nodeId } = place;
-      this.#options.logger.log('info', 'cannot copy from a replica', {
-        segmentId: segment.segmentId,
-        nodeId,
-        code: error.code,
-      });
-      return null;
+      if (!isWalrusError(error, 'REPLICA_UNKNOWN', 'OVERLOADED')) {
+        this.#giveUp(segmentId, rebuild);
+        // If its pieces were wrong, the next one takes them from elsewhere, and the one after from here again.
+        if (usesOwn && isWalrusError(error, 'CORRUPT_SEGMENT')) this.#doubted.add(segmentId);
+        else this.#doubted.delete(segmentId);
+      }
+      throw error;
     }
+    logger.log('info', 'a damaged copy was made anew', { segmentId });
+    metrics.repaired('done');
+  }
+
+  #renewalOf(segmentId: SegmentId): Renewal {
+    const found = this.#renewals.get(segmentId);
+    if (found !== undefined) return found;
+    const usesOwn = !this.#doubted.has(segmentId);
+    const renewal = { rebuild: this.#options.host.beginRebuild(segmentId), usesOwn };
+    this.#renewals.set(segmentId, renewal);
+    return renewal;
+  }
+
+  /** Frees what a new copy has taken. */
+  #giveUp(segmentId: SegmentId, rebuild: Rebuild): void {
+    rebuild.abandon();
+    this.#renewals.delete(segmentId);
+  }
+
+  #renewalTarget(segment: SegmentRecord, rebuild: Rebuild, usesOwn: boolean): CopyTarget {
+    const { host } = this.#options;
+    return {
+      isThere: () => true,
+      tail: () => rebuild.tail,
+      take: async ({ batches }) => {
+        for (const batch of splitBatches(batches)) rebuild.append(batch);
+        await this.#flushed(); // one piece at a time is in memory
+        return rebuild.tail;
+      },
+      readOwn: usesOwn ? (from, range) => host.read(segment, from, range).bytes : null,
+    };
   }
 
   #flushed(): Promise<void> {
@@ -179,16 +255,6 @@ export class Repair {
         else reject(error);
       });
     });
-  }
-
-  #verify(segment: SegmentRecord, end: Offset): void {
-    const digest = this.#options.host.replica(segment.segmentId)?.digestAt(end);
-    if (digest === segment.digest) return;
-    const { segmentId } = segment;
-    throw new WalrusError(
-      'CORRUPT_SEGMENT',
-      `The copy of segment ${segmentId} has digest ${digest ?? 'none'} at ${end}, sealed is ${segment.digest ?? 'none'}`,
-    );
   }
 
   /** A planned copy becomes a replica, in the place of those on lost disks. */
@@ -215,4 +281,9 @@ export class Repair {
     const result = await metadata.propose(command);
     if (!result.ok) throw new WalrusError(result.code, result.message);
   }
+}
+
+/** Where a sealed segment ends, and with which digest. */
+function sealedTail({ endOffset, baseOffset, digest }: SegmentRecord): ReplicaTail {
+  return { tail: endOffset ?? baseOffset, digest: digest ?? '' };
 }

@@ -19,6 +19,7 @@ import { SegmentLeader } from '../replication/segmentLeader.ts';
 import type { MetadataChange } from '../state/change.ts';
 import { isLeader, segmentsLedBy, unsealedSegment } from '../state/queries.ts';
 import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
+import type { ReplicaTail } from '../storage/types.ts';
 import { ProducerLoader } from './producerLoader.ts';
 import type { BeforeClose, MetadataService, PeerRpc, SegmentAppender, Session } from './types.ts';
 import { WaitingAppends } from './waitingAppends.ts';
@@ -303,9 +304,10 @@ export class SegmentManager implements SegmentAppender {
   async #seal(leader: SegmentLeader): Promise<void> {
     await this.#runBeforeClose(leader.segment);
     if (leader.state !== 'Closing') return; // deposed, or ended, while it waited
-    const { tail, digest } = leader.freeze();
+    const end = this.#freeze(leader);
+    if (end === null) return;
     const { segmentId, token } = leader.segment;
-    const request = { segmentId, token, endOffset: tail, digest };
+    const request = { segmentId, token, endOffset: end.tail, digest: end.digest };
     // The outcome is what the metadata says; until then the leader stays frozen.
     while (!this.#isStopped && this.#leaders.get(segmentId) === leader) {
       const current = this.#options.metadata.metadata.segments.get(segmentId);
@@ -322,6 +324,18 @@ export class SegmentManager implements SegmentAppender {
         });
       }
       await this.#sleep(CLOSE_RETRY_MS);
+    }
+  }
+
+  /** null: this leader's copy is damaged, so that a recovery has to find the end. */
+  #freeze(leader: SegmentLeader): ReplicaTail | null {
+    try {
+      return leader.freeze();
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      const { segmentId } = leader.segment;
+      this.#options.logger.log('warn', 'cannot close a segment', { segmentId, why: error.message });
+      return null;
     }
   }
 

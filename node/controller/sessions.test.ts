@@ -32,6 +32,7 @@ const beat = {
   isDiskFull: false,
   usedBytes: 0,
   isDraining: false,
+  damagedSegmentIds: [],
 };
 
 function metadataWith(record: NodeRecord): MutableMetadata {

@@ -4,9 +4,12 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import type { NodeId } from '../../base/units.ts';
-import type { HeartbeatRequest } from '../../protocol/peer/requests.ts';
+import type { DamagedCopy, HeartbeatRequest } from '../../protocol/peer/requests.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
 import { registeredDisk } from '../state/queries.ts';
+
+/** Damaged copies that nodes are told of; the others come up as these are repaired. */
+const DAMAGED_COUNT_MAX = 1024;
 
 interface SessionState {
   readonly beat: HeartbeatRequest | null;
@@ -63,6 +66,17 @@ export class Sessions {
   /** The last heartbeat of a node that is alive; null before the first one. */
   beatOf(id: NodeId): HeartbeatRequest | null {
     return this.isAlive(id) ? (this.#sessions.get(id)?.beat ?? null) : null;
+  }
+
+  /** The damaged copies that living nodes have told of. */
+  damagedCopies(): readonly DamagedCopy[] {
+    const found: DamagedCopy[] = [];
+    for (const id of this.#sessions.keys()) {
+      for (const segmentId of this.beatOf(id)?.damagedSegmentIds ?? []) {
+        if (found.length < DAMAGED_COUNT_MAX) found.push({ nodeId: id, segmentId });
+      }
+    }
+    return found;
   }
 
   aliveNodeIds(): readonly NodeId[] {

@@ -31,6 +31,8 @@ export class PrometheusMetrics implements Metrics {
   readonly #errors: Counter<'protocol' | 'code'>;
   readonly #rolls: Counter<'reason'>;
   readonly #recoverySeconds: Histogram;
+  readonly #repairs: Counter<'outcome'>;
+  readonly #scrubbedBytes: Counter;
   readonly #dropped: Counter;
 
   constructor(registry: Registry) {
@@ -73,6 +75,15 @@ export class PrometheusMetrics implements Metrics {
       'walrus_segment_recovery_seconds',
       'Time from the start of a segment recovery to its seal',
     );
+    this.#repairs = counter(
+      'walrus_segment_repairs_total',
+      'Damaged segment copies made anew, and attempts that have to be repeated',
+      ['outcome'],
+    );
+    this.#scrubbedBytes = counter(
+      'walrus_scrubbed_bytes_total',
+      'Bytes of sealed segments verified in the background',
+    );
     this.#dropped = counter(
       'walrus_peer_messages_dropped_total',
       'Messages to other nodes dropped because their queue was full',
@@ -112,6 +123,14 @@ export class PrometheusMetrics implements Metrics {
 
   recovered(durationMs: number): void {
     this.#recoverySeconds.observe(durationMs / 1000);
+  }
+
+  repaired(outcome: 'done' | 'failed'): void {
+    this.#repairs.inc({ outcome });
+  }
+
+  scrubbed(bytes: number): void {
+    this.#scrubbedBytes.inc(bytes);
   }
 
   peerMessageDropped(): void {

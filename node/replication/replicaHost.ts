@@ -18,6 +18,7 @@ import type { Metadata, SegmentRecord } from '../state/types.ts';
 import type {
   AppendCredentials,
   ReadResult,
+  Rebuild,
   Replica,
   ReplicaTail,
   StorageEngine,
@@ -193,8 +194,10 @@ export class ReplicaHost {
       return;
     }
     const status = this.#store(found, message);
+    // A damaged copy takes nothing more, and may still serve what is good and committed.
+    const isKnown = status === 'OK' || found.replica.damage !== null;
+    if (isKnown) this.setCommitted(message.segmentId, message.committedOffset);
     if (status === 'OK') {
-      this.setCommitted(message.segmentId, message.committedOffset);
       this.#answer(address, found);
     } else {
       found.leaderAddress = address;
@@ -228,6 +231,7 @@ export class ReplicaHost {
   }
 
   #store(hosted: Hosted, message: Append): AppendStatus {
+    if (hosted.replica.damage !== null) return 'UNAVAILABLE';
     if (message.firstOffset > hosted.replica.tail) return 'GAP';
     try {
       const credentials = { token: message.token, epoch: 0 };
@@ -318,6 +322,36 @@ export class ReplicaHost {
     const credentials = { token: segment.token, epoch };
     for (const batch of splitBatches(copy.batches)) this.#appendOne(hosted, batch, credentials);
     return hosted.replica.tail;
+  }
+
+  /** Segments whose copy here is damaged. */
+  damaged(): readonly SegmentId[] {
+    return this.#options.storage.damaged();
+  }
+
+  /** Sets the one listener for copies that are found damaged; called while they are read. */
+  onDamage(listener: (segmentId: SegmentId) => void): void {
+    this.#options.storage.onDamage(listener);
+  }
+
+  /** S2: begins a new copy beside a damaged one. @throws {WalrusError} As StorageEngine.beginRebuild. */
+  beginRebuild(segmentId: SegmentId): Rebuild {
+    return this.#options.storage.beginRebuild(segmentId);
+  }
+
+  /**
+   * Puts a new copy of a sealed segment in the place of the damaged one; durable when it resolves.
+   * @throws {WalrusError} CORRUPT_SEGMENT unless it is the sealed one; as Rebuild.finish.
+   */
+  finishRebuild(segmentId: SegmentId, rebuild: Rebuild, sealed: ReplicaTail): Promise<void> {
+    return new Promise((resolve, reject) => {
+      rebuild.finish(sealed, (error) => {
+        const hosted = this.#hosted.get(segmentId);
+        if (hosted !== undefined) hosted.producers = null; // folded from the damaged copy
+        if (error === null) resolve();
+        else reject(error);
+      });
+    });
   }
 
   /** Calls back once everything accepted on this disk so far is durable. */

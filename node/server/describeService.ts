@@ -1,5 +1,6 @@
 /** Metadata, DescribeTopic and DescribeCluster: the metadata as this node has applied it. */
 import { nodeId } from '../../base/units.ts';
+import type { NodeId } from '../../base/units.ts';
 import type { DescribeClusterResponse, RaftMember } from '../../protocol/client/describeCluster.ts';
 import type {
   DescribeTopicResponse,
@@ -69,6 +70,7 @@ export class DescribeService {
   async topic(name: string): Promise<DescribeTopicResponse> {
     const topic = await this.#router.findTopic(name);
     const { metadata } = this.#router;
+    const { session } = this.#context.parts;
     return {
       name,
       topicId: topic.topicId,
@@ -80,7 +82,7 @@ export class DescribeService {
         segments: segments
           .map((id) => metadata.segments.get(id))
           .filter((segment): segment is SegmentRecord => segment !== undefined)
-          .map(describeSegment),
+          .map((segment) => describeSegment(segment, session.damagedNodes(segment.segmentId))),
       })),
     };
   }
@@ -108,7 +110,10 @@ export class DescribeService {
   }
 }
 
-function describeSegment(segment: SegmentRecord): SegmentDescription {
+function describeSegment(
+  segment: SegmentRecord,
+  damagedNodes: readonly NodeId[],
+): SegmentDescription {
   return {
     segmentId: segment.segmentId,
     state: segment.state,
@@ -117,6 +122,7 @@ function describeSegment(segment: SegmentRecord): SegmentDescription {
     epoch: segment.epoch,
     leader: segment.leader,
     ensemble: segment.ensemble,
+    damagedNodes: damagedNodes.filter((id) => segment.ensemble.some((at) => at.nodeId === id)),
     digest: segment.digest ?? undefined,
     isUnderReplicated: segment.isUnderReplicated,
     lossy: segment.lossy ?? undefined,

@@ -18,7 +18,7 @@ import { batchSizeOf, recordsCountOf } from '../../protocol/recordBatch.ts';
 import { unsealedSegment } from '../state/queries.ts';
 import type { LogReader } from './logReader.ts';
 import type { Progress } from './progress.ts';
-import type { Router } from './router.ts';
+import type { Holder, Router } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
 
 /** The longest that a fetch waits, whatever it asks for. */
@@ -27,6 +27,17 @@ const WAIT_MS_MAX = 60_000;
 const ASK_EXTRA_MS = 2000;
 const PARTITION_COUNT_MAX = 10_000;
 const NO_BATCHES = new Uint8Array(0);
+/** What a node answers, or what comes in the place of its answer, when another copy may be readable. */
+const ASK_ANOTHER = [
+  'REPLICA_UNKNOWN',
+  'CORRUPT_SEGMENT',
+  'DISK_FAILED',
+  'PARTITION_NOT_FOUND', // its metadata lags
+  'CONNECTION_FAILED',
+  'TIMED_OUT',
+  'OVERLOADED',
+  'SHUTTING_DOWN',
+] as const;
 
 export interface FetchServices {
   readonly context: ServerContext;
@@ -35,8 +46,8 @@ export interface FetchServices {
   readonly progress: Progress;
 }
 
-/** What one look at a partition gives: a result, or the node that has to be asked. */
-type Look = FetchResult | { readonly address: string };
+/** What one look at a partition gives: a result, or the nodes that have to be asked, one after the other. */
+type Look = FetchResult | { readonly holders: readonly Holder[] };
 
 export class FetchService {
   readonly #services: FetchServices;
@@ -70,7 +81,7 @@ export class FetchService {
     for (;;) {
       const leftMs = Math.max(0, deadlineMs - clock.monotonicMs());
       const looks = this.#lookAll(request, origin);
-      if (looks.some((look) => 'address' in look)) {
+      if (looks.some((look) => 'holders' in look)) {
         return { results: await this.#withOthers(request, looks, leftMs) };
       }
       const results = looks as FetchResult[];
@@ -141,12 +152,12 @@ export class FetchService {
   }
 
   #elsewhere(segment: Parameters<Router['otherHolders']>[0], origin: 'client' | 'node'): Look {
-    const holder = this.#services.router.otherHolders(segment)[0];
-    if (holder === undefined || origin === 'node') {
+    const holders = this.#services.router.otherHolders(segment);
+    if (holders.length === 0 || origin === 'node') {
       const what = `segment ${segment.segmentId}`;
       return new WalrusError('REPLICA_UNKNOWN', `This node cannot read ${what} now: try again`);
     }
-    return { address: holder.address };
+    return { holders };
   }
 
   #outOfRange({ topic, partition, offset: wanted }: FetchPartition): WalrusError {
@@ -184,26 +195,29 @@ export class FetchService {
     leftMs: number,
   ): Promise<FetchResult[]> {
     const results: FetchResult[] = looks.map((look, index) =>
-      'address' in look
+      'holders' in look
         ? this.#result(partitionAt(request, index), partitionAt(request, index).offset, NO_BATCHES)
         : look,
     );
-    const here = looks.filter((look): look is FetchResult => !('address' in look));
+    const here = looks.filter((look): look is FetchResult => !('holders' in look));
     const maxWaitMs = here.length > 0 && isEnough(here, request.minBytes) ? 0 : Math.ceil(leftMs);
     const asked = new Map<string, number[]>();
     for (const [index, look] of looks.entries()) {
-      if (!('address' in look)) continue;
-      asked.set(look.address, [...(asked.get(look.address) ?? []), index]);
+      const address = 'holders' in look ? look.holders[0]?.address : undefined;
+      if (address !== undefined) asked.set(address, [...(asked.get(address) ?? []), index]);
     }
-    const questions = [...asked].map(([address, indexes]) =>
-      this.#ask(address, {
-        ...request,
-        maxWaitMs,
-        partitions: indexes.map((i) => partitionAt(request, i)),
-      }).then((answers) => {
-        for (const [i, answer] of answers.entries()) results[indexes[i] ?? 0] = answer;
-      }),
-    );
+    const questions = [...asked].map(async ([address, indexes]) => {
+      const partitions = indexes.map((i) => partitionAt(request, i));
+      const answers = await this.#ask(address, { ...request, maxWaitMs, partitions });
+      await Promise.all(
+        indexes.map(async (index, i) => {
+          const look = looks[index];
+          const others = look !== undefined && 'holders' in look ? look.holders.slice(1) : [];
+          const wanted = { ...request, maxWaitMs, partitions: [partitionAt(request, index)] };
+          results[index] = await this.#askInTurn(wanted, answers[i] ?? unanswered(), others);
+        }),
+      );
+    });
     // With several nodes the first that has something ends the wait for all.
     if (questions.length === 1 && here.length === 0) await questions[0];
     else
@@ -213,6 +227,20 @@ export class FetchService {
         this.#moved(request.partitions, leftMs),
       ]);
     return [...results];
+  }
+
+  /** As long as an answer says only that its copy cannot be read, the next node is asked. */
+  async #askInTurn(
+    request: FetchRequest,
+    answer: FetchResult,
+    others: readonly Holder[],
+  ): Promise<FetchResult> {
+    let result = answer;
+    for (const { address } of others) {
+      if (!isWalrusError(result, ...ASK_ANOTHER)) return result;
+      result = (await this.#ask(address, request))[0] ?? unanswered();
+    }
+    return result;
   }
 
   async #ask(address: string, request: FetchRequest): Promise<readonly FetchResult[]> {
@@ -242,6 +270,10 @@ export class FetchService {
       }
     });
   }
+}
+
+function unanswered(): WalrusError {
+  return new WalrusError('MALFORMED', 'An answer of another node lacks a partition');
 }
 
 function partitionAt({ partitions }: FetchRequest, index: number): FetchPartition {

@@ -1,6 +1,6 @@
 /**
- * Reads a partition's committed batches across its segments: from this node's copy where there is a whole one,
- * else from another node's. Never beyond what is committed, never from a copy that is not named in the metadata.
+ * Reads a partition's committed batches across its segments: from this node's copy as far as that is whole, else from
+ * another node's. Never beyond what is committed, never from a copy that is not named in the metadata.
  */
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
@@ -66,7 +66,9 @@ export class LogReader {
     }
     if (segment.endOffset === null) {
       const committedOffset = host.committedOffset(segment);
-      if (from >= committedOffset) return { type: 'End', segment, committedOffset };
+      // A damaged copy knows of no end: it may have lost what is committed.
+      const isDamaged = host.replica(segment.segmentId)?.damage !== null;
+      if (from >= committedOffset && !isDamaged) return { type: 'End', segment, committedOffset };
     }
     try {
       const read = host.read(segment, from, { maxBytes });

@@ -17,6 +17,13 @@ export interface PartitionName {
   readonly partition: number;
 }
 
+/** A copy that another node has. */
+export interface Holder {
+  /** The node's peer address. */
+  readonly address: string;
+  readonly diskId: string;
+}
+
 /** Who leads a partition now. */
 export type Leadership =
   | { readonly type: 'Here'; readonly segment: SegmentRecord }
@@ -113,11 +120,17 @@ export class Router {
     return this.metadata.nodes.get(nodeId)?.peerAddress ?? null;
   }
 
-  /** Other nodes that have a copy of a segment: the leader of an open one first, the living ones before others. */
-  otherHolders(segment: SegmentRecord): { readonly address: string; readonly diskId: string }[] {
+  /**
+   * Other nodes that have a copy of a segment: the leader of an open one first, whole copies before those that are known
+   * to be damaged, the living nodes before others.
+   */
+  otherHolders(segment: SegmentRecord): Holder[] {
     const { self, session } = this.#parts;
+    const damaged = session.damagedNodes(segment.segmentId);
     const rank = (nodeId: NodeId): number =>
-      (nodeId === segment.leader.nodeId ? 0 : 1) + (session.aliveNodeIds.has(nodeId) ? 0 : 2);
+      (nodeId === segment.leader.nodeId ? 0 : 1) +
+      (damaged.includes(nodeId) ? 2 : 0) +
+      (session.aliveNodeIds.has(nodeId) ? 0 : 4);
     return segment.ensemble
       .filter(({ diskId, nodeId }) => {
         return diskId !== self.diskId && this.metadata.nodes.get(nodeId)?.diskId === diskId;

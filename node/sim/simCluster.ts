@@ -8,8 +8,9 @@ import type { WalrusError } from '../../base/errors.ts';
 import { isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { SeededRandom } from '../../base/random.ts';
-import { nodeId } from '../../base/units.ts';
+import { MIB, nodeId } from '../../base/units.ts';
 import type { NodeId } from '../../base/units.ts';
+import type { ScrubSettings } from '../controller/scrub.ts';
 import { NO_METRICS } from '../metrics.ts';
 import type { RaftDriverSettings } from '../raft/driver/options.ts';
 import type { ClusterConfig } from '../state/types.ts';
@@ -29,6 +30,9 @@ export const SIM_TIMING: NodeTiming = {
   leaseMs: 800,
   heartbeatIntervalMs: 100,
 };
+
+/** Often, since a run is short, and fast, since its segments are small. */
+export const SIM_SCRUB: ScrubSettings = { intervalMs: 1000, bytesPerSecond: 16 * MIB };
 
 export interface SimClusterOptions {
   readonly seed: number;
@@ -177,6 +181,7 @@ export class SimCluster {
       version: 'sim',
       clusterConfig: this.#options.config,
       timing: this.#options.timing ?? SIM_TIMING,
+      scrub: SIM_SCRUB,
       raft: this.#options.raft ?? {},
     };
   }

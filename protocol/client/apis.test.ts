@@ -68,6 +68,7 @@ const segmentDescription = fc.record({
   epoch: count,
   leader: place,
   ensemble: list(place),
+  damagedNodes: list(node),
   digest: maybe(fc.stringMatching(/^[0-9a-f]{16}$/)),
   isUnderReplicated: fc.boolean(),
   lossy: maybe(lossy),

@@ -5,7 +5,7 @@
  * Response: text name, u64 topicId, u8 replicas, u8 ackQuorum, u64 createdAtMs,
  * list partitions (u32 partition, u64 logStartOffset, list segments (u64 segmentId, u8 state (0 OPEN,
  *   1 RECOVERING, 2 SEALED, 3 DELETED), u64 baseOffset, optional u64 endOffset, u64 epoch, place leader,
- *   list places ensemble, optional text digest, bool isUnderReplicated, optional lossy (u64 from, u64 to),
+ *   list places ensemble, list u64 damagedNodes, optional text digest, bool isUnderReplicated, optional lossy (u64 from, u64 to),
  *   u64 openedAtMs, optional u64 sealedAtMs)).
  * A place is u64 nodeId, text diskId.
  */
@@ -44,6 +44,8 @@ export interface SegmentDescription {
   readonly epoch: number;
   readonly leader: PlaceDescription;
   readonly ensemble: readonly PlaceDescription[];
+  /** Nodes of the ensemble whose copy is damaged at the moment. */
+  readonly damagedNodes: readonly NodeId[];
   /** 16 hex digits; undefined until the segment is sealed. */
   readonly digest: string | undefined;
   readonly isUnderReplicated: boolean;
@@ -93,6 +95,7 @@ function writeSegment(writer: ByteWriter, segment: SegmentDescription): void {
   writer.optional(segment.endOffset, writeCount).u64(segment.epoch);
   writePlace(writer, segment.leader);
   writer.list(segment.ensemble, writePlace);
+  writer.list(segment.damagedNodes, writeCount);
   writer.optional(segment.digest, (w, digest) => w.text(digest));
   writer.bool(segment.isUnderReplicated).optional(segment.lossy, writeLossy);
   writer.u64(segment.openedAtMs).optional(segment.sealedAtMs, writeCount);
@@ -107,6 +110,7 @@ function readSegment(reader: ByteReader): SegmentDescription {
     epoch: reader.u64(),
     leader: readPlace(reader),
     ensemble: reader.list(readPlace),
+    damagedNodes: reader.list(readNodeId),
     digest: reader.optional((r) => r.text()),
     isUnderReplicated: reader.bool(),
     lossy: reader.optional(readLossy),

@@ -89,6 +89,14 @@ export interface HeartbeatRequest {
   readonly isDiskFull: boolean;
   readonly usedBytes: number;
   readonly isDraining: boolean;
+  /** Segments whose copy on this disk is damaged, a bounded number of them. */
+  readonly damagedSegmentIds: readonly SegmentId[];
+}
+
+/** A copy that its node has found damaged. */
+export interface DamagedCopy {
+  readonly nodeId: NodeId;
+  readonly segmentId: SegmentId;
 }
 
 export interface HeartbeatResponse {
@@ -96,6 +104,8 @@ export interface HeartbeatResponse {
   readonly isRegistered: boolean;
   /** Nodes with a live session, as the leader sees them. */
   readonly aliveNodeIds: readonly NodeId[];
+  /** What living nodes say of their copies. */
+  readonly damagedCopies: readonly DamagedCopy[];
 }
 
 export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
@@ -111,7 +121,8 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
       .bool(beat.isDiskWritable)
       .bool(beat.isDiskFull)
       .u64(beat.usedBytes)
-      .bool(beat.isDraining),
+      .bool(beat.isDraining)
+      .list(beat.damagedSegmentIds, (item, id) => item.u64(id)),
   readRequest: (r) => ({
     nodeId: readNodeId(r),
     diskId: r.text(),
@@ -121,10 +132,21 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
     isDiskFull: r.bool(),
     usedBytes: r.u64(),
     isDraining: r.bool(),
+    damagedSegmentIds: r.list(readSegmentId),
   }),
   writeResponse: (w, response) =>
-    w.bool(response.isRegistered).list(response.aliveNodeIds, (item, id) => item.u64(id)),
-  readResponse: (r) => ({ isRegistered: r.bool(), aliveNodeIds: r.list(readNodeId) }),
+    w
+      .bool(response.isRegistered)
+      .list(response.aliveNodeIds, (item, id) => item.u64(id))
+      .list(response.damagedCopies, (item, copy) => item.u64(copy.nodeId).u64(copy.segmentId)),
+  readResponse: (r) => ({
+    isRegistered: r.bool(),
+    aliveNodeIds: r.list(readNodeId),
+    damagedCopies: r.list((item) => ({
+      nodeId: readNodeId(item),
+      segmentId: readSegmentId(item),
+    })),
+  }),
 };
 
 /**

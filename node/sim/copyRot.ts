@@ -1,0 +1,53 @@
+/** Rot that aims: at one batch of one copy, where drawing a byte of the whole disk would rarely hit what matters. */
+import { assert } from '../../base/assert.ts';
+import type { SegmentId } from '../../base/units.ts';
+import { FRAME_HEADER_BYTES, frameBytes } from '../storage/frame.ts';
+import { ARENA_BYTES, arenaPath } from '../storage/geometry.ts';
+import { StoredReplica } from '../storage/replica.ts';
+import type { Machine } from './simCluster.ts';
+
+/** Where one batch of a copy is. */
+export interface BatchSpot {
+  readonly path: string;
+  /** Of the frame's header. */
+  readonly position: number;
+  /** Of a byte of the batch that only its own checksum covers. */
+  readonly bodyPosition: number;
+  readonly baseOffset: number;
+}
+
+/** The batches of a machine's copy, in order; none while it has none, or is down. */
+export function batchSpots({ parts }: Machine, segmentId: SegmentId): BatchSpot[] {
+  const replica = parts?.storage.replica(segmentId);
+  if (replica === undefined) return [];
+  assert(replica instanceof StoredReplica, 'A simulated node has the real engine');
+  const { log } = replica;
+  log.prepareWalk();
+  const cursor = log.cursorAt(0);
+  const spots: BatchSpot[] = [];
+  for (let at = replica.baseOffset as number; at < replica.tail;) {
+    const { address } = log.settle(cursor);
+    const frame = log.peek(cursor);
+    if (frame === null) break;
+    const position = (address % ARENA_BYTES) + cursor.position;
+    spots.push({
+      path: arenaPath(Math.floor(address / ARENA_BYTES)),
+      position,
+      bodyPosition: position + FRAME_HEADER_BYTES + frame.batchLength - 1,
+      baseOffset: frame.baseOffset,
+    });
+    at += frame.count;
+    cursor.position += frameBytes(frame.batchLength);
+  }
+  return spots;
+}
+
+/** Flips a bit of a batch's body. */
+export function rotBody({ disk }: Machine, spot: BatchSpot): void {
+  disk.rot(spot.path, spot.bodyPosition);
+}
+
+/** Flips a bit of a frame's header. */
+export function rotHeader({ disk }: Machine, spot: BatchSpot): void {
+  disk.rot(spot.path, spot.position + 8);
+}
