@@ -127,7 +127,7 @@ export class Cluster {
     }
   }
 
-  /** How many of the topics' sealed segments lack a copy, and how many segments there are; null: cannot be asked. */
+  /** How many of the topics' sealed segments lack a copy or have a damaged one, and how many segments there are; null: cannot be asked. */
   async segments(
     topics: readonly string[],
   ): Promise<{ readonly count: number; readonly lackingCount: number } | null> {
@@ -143,8 +143,10 @@ export class Cluster {
         partitions.flatMap((each) => each.segments),
       );
       const lacking = segments.filter(
-        ({ isUnderReplicated, ensemble }) =>
-          isUnderReplicated || ensemble.some(({ diskId }) => lost.has(diskId)),
+        ({ isUnderReplicated, ensemble, damagedNodes }) =>
+          isUnderReplicated ||
+          damagedNodes.length > 0 ||
+          ensemble.some(({ diskId }) => lost.has(diskId)),
       );
       return { count: segments.length, lackingCount: lacking.length };
     } catch (error) {

@@ -1,9 +1,10 @@
 /** The faults: which comes when is drawn from the seed, whom it hits follows from who leads at that moment. */
 import fs from 'node:fs';
-import { between, pick } from '../../base/random.ts';
+import { SeededRandom, between, pick } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
 import type { Cluster } from './cluster.ts';
 import type { NodeProcess } from './nodeProcess.ts';
+import { rotArenas } from './rot.ts';
 import { pause, waitFor } from './wait.ts';
 
 export const FAULT_KINDS = [
@@ -17,13 +18,16 @@ export const FAULT_KINDS = [
   'restartLeader',
   'killTwo',
   'killAll',
+  'rot',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** What the first part of every run holds, however short it is. */
 const FIRST_KINDS = 5;
 /** After the first round: how often each kind comes, in the order of FAULT_KINDS. */
-const WEIGHTS = [5, 3, 3, 2, 3, 2, 2, 2, 1, 1];
+const WEIGHTS = [5, 3, 3, 2, 3, 2, 2, 2, 1, 1, 2];
+/** Frames that rot at once. */
+const ROTTEN_FRAMES = 5;
 const KILLED_MS = [0, 2500] as const;
 const PAUSED_MS = [300, 5000] as const;
 const REST_MS = [300, 2500] as const;
@@ -83,7 +87,8 @@ export async function doFault(
   const startMs = performance.now();
   switch (planned.kind) {
     case 'wipeDisk':
-      for (const node of victims) await wipe(cluster, node, planned.holdMs);
+    case 'rot':
+      await hurtDisks(cluster, victims, planned);
       break;
     case 'pauseLeader':
     case 'pauseFollower':
@@ -123,9 +128,33 @@ async function victimsOf(
   });
   const others = nodes.filter((node) => node !== leader);
   const other = others[choice % others.length];
-  const isOther = kind.endsWith('Follower') || (kind === 'wipeDisk' && choice % 2 === 0);
+  const isDisk = kind === 'wipeDisk' || kind === 'rot';
+  const isOther = kind.endsWith('Follower') || (isDisk && choice % 2 === 0);
   const chosen = kind === 'killTwo' ? [leader, other] : [isOther ? other : leader];
   return chosen.filter((node) => node !== null && node !== undefined);
+}
+
+async function hurtDisks(
+  cluster: Cluster,
+  victims: readonly NodeProcess[],
+  planned: PlannedFault,
+): Promise<void> {
+  for (const node of victims) {
+    if (planned.kind === 'rot') await rot(cluster, node, planned);
+    else await wipe(cluster, node, planned.holdMs);
+  }
+}
+
+/** Flips bits on a node's disk while it is down; it must find them and copy those segments anew. */
+async function rot(
+  cluster: Cluster,
+  node: NodeProcess,
+  { holdMs, choice }: PlannedFault,
+): Promise<void> {
+  await node.kill();
+  rotArenas(node.dataDir, new SeededRandom(choice), ROTTEN_FRAMES);
+  await pause(holdMs);
+  cluster.startNode(node);
 }
 
 /**

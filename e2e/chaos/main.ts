@@ -57,7 +57,10 @@ async function main(options: ChaosOptions): Promise<boolean> {
     nodesCount: options.nodes,
     directory,
     command: [...walrus, 'node'],
-    settings: ['--max-segment-entries', String(options.maxSegmentEntries)],
+    settings: [
+      ...['--max-segment-entries', String(options.maxSegmentEntries)],
+      ...['--scrub-interval', '2s'], // so that rot is found within the run
+    ],
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => void cluster.end().then(() => process.exit(1)));

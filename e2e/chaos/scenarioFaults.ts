@@ -75,7 +75,7 @@ async function faultsUntil(endMs: number, run: Run): Promise<void> {
     await cluster.waitUntilReady();
     await load.waitUntilServed();
     // Two disks may be lost one after the other only when the copies were made anew in between.
-    if (fault.kind === 'wipeDisk') await waitUntilWhole(cluster);
+    if (fault.kind === 'wipeDisk' || fault.kind === 'rot') await waitUntilWhole(cluster);
     const tookMs = Math.round(performance.now() - fault.startMs);
     say(`${fault.kind} of node ${fault.nodeIds.join(', ')}: served and whole after ${tookMs} ms`);
     if (cluster.failures.length + load.failures.length > 0) return;

@@ -2,7 +2,7 @@
 import { assert } from '../../base/assert.ts';
 import type { SegmentId } from '../../base/units.ts';
 import { FRAME_HEADER_BYTES, frameBytes } from '../storage/frame.ts';
-import { ARENA_BYTES, arenaPath } from '../storage/geometry.ts';
+import { ARENA_BYTES, BLOCK_SPAN, arenaPath } from '../storage/geometry.ts';
 import { StoredReplica } from '../storage/replica.ts';
 import type { Machine } from './simCluster.ts';
 
@@ -14,6 +14,8 @@ export interface BatchSpot {
   /** Of a byte of the batch that only its own checksum covers. */
   readonly bodyPosition: number;
   readonly baseOffset: number;
+  /** Whether a later frame states that it is durable: damage there is told from a torn write (ADR 0103). */
+  readonly isProven: boolean;
 }
 
 /** The batches of a machine's copy, in order; none while it has none, or is down. */
@@ -24,22 +26,26 @@ export function batchSpots({ parts }: Machine, segmentId: SegmentId): BatchSpot[
   const { log } = replica;
   log.prepareWalk();
   const cursor = log.cursorAt(0);
-  const spots: BatchSpot[] = [];
+  const found: (Omit<BatchSpot, 'isProven'> & { readonly endPlace: number })[] = [];
+  let proven = 0;
   for (let at = replica.baseOffset as number; at < replica.tail;) {
     const { address } = log.settle(cursor);
     const frame = log.peek(cursor);
     if (frame === null) break;
     const position = (address % ARENA_BYTES) + cursor.position;
-    spots.push({
+    proven = Math.max(proven, frame.syncedPlace);
+    const size = frameBytes(frame.batchLength);
+    found.push({
       path: arenaPath(Math.floor(address / ARENA_BYTES)),
       position,
       bodyPosition: position + FRAME_HEADER_BYTES + frame.batchLength - 1,
       baseOffset: frame.baseOffset,
+      endPlace: cursor.blockIndex * BLOCK_SPAN + cursor.position + size,
     });
     at += frame.count;
-    cursor.position += frameBytes(frame.batchLength);
+    cursor.position += size;
   }
-  return spots;
+  return found.map(({ endPlace, ...spot }) => ({ ...spot, isProven: endPlace <= proven }));
 }
 
 /** Flips a bit of a batch's body. */

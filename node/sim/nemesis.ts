@@ -4,14 +4,17 @@
  */
 import { between, chance, pick } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
+import type { ErrorCode, WalrusError } from '../../base/errors.ts';
+import { firstBadCopy } from './checkers/copiesWhole.ts';
 import type { History } from './history.ts';
 import { DISK_LOSSES } from './plan.ts';
 import type { FaultKind, RunPlan } from './plan.ts';
 import { SCENARIOS } from './scenarios.ts';
-import type { ScenarioKind, Stage } from './scenarios.ts';
+import type { ScenarioKind } from './scenarios.ts';
 import type { Machine, SimCluster } from './simCluster.ts';
 import { CRASH_ONLY } from './simDisk.ts';
 import type { SimDiskFaults, SimDiskState } from './simDisk.ts';
+import type { Stage } from './stage.ts';
 
 /** Takes a fault back. */
 type Undo = () => void;
@@ -19,6 +22,9 @@ type Undo = () => void;
 /** Faults under way at once. */
 const CONCURRENT_COUNT_MAX = 2;
 const FULL_DISK_BYTES = 1024;
+/** How a node ends that finds rot where there is no other copy to read. */
+const ROTTEN_CODES: readonly ErrorCode[] = ['DISK_FAILED', 'CORRUPT_SEGMENT'];
+const REPLACE_MS = 200;
 
 export class Nemesis {
   readonly #cluster: SimCluster;
@@ -35,6 +41,10 @@ export class Nemesis {
   /** The machine whose disk was lost, rotten or broken: not one more of these. */
   victim: Machine | null = null;
   /** How often each kind was brought. */
+  /** The machine of which any byte may have rotted. */
+  #rotten: Machine | null = null;
+  /** Whether the one disk has lost no more than some batches, which may have been repaired meanwhile. */
+  #hasOnlyRotCopies = false;
   readonly counts: Partial<Record<FaultKind | ScenarioKind, number>> = {};
 
   constructor(
@@ -46,6 +56,18 @@ export class Nemesis {
     this.#history = history;
     this.#plan = plan;
     this.#random = random;
+    cluster.onFailed((machine, error) => this.#onFailed(machine, error));
+  }
+
+  /** A start that finds the catalog or the metadata's log rotten refuses the disk; then it is replaced. */
+  #onFailed(machine: Machine, error: WalrusError): void {
+    if (machine !== this.#rotten || !ROTTEN_CODES.includes(error.code)) return;
+    this.#cluster.trace(machine, 'nemesis: the rotten disk is replaced');
+    this.#cluster.scheduler.schedule(REPLACE_MS, () => {
+      if (machine.isRunning) return;
+      machine.disk.wipe();
+      this.#replace(machine);
+    });
   }
 
   start(): void {
@@ -112,7 +134,19 @@ export class Nemesis {
         later(withinMs, once);
       },
       tryLoseDisk: (machine, afterMs) => this.#tryLoseDisk(machine, afterMs),
+      tryRot: (machine) => this.#tryRot(machine),
     };
+  }
+
+  /** Batches of copies may rot again and again, as long as all of it has been repaired before. */
+  #tryRot(machine: Machine): boolean {
+    if (this.#undo.size > 0) return false;
+    const isRepaired = this.#hasOnlyRotCopies && firstBadCopy(this.#cluster) === null;
+    if (this.#hasLostDisk && !isRepaired) return false;
+    this.#hasLostDisk = true;
+    this.#hasOnlyRotCopies = true;
+    this.victim = machine;
+    return true;
   }
 
   #tryLoseDisk(machine: Machine, afterMs: number): boolean {
@@ -252,6 +286,7 @@ export class Nemesis {
         return this.#rollBack();
       case 'rot':
         this.victim = machine;
+        this.#rotten = machine;
         return machine.disk.rotRandom() === null ? null : () => undefined;
       default:
         this.victim = machine;

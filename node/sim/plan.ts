@@ -32,11 +32,8 @@ const FAULT_PROBABILITIES = {
   loseDisk: 0.25,
   /** A disk is put back to an earlier state of itself; refused, then replaced. Once a run. */
   rollBackDisk: 0.1,
-  /**
-   * Bits rot on one disk. Once a run. Detected and named, but not repaired from the other copies yet, so that a log
-   * can be whole and yet not readable through every node: not drawn until it is.
-   */
-  rot: 0,
+  /** A bit rots anywhere on one disk. Once a run. */
+  rot: 0.15,
   /** Every sync fails from some time on: read-only, then replaced. Once a run. */
   failSyncs: 0.1,
 } as const;

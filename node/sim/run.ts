@@ -8,6 +8,7 @@ import { messageOf } from '../../base/errors.ts';
 import { SeededRandom, pick } from '../../base/random.ts';
 import { CONFIRM_MS_MAX } from '../server/partitionCursor.ts';
 import { HISTORY_CHECKERS } from './checkers/index.ts';
+import { checkCopiesWhole, firstNamedCopy } from './checkers/copiesWhole.ts';
 import { checkCursorKept, checkSharedCursor } from './checkers/sharedCursor.ts';
 import { watchElections } from './checkers/electionSafety.ts';
 import { watchLease } from './checkers/leaseHeld.ts';
@@ -173,6 +174,7 @@ class SimRun {
     if (this.#plan.endsWithPowerFailure) await this.#failPower();
     await this.#readEverything([...partitions, ...(library === null ? [] : this.#ofLibrary)]);
     for (const check of HISTORY_CHECKERS) check(this.#history);
+    checkCopiesWhole(this.#cluster);
     // Last: a loss is often why a producer cannot go on.
     await this.#finishText(textUser);
     if (!isDone()) {
@@ -272,7 +274,8 @@ class SimRun {
       const why = machine.failure?.message ?? 'it does not say why';
       throw new Violation('Progress', `node ${machine.nodeId} does not serve: ${why}`);
     }
-    await cluster.run(SETTLE_MS);
+    await cluster.run(SETTLE_MS); // and the scrub gets round
+    await cluster.runWhile(() => firstNamedCopy(cluster) !== null, CALM_MS_MAX);
   }
 
   async #readEverything(partitions: readonly SimPartition[]): Promise<void> {

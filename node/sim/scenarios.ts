@@ -4,22 +4,12 @@
  * `tryLoseDisk`, which keeps to what the cluster must survive.
  */
 import { between, chance, pick } from '../../base/random.ts';
-import type { Random } from '../../base/random.ts';
-import type { Metadata, SegmentRecord } from '../state/types.ts';
+import type { SegmentRecord } from '../state/types.ts';
+import { rotAndLose, rotCopy, rotEveryCopy } from './rotScenarios.ts';
 import type { Machine, SimCluster } from './simCluster.ts';
 import { CRASH_ONLY } from './simDisk.ts';
-
-/** What a scenario works on. */
-export interface Stage {
-  readonly cluster: SimCluster;
-  readonly random: Random;
-  /** Runs after a time, unless the scenario has ended by then. */
-  later(delayMs: number, callback: () => void): void;
-  /** Runs at the next acknowledgement, or after a time. */
-  atAcknowledgement(withinMs: number, callback: () => void): void;
-  /** Empties a disk and replaces it after a time; false when the run has lost one already. */
-  tryLoseDisk(machine: Machine, replacedAfterMs: number): boolean;
-}
+import { machineOf, metadataLeader, metadataOf, shuffled } from './stage.ts';
+import type { Stage } from './stage.ts';
 
 /** Returns how long it takes; what it has done by then is taken back; null when there is nothing to do. */
 type Scenario = (stage: Stage) => number | null;
@@ -50,6 +40,12 @@ export const SCENARIOS = {
   restartStorm,
   /** Every machine is cut off, one after the other, and joined again in another order. */
   swizzle,
+  /** One copy of a sealed segment rots; then each of the others is away for a while, in turn. */
+  rotCopy,
+  /** Every copy of a sealed segment rots, each in another place, while none can reach the others. */
+  rotEveryCopy,
+  /** A member lags, another one's copy rots and is found so at a restart, and the leader goes away. */
+  rotAndLose,
   /** A metadata leader is paused for longer than an election takes, with requests to it under way. */
   pauseMetadataLeader,
   /** Two metadata leaders recover the same segment, one of them after a pause. */
@@ -65,24 +61,6 @@ export const MACHINES_MIN: Readonly<Partial<Record<ScenarioKind, number>>> = {
   fenceLeader: 4,
   copyMadeByFence: 4,
 };
-
-function machineOf(cluster: SimCluster, nodeId: number): Machine | undefined {
-  return cluster.machines[nodeId - 1];
-}
-
-function metadataLeader(cluster: SimCluster): Machine | undefined {
-  return cluster.machines
-    .filter((machine) => machine.parts?.raft.status().role === 'Leader')
-    .sort((a, b) => termOf(b) - termOf(a))[0];
-}
-
-function termOf(machine: Machine): number {
-  return machine.parts?.raft.status().currentTerm ?? 0;
-}
-
-function metadataOf(cluster: SimCluster): Metadata | undefined {
-  return metadataLeader(cluster)?.parts?.metadata.metadata;
-}
 
 interface Cast {
   readonly segment: SegmentRecord;
@@ -106,13 +84,6 @@ function castOf({ cluster, random }: Stage, segment: SegmentRecord): Cast | null
     .map((place) => machineOf(cluster, place.nodeId))
     .filter((machine): machine is Machine => machine !== undefined && machine !== leader);
   return { segment, leader, others: shuffled(random, others) };
-}
-
-function shuffled<T>(random: Random, items: readonly T[]): T[] {
-  const left = [...items];
-  const result: T[] = [];
-  while (left.length > 0) result.push(...left.splice(between(random, 0, left.length - 1), 1));
-  return result;
 }
 
 function cutBoth({ network }: SimCluster, a: Machine, b: Machine): void {

@@ -7,6 +7,8 @@ import { ProducerPipeline, stampProducer } from '../../protocol/producerPipeline
 import { batchSizeOf } from '../../protocol/recordBatch.ts';
 import { RecordBatchBuilder } from '../../protocol/recordBatchBuilder.ts';
 import { forEachValue } from '../../protocol/recordIterator.ts';
+import { firstBadCopy } from './checkers/copiesWhole.ts';
+import { batchSpots, rotBody } from './copyRot.ts';
 import { SimBinaryClient } from './simBinaryClient.ts';
 import { SimClients, clientAddressOf } from './simClients.ts';
 import { SimCluster } from './simCluster.ts';
@@ -26,10 +28,12 @@ interface World {
   wait<T>(promise: Promise<T>, withinMs?: number): Promise<T>;
 }
 
-async function world(options: { seed?: number; entries?: number } = {}): Promise<World> {
-  const { seed = 1, entries = CONFIG.maxSegmentEntries } = options;
+async function world(
+  options: { seed?: number; entries?: number; nodeCount?: number } = {},
+): Promise<World> {
+  const { seed = 1, entries = CONFIG.maxSegmentEntries, nodeCount = 3 } = options;
   const config = { ...CONFIG, maxSegmentEntries: entries };
-  const cluster = new SimCluster({ seed, nodeCount: 3, config });
+  const cluster = new SimCluster({ seed, nodeCount, config });
   const clients = new SimClients(cluster);
   await cluster.startAll();
   return {
@@ -83,6 +87,38 @@ const TOPIC = { partitions: 1, ifNotExists: false } as const;
 const PRODUCE = { topic: 't', partition: 0, acks: 'quorum', timeoutMs: 5000 } as const;
 
 describe('binary clients of a cluster', () => {
+  test('read without an error through every node as long as one copy is whole', async () => {
+    const at = await world({ entries: 10, nodeCount: 4 });
+    const clients = at.machines.map((machine) => at.client(machine));
+    await at.wait(clients[0]!.call(APIS.CreateTopic, { name: 't', ...TOPIC }));
+    for (let value = 0; value < 15;) {
+      const produce = clients[0]!.call(APIS.Produce, { ...PRODUCE, batches: batchOf([value]) });
+      const isRefused = produce.then(
+        () => false,
+        (error: unknown) => isWalrusError(error, 'NOT_LEADER'), // the segment rolls
+      );
+      if (!(await at.wait(isRefused))) value += 1;
+    }
+    await at.cluster.run(1000);
+    const { segments } = at.machines[0]!.parts!.metadata.metadata;
+    const sealed = [...segments.values()].find(({ state }) => state === 'SEALED')!;
+    const holders = sealed.ensemble.map(({ nodeId }) => at.machines[nodeId - 1]!);
+    const damage = (whole: Machine): void => {
+      for (const machine of holders) {
+        if (machine !== whole) rotBody(machine, batchSpots(machine, sealed.segmentId)[4]!);
+      }
+    };
+    // Whichever is whole: also when the node has no copy itself, and in the middle of the segment.
+    for (const whole of holders) {
+      damage(whole);
+      for (const client of clients) {
+        const values = await at.wait(readAll(client, 't', 15));
+        expect(values).toEqual(Array.from({ length: 15 }, (_, value) => value));
+      }
+      await at.cluster.runUntil(() => firstBadCopy(at.cluster) === null, 20_000);
+    }
+  });
+
   test('create, produce, fetch and ask for offsets through different nodes', async () => {
     const at = await world();
     const [one, two, three] = at.machines.map((machine) => at.client(machine));

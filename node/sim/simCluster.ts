@@ -99,6 +99,7 @@ export class SimCluster {
   readonly #options: SimClusterOptions;
   readonly #onOpened: OnOpened[] = [];
   readonly #onEnded: (() => void)[] = [];
+  readonly #onFailed: ((machine: Machine, error: WalrusError) => void)[] = [];
   /** Failures of the code itself: an assertion, or anything else that nobody expects. */
   readonly bugs: unknown[] = [];
 
@@ -117,6 +118,11 @@ export class SimCluster {
 
   onOpened(listener: OnOpened): void {
     this.#onOpened.push(listener);
+  }
+
+  /** Calls back when a process has ended by itself, or could not start. */
+  onFailed(listener: (machine: Machine, error: WalrusError) => void): void {
+    this.#onFailed.push(listener);
   }
 
   /** Calls back when a process has ended, however. */
@@ -195,6 +201,7 @@ export class SimCluster {
     machine.failure = error;
     this.trace(machine, `fails: ${error.code} ${error.message}`);
     this.kill(machine);
+    for (const listener of this.#onFailed) listener(machine, error);
   }
 
   /** `kill -9`: the process ends, what it has written stays in the page cache. */

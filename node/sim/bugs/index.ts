@@ -4,6 +4,7 @@
  * that is not found exactly once fails, so that a bug cannot quietly stop being one.
  */
 import { CLOSING_BUGS } from './closing.ts';
+import { DAMAGE_BUGS } from './damage.ts';
 import { METADATA_BUGS } from './metadata.ts';
 import { READING_BUGS } from './reading.ts';
 import { WRITE_PATH_BUGS } from './writePath.ts';
@@ -14,4 +15,5 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...CLOSING_BUGS,
   ...READING_BUGS,
   ...METADATA_BUGS,
+  ...DAMAGE_BUGS,
 ];

@@ -1,0 +1,48 @@
+/** What scenarios work with: the stage, and who plays in them. */
+import { between } from '../../base/random.ts';
+import type { Random } from '../../base/random.ts';
+import type { Metadata } from '../state/types.ts';
+import type { Machine, SimCluster } from './simCluster.ts';
+
+/** What a scenario works on. */
+export interface Stage {
+  readonly cluster: SimCluster;
+  readonly random: Random;
+  /** Runs after a time, unless the scenario has ended by then. */
+  later(delayMs: number, callback: () => void): void;
+  /** Runs at the next acknowledgement, or after a time. */
+  atAcknowledgement(withinMs: number, callback: () => void): void;
+  /** Empties a disk and replaces it after a time; false when the run has lost one already. */
+  tryLoseDisk(machine: Machine, replacedAfterMs: number): boolean;
+  /** Claims the one disk that a run may lose for rot on this one; false when it has lost one already. */
+  tryRot(machine: Machine): boolean;
+}
+
+/** The machine of a node. */
+export function machineOf(cluster: SimCluster, nodeId: number): Machine | undefined {
+  return cluster.machines[nodeId - 1];
+}
+
+/** The machine that leads the metadata, as far as it knows. */
+export function metadataLeader(cluster: SimCluster): Machine | undefined {
+  return cluster.machines
+    .filter((machine) => machine.parts?.raft.status().role === 'Leader')
+    .sort((a, b) => termOf(b) - termOf(a))[0];
+}
+
+function termOf(machine: Machine): number {
+  return machine.parts?.raft.status().currentTerm ?? 0;
+}
+
+/** The metadata as their leader has it. */
+export function metadataOf(cluster: SimCluster): Metadata | undefined {
+  return metadataLeader(cluster)?.parts?.metadata.metadata;
+}
+
+/** The same items in a drawn order. */
+export function shuffled<T>(random: Random, items: readonly T[]): T[] {
+  const left = [...items];
+  const result: T[] = [];
+  while (left.length > 0) result.push(...left.splice(between(random, 0, left.length - 1), 1));
+  return result;
+}
