@@ -263,7 +263,7 @@ const UPKEEP = {
       'disk, to the beginning of the next. A node that starts begins with a pass.',
   }),
   scrubBytesPerSecond: bytes({
-    default: 4 * MIB,
+    default: 2 * MIB,
     min: 0,
     max: GIB,
     description: 'How much a pass of the scrub reads in a second. 0: no scrub.',

@@ -40,7 +40,7 @@ describe('the simulator', () => {
     PROCESS_MS_MAX,
   );
 
-  test.each(['AckBeforeFsync', 'LeaseIgnored'])(
+  test.each(['AckBeforeFsync', 'LeaseIgnored', 'RepairWithoutDigest'])(
     'finds the planted bug %s',
     async (name) => {
       const seeds = PLANTED_BUGS.find((bug) => bug.name === name)?.seeds ?? 0;
