@@ -1,7 +1,7 @@
 /** Damaged copies on simulated clusters: found, not served, not believed, and made anew (DESIGN D1, S2). */
 import { describe, expect, test } from '@jest/globals';
 import { isWalrusError } from '../../base/errors.ts';
-import { batchSpots, rotBody, rotHeader } from '../sim/copyRot.ts';
+import { batchSpots, forgeBatch, rotBody, rotHeader } from '../sim/copyRot.ts';
 import type { Machine } from '../sim/simCluster.ts';
 import type { SegmentRecord } from '../state/types.ts';
 import { Scenario, values } from './testing/scenario.ts';
@@ -93,6 +93,17 @@ describe('a damaged copy of a sealed segment', () => {
       ).toBe(1);
     }
     expect([victim, second, third].every((machine) => machine.isServing)).toBe(true);
+  });
+
+  test('whose checksums are right and whose digest is not is condemned, and copied from others only', async () => {
+    const { scenario, segment } = await withSealed();
+    const [victim] = membersOf(scenario, segment) as [Machine];
+    forgeBatch(victim, batchSpots(victim, segment.segmentId)[4]!);
+    expect(scenario.read(victim)).not.toEqual(values(15));
+    await scenario.cluster.runUntil(() => isDamaged(victim), 5000);
+    const problem = victim.parts!.host.replica(segment.segmentId)?.damage?.message;
+    expect(problem).toContain(`sealed is ${segment.digest!}`);
+    await untilRepaired(scenario, segment);
   });
 
   test('is put together from all copies when each is damaged in another place', async () => {

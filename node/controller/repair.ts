@@ -215,6 +215,7 @@ export class Repair {
       }
       throw error;
     }
+    this.#renewals.delete(segmentId);
     logger.log('info', 'a damaged copy was made anew', { segmentId });
     metrics.repaired('done');
   }

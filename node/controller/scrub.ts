@@ -7,12 +7,13 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { isWalrusError } from '../../base/errors.ts';
 import { between } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
-import { offset } from '../../base/units.ts';
+import { baseOffsetOf, batchSizeOf, crcOf, recordsCountOf } from '../../protocol/recordBatch.ts';
 import type { Offset, SegmentId } from '../../base/units.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
 import { sealedSegmentsOn } from '../state/queries.ts';
 import type { SegmentRecord } from '../state/types.ts';
+import { chainDigest, emptyDigest, formatDigest } from '../storage/digest.ts';
 import type { Replica } from '../storage/types.ts';
 import type { MetadataService } from './types.ts';
 
@@ -45,6 +46,8 @@ export class Scrub {
   #queue: SegmentId[] = [];
   /** Where the next slice of the queue's first segment begins; null at its base. */
   #at: Offset | null = null;
+  /** Of that segment's batches up to there. */
+  #digest = emptyDigest();
   #timer: Timer | null = null;
 
   constructor(options: ScrubOptions) {
@@ -68,6 +71,7 @@ export class Scrub {
     const first = ids.length === 0 ? 0 : between(random, 0, ids.length - 1);
     this.#queue = [...ids.slice(first), ...ids.slice(0, first)].reverse();
     this.#at = null;
+    this.#digest = emptyDigest();
     this.#rest(0);
   }
 
@@ -102,11 +106,9 @@ export class Scrub {
     try {
       const at = this.#at ?? replica.baseOffset;
       const { bytes, nextOffset } = replica.scrub(at, SLICE_BYTES);
-      this.#at = offset(nextOffset);
-      if (nextOffset >= replica.tail || nextOffset === at) {
-        checkDigest(segment, replica);
-        this.#nextCopy();
-      }
+      this.#at = nextOffset;
+      this.#checkDigest(bytes, segment, replica);
+      if (nextOffset >= replica.tail || nextOffset === at) this.#nextCopy();
       return bytes.length;
     } catch (error) {
       if (!isWalrusError(error)) throw error;
@@ -115,16 +117,22 @@ export class Scrub {
     }
   }
 
+  /** Finds a copy whose checksums are right, and that is another than the sealed one all the same. */
+  #checkDigest(bytes: Uint8Array, { endOffset, digest }: SegmentRecord, replica: Replica): void {
+    for (let at = 0; at < bytes.length; at += batchSizeOf(bytes, at)) {
+      const baseOffset = baseOffsetOf(bytes, at);
+      const count = recordsCountOf(bytes, at);
+      chainDigest(this.#digest, baseOffset, count, crcOf(bytes, at));
+      if (baseOffset + count !== endOffset) continue;
+      const found = formatDigest(this.#digest);
+      if (found === digest) return;
+      replica.condemn(`its digest at ${endOffset} is ${found}, sealed is ${digest ?? 'none'}`);
+    }
+  }
+
   #nextCopy(): void {
     this.#queue.pop();
     this.#at = null;
+    this.#digest = emptyDigest();
   }
-}
-
-/** A copy whose checksums are right, and that is another than the sealed one all the same. */
-function checkDigest({ endOffset, digest }: SegmentRecord, replica: Replica): void {
-  if (endOffset === null || digest === null || replica.tail < endOffset) return;
-  const found = replica.digestAt(endOffset);
-  if (found === digest || replica.damage !== null) return;
-  replica.condemn(`its digest at ${endOffset} is ${found ?? 'none'}, sealed is ${digest}`);
 }

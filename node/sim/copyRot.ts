@@ -1,10 +1,15 @@
 /** Rot that aims: at one batch of one copy, where drawing a byte of the whole disk would rarely hit what matters. */
 import { assert } from '../../base/assert.ts';
 import type { SegmentId } from '../../base/units.ts';
-import { FRAME_HEADER_BYTES, frameBytes } from '../storage/frame.ts';
+import { crc32c } from '../../base/crc32c.ts';
+import { computeBatchCrc } from '../../protocol/recordBatch.ts';
+import { FRAME_HEADER_BYTES, FRAME_PEEK_BYTES, frameBytes } from '../storage/frame.ts';
 import { ARENA_BYTES, BLOCK_SPAN, arenaPath } from '../storage/geometry.ts';
 import { StoredReplica } from '../storage/replica.ts';
 import type { Machine } from './simCluster.ts';
+
+/** Where a batch has its checksum. */
+const CRC_POSITION = 17;
 
 /** Where one batch of a copy is. */
 export interface BatchSpot {
@@ -51,6 +56,24 @@ export function batchSpots({ parts }: Machine, segmentId: SegmentId): BatchSpot[
 /** Flips a bit of a batch's body. */
 export function rotBody({ disk }: Machine, spot: BatchSpot): void {
   disk.rot(spot.path, spot.bodyPosition);
+}
+
+/**
+ * Puts another record in the place of a batch's last byte, with checksums that are right: as a write that was meant for
+ * another place. Only the digest of the whole copy tells.
+ */
+export function forgeBatch({ disk }: Machine, spot: BatchSpot): void {
+  const file = disk.open(spot.path);
+  const sizeBytes = spot.bodyPosition + 1 - spot.position;
+  const frame = new Uint8Array(sizeBytes);
+  file.read(frame, spot.position);
+  const view = new DataView(frame.buffer);
+  frame[sizeBytes - 2] = (frame[sizeBytes - 2] ?? 0) ^ 1;
+  const batch = frame.subarray(FRAME_HEADER_BYTES);
+  view.setUint32(FRAME_HEADER_BYTES + CRC_POSITION, computeBatchCrc(batch, 0, batch.length));
+  view.setUint32(4, crc32c(frame.subarray(8, FRAME_PEEK_BYTES)), true);
+  file.write(frame, spot.position);
+  file.sync();
 }
 
 /** Flips a bit of a frame's header. */
