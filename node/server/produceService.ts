@@ -76,7 +76,9 @@ export class ProduceService {
     const { topic, partition } = request;
     const leadership = this.#router.leadership(request);
     if (leadership === undefined) {
-      done(this.#missing(topic, partition), []);
+      // Another node knows of it and sent it on: the metadata lags here, as after a start on an empty disk.
+      const isLagging = origin === 'node';
+      done(isLagging ? notKnownYet(request) : this.#missing(topic, partition), []);
     } else if (leadership.type !== 'There') {
       this.appendHere(request, done, { isChecked: false });
     } else if (origin === 'node') {
@@ -200,6 +202,10 @@ class LocalAppend {
     }
     this.#done(error, error === null ? this.#results : []);
   }
+}
+
+function notKnownYet({ topic, partition }: ProduceRequest): WalrusError {
+  return new WalrusError('NOT_LEADER', `This node does not know ${topic}/${partition} yet`);
 }
 
 function timeoutOf({ timeoutMs }: ProduceRequest): number {
