@@ -1,6 +1,6 @@
 /** What a command says: results on stdout, everything else on stderr; as text or as JSON. */
-import { WalrusError, isWalrusError, messageOf } from '../base/errors.ts';
-import type { ErrorCode } from '../base/errors.ts';
+import { isWalrusError, messageOf } from '../base/errors.ts';
+import type { ErrorCode, ErrorDetails } from '../base/errors.ts';
 import { UsageError } from './usageError.ts';
 
 /** What a process ends with; also in docs/cli.md. */
@@ -42,6 +42,12 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   OFFSET_OUT_OF_RANGE: 'give --from earliest to begin at the oldest record',
   NOT_ENOUGH_REPLICAS: 'too few nodes are up: see `walrus cluster status`',
 };
+
+/** The code as docs/errors.md has it; null for what is no failure of Walrus. */
+function describe(error: unknown): { code: ErrorCode | null; details: ErrorDetails } {
+  if (isWalrusError(error)) return error;
+  return { code: error instanceof UsageError ? 'INVALID_CONFIG' : null, details: {} };
+}
 
 export interface Streams {
   out(text: string): void;
@@ -89,8 +95,7 @@ export class Output {
   error(error: unknown): void {
     const message = messageOf(error);
     if (this.isJson) {
-      const { code, details } =
-        error instanceof WalrusError ? error : { code: 'USAGE', details: {} };
+      const { code, details } = describe(error);
       this.#streams.err(`${JSON.stringify({ error: { code, message, details } })}\n`);
       return;
     }

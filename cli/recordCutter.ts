@@ -73,7 +73,9 @@ export class RecordCutter {
   #checkSize(sizeBytes: number): void {
     const { maxRecordBytes } = this.#options;
     if (sizeBytes <= maxRecordBytes) return;
-    const message = `A record has more than ${maxRecordBytes} bytes: choose another --delimiter`;
-    throw new WalrusError('TOO_LARGE', message);
+    const message =
+      `A record has more than ${maxRecordBytes} bytes, which is all that the nodes take: choose another ` +
+      '--delimiter, or raise --max-frame-bytes of every node';
+    throw new WalrusError('TOO_LARGE', message, { details: { maxRecordBytes } });
   }
 }

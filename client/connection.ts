@@ -14,7 +14,7 @@ import type { AnyApi, Api } from '../protocol/client/codec.ts';
 import { correlationIdOf, decodeResponse, encodeRequest } from '../protocol/client/frames.ts';
 import type { HandshakeResponse } from '../protocol/client/handshake.ts';
 import { CLIENT_MAGIC } from '../protocol/dialect.ts';
-import { FrameDecoder } from '../protocol/frame.ts';
+import { FRAME_HEADER_BYTES, FrameDecoder } from '../protocol/frame.ts';
 import type { ClientWorld } from './world.ts';
 
 /** The largest response: what a node may send for a fetch, with room for its header. */
@@ -22,6 +22,8 @@ const RESPONSE_BYTES_MAX = 272 * MIB;
 /** Requests without an answer on one connection. */
 const IN_FLIGHT_COUNT_MAX = 4096;
 const CORRELATION_MODULUS = 2 ** 32;
+/** 0 is no request's: a node says with it why it ends the connection. */
+const FIRST_CORRELATION_ID = 1;
 const CLIENT_VERSION = '0.1.0';
 
 export interface ConnectionOptions {
@@ -54,7 +56,7 @@ export class Connection {
   #node: HandshakeResponse | null = null;
   #error: WalrusError | null = null;
   readonly #connectTimer: Timer;
-  #nextCorrelationId = 1;
+  #nextCorrelationId = FIRST_CORRELATION_ID;
 
   constructor(world: ClientWorld, options: ConnectionOptions) {
     this.#world = world;
@@ -164,6 +166,19 @@ export class Connection {
     );
   }
 
+  /** A frame over the node's limit would end the connection, and with it all that is under way. */
+  #sizeProblem(api: AnyApi, parts: readonly Uint8Array[]): WalrusError | null {
+    const limitBytes = this.#node?.maxFrameBytes ?? Infinity;
+    const sizeBytes = parts.reduce((sum, part) => sum + part.length, -FRAME_HEADER_BYTES);
+    if (sizeBytes <= limitBytes) return null;
+    return new WalrusError(
+      'TOO_LARGE',
+      `Cannot send a ${api.name} of ${sizeBytes} bytes to ${this.address}: the node takes up to ` +
+        `${limitBytes}; send less at once, or raise --max-frame-bytes of every node`,
+      { details: { sizeBytes, limitBytes } },
+    );
+  }
+
   #send<Request, Response>(
     api: Api<Request, Response>,
     request: Request,
@@ -176,7 +191,13 @@ export class Connection {
     const { resolve, reject } = options;
     const timeoutMs = Math.ceil(options.timeoutMs);
     const id = this.#nextCorrelationId;
-    this.#nextCorrelationId = (id + 1) % CORRELATION_MODULUS;
+    const parts = encodeRequest(api, id, request);
+    const problem = this.#sizeProblem(api, parts);
+    if (problem !== null) {
+      reject(problem);
+      return;
+    }
+    this.#nextCorrelationId = id + 1 < CORRELATION_MODULUS ? id + 1 : FIRST_CORRELATION_ID;
     const timer = this.#world.clock.setTimer(timeoutMs, () => {
       const message = `The outcome of ${api.name} is unknown: ${this.address} did not answer within ${timeoutMs} ms`;
       this.#waiting.delete(id);
@@ -184,7 +205,7 @@ export class Connection {
       this.#fail(this.#failed(`no answer within ${timeoutMs} ms`, null));
     });
     this.#waiting.set(id, { api, timer, resolve: (value) => resolve(value as Response), reject });
-    for (const part of encodeRequest(api, id, request)) this.#stream.write(part);
+    for (const part of parts) this.#stream.write(part);
   }
 
   #onData(chunk: Uint8Array): void {
@@ -202,6 +223,7 @@ export class Connection {
 
   #onFrame(frame: Uint8Array, isOwned: boolean): void {
     const id = correlationIdOf(frame);
+    if (id < FIRST_CORRELATION_ID) this.#onGoodbye(frame);
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return; // given up meanwhile
     this.#waiting.delete(id);
@@ -220,6 +242,14 @@ export class Connection {
     }
     if (response instanceof WalrusError) waiting.reject(response);
     else waiting.resolve(response);
+  }
+
+  /** The node says why it ends the connection. What is under way may or may not have taken place. */
+  #onGoodbye(frame: Uint8Array): void {
+    const reason = decodeResponse(APIS.Handshake, frame);
+    if (!(reason instanceof WalrusError)) return;
+    if (this.#node === null) this.#fail(reason);
+    else this.#fail(this.#failed(`${reason.message} (${reason.code})`, reason));
   }
 
   #notANode(cause: WalrusError): WalrusError {

@@ -40,6 +40,7 @@ export class ConnectionPool {
   readonly #options: PoolOptions;
   readonly #nodes = new Map<string, Node>();
   #clusterId: string | null = null;
+  #maxBatchBytes = Infinity;
   #preferred: string;
   #isClosed = false;
 
@@ -52,6 +53,11 @@ export class ConnectionPool {
     for (const address of options.addresses) this.#node(address);
     const first = between(world.random, 0, options.addresses.length - 1);
     this.#preferred = options.addresses[first] as string;
+  }
+
+  /** The largest batch that all nodes so far take, in bytes; Infinity before the first has said it. */
+  get maxBatchBytes(): number {
+    return this.#maxBatchBytes;
   }
 
   /** Remembers where the nodes are that the metadata names. */
@@ -152,7 +158,8 @@ export class ConnectionPool {
       address,
       clientName,
       connectTimeoutMs,
-      onOpen: ({ clusterId }) => {
+      onOpen: ({ clusterId, maxBatchBytes }) => {
+        this.#maxBatchBytes = Math.min(this.#maxBatchBytes, maxBatchBytes);
         node.failures = 0;
         node.retryAtMs = 0;
         this.#checkCluster(connection, clusterId);

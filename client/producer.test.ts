@@ -275,12 +275,83 @@ describe('memory', () => {
     expect(settled.every(({ status }) => status === 'rejected')).toBe(true);
     expect(producer.bufferedBytes).toBe(0);
   });
+});
 
-  test('a record larger than a batch is refused at once', async () => {
-    const { producer } = await started();
-    expect(() => producer.sendValue(new Uint8Array(BATCH_BYTES))).toThrow(/Cannot batch/);
-    await expect(producer.deliver({ value: new Uint8Array(BATCH_BYTES) })).rejects.toMatchObject({
+/** A cluster whose nodes take no more, as `--max-frame-bytes` has it. */
+async function limited(maxFrameBytes: number): Promise<FakeCluster> {
+  const cluster = new FakeCluster(1);
+  cluster.addTopic('t');
+  Object.assign(cluster.node(0), { maxFrameBytes, maxBatchBytes: maxFrameBytes - 100 });
+  await cluster.run(0);
+  return cluster;
+}
+
+describe("the nodes' limits", () => {
+  test('batches are no larger than the nodes take', async () => {
+    const cluster = await limited(1024);
+    const producer = await cluster.until(cluster.client().producer({ topic: 't' }));
+    await sendAndClose(cluster, producer, 300);
+    expect(cluster.log('t').values()).toEqual(numbered(300));
+    expect(cluster.node(0).connectionsCount).toBe(1);
+  });
+
+  test('a record larger than a batch is a batch of its own, in its place', async () => {
+    const { cluster, producer } = await started({ batchBytes: BATCH_BYTES });
+    const large = 'x'.repeat(5000);
+    void producer.sendValue(bytesOf('0'));
+    void producer.sendValue(bytesOf(large));
+    const delivered = producer.deliver({ value: bytesOf(`${large}y`), key: bytesOf('k') });
+    void producer.sendValue(bytesOf('3'));
+    expect(await cluster.until(delivered)).toEqual({ partition: 0, offset: 2 });
+    await cluster.until(producer.close());
+    expect(cluster.log('t').values()).toEqual(['0', large, `${large}y`, '3']);
+    expect(producer.counts).toMatchObject({ acknowledgedRecords: 4, failedRecords: 0 });
+    expect(producer.bufferedBytes).toBe(0);
+  });
+
+  test('a record that can never fit is refused at once, with what to do', async () => {
+    const cluster = await limited(4096);
+    const client = cluster.client();
+    const producer = await cluster.until(client.producer({ topic: 't', batchBytes: 1_000_000 }));
+    const value = new Uint8Array(5000);
+    const sentBefore = cluster.seen.length;
+    const told =
+      /record of 50\d\d bytes: the nodes take up to 3871; split it, or raise --max-frame/;
+    expect(() => producer.sendValue(value)).toThrow(told);
+    expect(() => producer.send({ value })).toThrow(told);
+    await expect(producer.deliver({ value })).rejects.toMatchObject({ code: 'TOO_LARGE' });
+    expect(cluster.seen.length).toBe(sentBefore);
+    // What follows is not held up, and the largest that was told does fit.
+    await cluster.until(producer.deliver({ value: new Uint8Array(producer.maxValueBytes) }));
+    await cluster.until(client.close(), 1000);
+  });
+
+  test('a frame over the limit never leaves: what is under way to the node goes on', async () => {
+    const cluster = await limited(4096);
+    cluster.node(0).maxBatchBytes = 100_000; // said wrongly
+    const client = cluster.client();
+    const producer = await cluster.until(client.producer({ topic: 't' }));
+    const large = producer.deliver({ value: new Uint8Array(5000) });
+    const flushed = producer.flush(); // the next one is in a batch of its own
+    const small = producer.deliver({ value: bytesOf('1') });
+    await expect(cluster.until(large, 1000)).rejects.toMatchObject({
       code: 'TOO_LARGE',
+      details: { limitBytes: 4096 },
     });
+    await cluster.until(Promise.all([small, flushed]), 1000);
+    expect(cluster.node(0).connectionsCount).toBe(1);
+  });
+});
+
+describe('close', () => {
+  test('ends within the delivery time-out when no node answers', async () => {
+    const cluster = new FakeCluster(3);
+    cluster.addTopic('t');
+    const client = cluster.client();
+    const options = { topic: 't', deliveryTimeoutMs: 5000 };
+    const producer = await cluster.until(client.producer(options));
+    for (const index of [0, 1, 2]) cluster.crash(index);
+    void producer.sendValue(bytesOf('0'));
+    await expect(cluster.until(client.close(), 6000)).rejects.toMatchObject({ code: 'TIMED_OUT' });
   });
 });

@@ -3,11 +3,12 @@
  * again until it is stored or its time is over, without duplicates and in order (within a partition).
  */
 import type { Timer } from '../base/clock.ts';
-import { assertDefined } from '../base/assert.ts';
-import { WalrusError } from '../base/errors.ts';
+import { assert, assertDefined } from '../base/assert.ts';
+import { WalrusError, isWalrusError } from '../base/errors.ts';
 import type { Offset } from '../base/units.ts';
 import { KIB, MIB } from '../base/units.ts';
 import type { Acks, ProducedBatch } from '../protocol/client/produce.ts';
+import { BATCH_HEADER_BYTES } from '../protocol/recordBatch.ts';
 import { RecordBatchBuilder } from '../protocol/recordBatchBuilder.ts';
 import type { RecordHeader } from '../protocol/recordBatchBuilder.ts';
 import { partitionOf } from './partitioner.ts';
@@ -24,7 +25,10 @@ export interface ProducerOptions {
   readonly partition?: number;
   /** How long a batch that is not full waits for more records, default 5. */
   readonly lingerMs?: number;
-  /** The largest batch, default 512 KiB. Must fit the nodes' `maxFrameBytes`. */
+  /**
+   * A batch that reaches it is sent, default 512 KiB; less where the nodes take less. A larger record is a batch of its
+   * own, as long as the nodes take it (their `maxFrameBytes`, 1 MiB by default).
+   */
   readonly batchBytes?: number;
   /** Records that are not stored yet; beyond it `send` waits. Default 16 MiB. */
   readonly maxBufferedBytes?: number;
@@ -66,9 +70,15 @@ const DEFAULTS = {
   deliveryTimeoutMs: 120_000,
 } as const;
 const NO_HEADERS: readonly RecordHeader[] = [];
+const BATCH_BYTES_MIN = 256;
+/** What a batch's header and a record's lengths take beside a record. */
+const RECORD_ROOM_BYTES = BATCH_HEADER_BYTES + 64;
 
 /** Whoever waits for the outcome of one record of a batch. */
 type Outcome = (error: WalrusError | null, outcome: ProducedBatch | null) => void;
+
+/** The same for one record: with its place in the batch. */
+type RecordOutcome = (index: number, ...outcome: Parameters<Outcome>) => void;
 
 /** The batch of a partition that is being filled, and the way to the partition. */
 interface Lane {
@@ -105,6 +115,9 @@ export class Producer {
     const { partition, partitionCount, ...rest } = options;
     this.#options = { ...DEFAULTS, ...rest };
     this.#onClose = onClose;
+    if (!(this.#options.batchBytes >= BATCH_BYTES_MIN)) {
+      throw new WalrusError('INVALID_CONFIG', `batchBytes must be at least ${BATCH_BYTES_MIN}`);
+    }
     if (this.#options.maxBufferedBytes < 2 * this.#options.batchBytes) {
       throw new WalrusError('INVALID_CONFIG', 'maxBufferedBytes must hold at least two batches');
     }
@@ -131,14 +144,20 @@ export class Producer {
     return this.#bufferedBytes;
   }
 
+  /** The largest value of a record without key and headers that the nodes take, in bytes. */
+  get maxValueBytes(): number {
+    return this.#maxBatchBytes - RECORD_ROOM_BYTES;
+  }
+
   /**
-   * Takes a record; the bytes are copied.
+   * Takes a record, which is NOT stored when this returns or its promise resolves: `flush`, `close` and `deliver` wait
+   * for that. The bytes are copied.
    * @returns undefined, or, when the buffer is full, a promise to wait for before the next call.
    * @throws {WalrusError} TOO_LARGE; or the failure of an earlier record that nobody else was told of.
    */
   send(record: OutgoingRecord): Promise<void> | undefined {
     this.#check();
-    this.#append(this.#laneOf(record.key ?? null), record);
+    this.#append(this.#laneOf(record.key ?? null), record, null);
     return this.#pressure();
   }
 
@@ -150,18 +169,20 @@ export class Producer {
   /** The same for `length` bytes of `source` from `start`: lines of a file without a view of each. */
   sendRange(source: Uint8Array, start: number, length: number): Promise<void> | undefined {
     this.#check();
-    let lane = this.#laneOf(null);
     const record = { length, timestampMs: this.#context.world.clock.wallMs() };
-    const before = lane.builder.sizeBytes;
-    if (lane.builder.appendValueRange(source, start, record)) {
+    let lane = this.#laneOf(null);
+    let before = lane.builder.sizeBytes;
+    try {
+      if (!lane.builder.appendValueRange(source, start, record)) {
+        this.#seal(lane);
+        lane = this.#laneOf(null);
+        if (lane.builder.count > 0) this.#seal(lane);
+        before = lane.builder.sizeBytes;
+        lane.builder.appendValueRange(source, start, record);
+      }
       this.#grew(lane, before);
-    } else {
-      this.#seal(lane);
-      lane = this.#laneOf(null);
-      if (lane.builder.count > 0) this.#seal(lane);
-      const empty = lane.builder.sizeBytes;
-      lane.builder.appendValueRange(source, start, record);
-      this.#grew(lane, empty);
+    } catch (error) {
+      this.#sendLarge(lane, error, (builder) => builder.appendValueRange(source, start, record));
     }
     return this.#pressure();
   }
@@ -174,9 +195,7 @@ export class Producer {
     this.#check();
     const lane = this.#laneOf(record.key ?? null);
     return await new Promise<StoredRecord>((resolve, reject) => {
-      this.#append(lane, record);
-      const index = lane.builder.count - 1;
-      lane.outcomes.push((error, outcome) => {
+      this.#append(lane, record, (index, error, outcome) => {
         if (outcome === null) reject(error ?? closed());
         else resolve({ partition: lane.partition, offset: (outcome.baseOffset + index) as Offset });
       });
@@ -213,15 +232,16 @@ export class Producer {
   }
 
   #makeLane(partition: number): Lane {
-    const { topic, acks, requestTimeoutMs, batchBytes } = this.#options;
+    const { topic, acks, requestTimeoutMs } = this.#options;
     const settled = (
       batch: OutgoingBatch,
       error: WalrusError | null,
       outcome: ProducedBatch | null,
     ): void => this.#settled(batch, error, outcome);
+    const maxBytes = Math.min(this.#options.batchBytes, this.#maxBatchBytes);
     return {
       partition,
-      builder: new RecordBatchBuilder({ maxBytes: batchBytes, initialBytes: KIB }),
+      builder: new RecordBatchBuilder({ maxBytes, initialBytes: KIB }),
       sender: new PartitionSender(this.#context, {
         topic,
         partition,
@@ -240,17 +260,54 @@ export class Producer {
     return assertDefined(this.#lanes[partition], 'A partition is in range');
   }
 
-  #append(lane: Lane, record: OutgoingRecord): void {
+  /** @param tell - Is told the outcome, with the record's place in its batch. */
+  #append(lane: Lane, record: OutgoingRecord, tell: RecordOutcome | null): void {
     const { key = null, value, headers = NO_HEADERS } = record;
     const timestampMs = record.timestampMs ?? this.#context.world.clock.wallMs();
     const whole = { key, value, headers, timestampMs };
     let before = lane.builder.sizeBytes;
-    if (!lane.builder.append(whole)) {
-      this.#seal(lane);
-      before = lane.builder.sizeBytes;
-      lane.builder.append(whole);
+    try {
+      if (!lane.builder.append(whole)) {
+        this.#seal(lane);
+        before = lane.builder.sizeBytes;
+        lane.builder.append(whole);
+      }
+    } catch (error) {
+      const told: Outcome[] = tell === null ? [] : [(...outcome) => tell(0, ...outcome)];
+      this.#sendLarge(lane, error, (builder) => builder.append(whole), told);
+      return;
     }
     this.#grew(lane, before);
+    if (tell === null) return;
+    const index = lane.builder.count - 1;
+    lane.outcomes.push((...outcome) => tell(index, ...outcome));
+  }
+
+  /** A record that the lane's builder, which is empty now, has no room for: a batch of its own, if the nodes take it. */
+  #sendLarge(
+    lane: Lane,
+    refusal: unknown,
+    append: (builder: RecordBatchBuilder) => void,
+    outcomes: readonly Outcome[] = [],
+  ): void {
+    if (!isWalrusError(refusal, 'TOO_LARGE')) throw refusal;
+    assert(lane.builder.isEmpty, 'Only an empty batch refuses a record for its size');
+    const maxBytes = this.#maxBatchBytes;
+    const builder = new RecordBatchBuilder({ maxBytes, initialBytes: KIB });
+    try {
+      append(builder);
+    } catch (error) {
+      throw isWalrusError(error, 'TOO_LARGE') ? recordTooLarge(error, this.maxValueBytes) : error;
+    }
+    this.#bufferedBytes += builder.sizeBytes - BATCH_HEADER_BYTES;
+    this.#hand(lane, builder, outcomes);
+  }
+
+  /** The largest batch: what the nodes said; before that, what this producer makes by itself. */
+  get #maxBatchBytes(): number {
+    const { maxBatchBytes } = this.#context.pool;
+    const known = maxBatchBytes === Infinity ? this.#options.batchBytes : maxBatchBytes;
+    return Math.max(known, BATCH_BYTES_MIN);
   }
 
   #grew(lane: Lane, before: number): void {
@@ -266,11 +323,16 @@ export class Producer {
   #seal(lane: Lane): void {
     lane.timer?.cancel();
     lane.timer = null;
-    const { clock } = this.#context.world;
-    const recordsCount = lane.builder.count;
-    const bytes = lane.builder.finish();
     const { outcomes } = lane;
     lane.outcomes = [];
+    this.#hand(lane, lane.builder, outcomes);
+  }
+
+  /** Finishes a batch and hands it to the lane's sender. */
+  #hand(lane: Lane, builder: RecordBatchBuilder, outcomes: readonly Outcome[]): void {
+    const { clock } = this.#context.world;
+    const recordsCount = builder.count;
+    const bytes = builder.finish();
     const tell: Outcome = (error, outcome) => {
       for (const each of outcomes) each(error, outcome);
     };
@@ -280,7 +342,7 @@ export class Producer {
     lane.sender.add({
       bytes,
       recordsCount,
-      sizeBytes: bytes.length - lane.builder.sizeBytes,
+      sizeBytes: bytes.length - BATCH_HEADER_BYTES,
       deadlineMs: clock.monotonicMs() + this.#options.deliveryTimeoutMs,
       stamp: null,
       // A failure that somebody waits for is theirs alone when they wait for all records.
@@ -328,4 +390,12 @@ export class Producer {
     this.#failure = null;
     if (failure !== null) throw failure;
   }
+}
+
+function recordTooLarge(cause: WalrusError, maxValueBytes: number): WalrusError {
+  const { recordBytes = 0 } = cause.details;
+  const message =
+    `Cannot send a record of ${recordBytes} bytes: the nodes take up to ${maxValueBytes}; ` +
+    'split it, or raise --max-frame-bytes of every node';
+  return new WalrusError('TOO_LARGE', message, { details: { recordBytes, maxValueBytes }, cause });
 }

@@ -1,18 +1,17 @@
 /** `walrus produce`: lines of stdin or of files, or whole files, as records. */
-import fs from 'node:fs/promises';
+import fs from 'node:fs';
 import process from 'node:process';
-import type { Acks, Producer } from '../../client/index.ts';
+import { messageOf } from '../../base/errors.ts';
+import { WalrusError, isWalrusError } from '../../client/index.ts';
+import type { Acks, Producer, ProducerCounts } from '../../client/index.ts';
 import type { Command, CommandContext, Given } from '../command.ts';
 import { argumentOf, integerOf, isGiven, textOf } from '../command.ts';
 import { ProgressLine } from '../progress.ts';
 import { RecordCutter } from '../recordCutter.ts';
+import { UsageError } from '../usageError.ts';
 import { delimiterBytes } from '../values.ts';
 
 const CHUNK_BYTES = 256 * 1024;
-const BATCH_BYTES = 512 * 1024;
-/** What a batch needs beside one record. */
-const BATCH_ROOM_BYTES = 256;
-const MAX_RECORD_BYTES = BATCH_BYTES - BATCH_ROOM_BYTES;
 
 export const produce: Command = {
   name: 'produce',
@@ -65,17 +64,21 @@ export const produce: Command = {
     },
   },
   notes: [
+    'A record has at most what the nodes take: a little less than their `maxFrameBytes`, 1 MiB by default (`walrus node --max-frame-bytes`, up to 64 MiB; every node). A larger one is refused at once; the message then says how many records were acknowledged.',
     'What follows the last delimiter is a record of its own, unless it is empty. So `consume`, which writes a delimiter after every record, gives a file back byte for byte when it ends with the delimiter; with `consume --no-final-delimiter` when it does not.',
     'With `--keep-delimiter` here and `--format raw` there, every file comes back as it is. All this goes for topics of one partition: there is no order between partitions.',
   ],
   async run(context) {
     const topic = argumentOf(context, 0);
+    checkFiles(context.args.slice(1));
+    if (isGiven(context, 'whole-files') && context.args.length < 2) {
+      throw new UsageError('--whole-files needs at least one FILE');
+    }
     const client = await context.client();
     const partition = integerOf(context, 'partition');
     const producer = await client.producer({
       topic,
       acks: (textOf(context, 'acks') ?? 'quorum') as Acks,
-      batchBytes: BATCH_BYTES,
       ...(partition === undefined ? {} : { partition }),
       lingerMs: integerOf(context, 'linger-ms') ?? 5,
       deliveryTimeoutMs: integerOf(context, 'delivery-timeout-ms') ?? 120_000,
@@ -85,34 +88,71 @@ export const produce: Command = {
       bytes: producer.counts.acknowledgedBytes,
     });
     const progress = new ProgressLine(context.output.isJson, counts);
-    try {
-      await sendAll(context, producer);
-      await producer.close();
-    } finally {
-      progress.end();
-    }
+    const failure = await sendAndClose(context, producer);
+    progress.end();
+    if (failure !== null) throw withCounts(failure, producer.counts);
     const { records } = counts();
     if (context.output.isJson) context.output.result({ topic, records }, []);
     return undefined;
   },
 };
 
+/** @returns the first failure. What was taken before it is stored all the same, as far as that is possible. */
+async function sendAndClose(context: CommandContext, producer: Producer): Promise<unknown> {
+  let failure: unknown = null;
+  for (const step of [() => sendAll(context, producer), () => producer.close()]) {
+    try {
+      await step();
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  return failure;
+}
+
+function withCounts(failure: unknown, counts: ProducerCounts): unknown {
+  if (!isWalrusError(failure)) return failure;
+  const { acknowledgedRecords, failedRecords } = counts;
+  const { code, message, cause } = failure;
+  const details = { ...failure.details, acknowledgedRecords, failedRecords };
+  const outcome =
+    `${acknowledgedRecords} records are acknowledged, ${failedRecords} are not, and what follows them in the input ` +
+    'was not sent';
+  return new WalrusError(code, `${message}; ${outcome}`, { details, cause });
+}
+
+/** Before anything is sent. */
+function checkFiles(files: readonly string[]): void {
+  for (const file of files) {
+    try {
+      fs.accessSync(file, fs.constants.R_OK);
+      if (!fs.statSync(file).isDirectory()) continue;
+    } catch (error) {
+      const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      const why = isMissing ? 'there is no such file' : messageOf(error);
+      throw new UsageError(`Cannot read ${file}: ${why}`);
+    }
+    throw new UsageError(`Cannot read ${file}: it is a directory`);
+  }
+}
+
 async function sendAll(context: CommandContext, producer: Producer): Promise<void> {
   const files = context.args.slice(1);
   if (isGiven(context, 'whole-files')) {
-    for (const file of files) await producer.sendValue(await fs.readFile(file));
+    for (const file of files) await producer.sendValue(await fs.promises.readFile(file));
     return;
   }
   const send = senderOf(context, producer);
   const sources = files.length === 0 ? [null] : files;
   for (const file of sources) {
-    await sendStream(context, file === null ? process.stdin : chunksOf(file), send);
+    const stream = file === null ? process.stdin : chunksOf(file);
+    await sendStream({ context, producer, send }, stream);
   }
 }
 
 /** A file's chunks, all in one buffer: each is gone when the next one is asked for. */
 async function* chunksOf(file: string): AsyncGenerator<Buffer, void, undefined> {
-  const handle = await fs.open(file);
+  const handle = await fs.promises.open(file);
   try {
     const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
     for (;;) {
@@ -144,15 +184,18 @@ function senderOf(given: Given, producer: Producer): SendRange {
   };
 }
 
-async function sendStream(
-  given: CommandContext,
-  stream: AsyncIterable<Buffer>,
-  send: SendRange,
-): Promise<void> {
+interface Sending {
+  readonly context: CommandContext;
+  readonly producer: Producer;
+  readonly send: SendRange;
+}
+
+async function sendStream(sending: Sending, stream: AsyncIterable<Buffer>): Promise<void> {
+  const { context: given, producer, send } = sending;
   const cutter = new RecordCutter({
     delimiter: delimiterBytes(textOf(given, 'delimiter') ?? '\\n'),
     keepsDelimiter: isGiven(given, 'keep-delimiter'),
-    maxRecordBytes: MAX_RECORD_BYTES,
+    maxRecordBytes: producer.maxValueBytes,
   });
   for await (const chunk of stream) {
     if (given.signal.aborted) break; // what was read so far is sent

@@ -48,6 +48,10 @@ export interface FakeNode {
   isUp: boolean;
   clusterId: string;
   apis: readonly ApiVersions[];
+  /** A larger request ends the connection. */
+  maxFrameBytes: number;
+  /** What it tells of that limit. */
+  maxBatchBytes: number;
   connectionsCount: number;
 }
 
@@ -92,6 +96,8 @@ export class FakeCluster {
         isUp: true,
         clusterId: CLUSTER_ID,
         apis: spokenVersions(),
+        maxFrameBytes: LIMIT_BYTES,
+        maxBatchBytes: LIMIT_BYTES,
         connectionsCount: 0,
       });
     }
@@ -221,8 +227,8 @@ export class FakeCluster {
       nodeId: node.id,
       softwareVersion: '0.0.0',
       apis: node.apis,
-      maxFrameBytes: LIMIT_BYTES,
-      maxBatchBytes: LIMIT_BYTES,
+      maxFrameBytes: node.maxFrameBytes,
+      maxBatchBytes: node.maxBatchBytes,
     };
   }
 
@@ -315,7 +321,7 @@ class Session implements ByteStream {
     this.#handlers = handlers;
     this.#onClose = onClose;
     this.#decoder = new FrameDecoder({
-      maxFrameBytes: LIMIT_BYTES,
+      maxFrameBytes: node?.maxFrameBytes ?? LIMIT_BYTES,
       what: 'request',
       onFrame: (frame) => this.#onFrame(frame.slice()),
     });
@@ -335,7 +341,9 @@ class Session implements ByteStream {
       if (this.node?.isUp !== true) return;
       const skipped = Math.min(CLIENT_MAGIC.length - this.#magicBytes, sent.length);
       this.#magicBytes += skipped;
-      if (sent.length > skipped) this.#decoder.push(sent.subarray(skipped));
+      if (sent.length === skipped) return;
+      const refusal = this.#decoder.push(sent.subarray(skipped));
+      if (refusal !== null) this.#refuse(refusal);
     });
   }
 
@@ -363,6 +371,12 @@ class Session implements ByteStream {
     this.#cluster.scheduler.schedule(LATENCY_MS, () => {
       this.#handlers.onClose(new WalrusError('CONNECTION_FAILED', 'The fake closed it'));
     });
+  }
+
+  /** Says why to no request, and ends. */
+  #refuse(error: WalrusError): void {
+    for (const part of encodeFailure(0, error)) this.#later(() => this.#handlers.onData(part));
+    this.#later(() => this.close());
   }
 
   #onFrame(frame: Uint8Array): void {
