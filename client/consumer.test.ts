@@ -141,6 +141,87 @@ describe('what cannot be read', () => {
   });
 });
 
+describe('when nobody can say where the log ends', () => {
+  const UNKNOWN = new WalrusError('METADATA_UNAVAILABLE', 'Scripted: no quorum');
+  const noEnd: FakeCluster['onRequest'] = ({ call }) =>
+    call.name === 'ListOffsets' && call.request.at.type === 'latest' ? UNKNOWN : undefined;
+
+  /** The values that come before the error. */
+  async function readAll(consumer: Consumer): Promise<{ values: string[]; error: unknown }> {
+    const values: string[] = [];
+    try {
+      for await (const { value } of consumer) values.push(Buffer.from(value ?? []).toString());
+    } catch (error) {
+      return { values, error };
+    }
+    return { values, error: null };
+  }
+
+  test('what can be read is handed out, then the error says how far that was', async () => {
+    const cluster = await filled(30);
+    cluster.onRequest = noEnd;
+    const consumer = await consumerOf(cluster, { until: 'latest' });
+    const { values, error } = await cluster.until(readAll(consumer));
+    expect(values).toEqual(numbered(30));
+    expect(error).toMatchObject({
+      code: 'METADATA_UNAVAILABLE',
+      retriable: true,
+      message:
+        'Read t/0 up to offset 30; whether there is more cannot be known now: Scripted: no quorum',
+    });
+  });
+
+  test('a few records do not wait for the end to be known', async () => {
+    const cluster = await filled(30);
+    cluster.onRequest = noEnd;
+    const consumer = await consumerOf(cluster, { until: 'latest' });
+    expect(await cluster.until(readValues(consumer, 2), 100)).toEqual(['0', '1']);
+  });
+
+  test('the end that is told late is the end', async () => {
+    const cluster = await filled(30);
+    cluster.onRequest = noEnd;
+    const consumer = await consumerOf(cluster, { until: 'latest' });
+    const reading = readAll(consumer);
+    await cluster.run(3000);
+    cluster.onRequest = () => undefined;
+    expect(await cluster.until(reading, 5000)).toEqual({ values: numbered(30), error: null });
+  });
+
+  test('the other partitions are read to their ends first', async () => {
+    const cluster = new FakeCluster(3);
+    cluster.addTopic('t', 2);
+    const client = cluster.client();
+    for (const partition of [0, 1]) {
+      const producer = await cluster.until(client.producer({ topic: 't', partition }));
+      for (const value of numbered(30)) void producer.sendValue(bytesOf(value));
+      await cluster.until(producer.close());
+    }
+    cluster.onRequest = (seen) =>
+      'partition' in seen.call.request && seen.call.request.partition === 0
+        ? noEnd(seen)
+        : undefined;
+    const consumer = await consumerOf(cluster, { until: 'latest', maxBufferedBytes: 100 });
+    const { values, error } = await cluster.until(readAll(consumer));
+    expect(values.sort()).toEqual([...numbered(30), ...numbered(30)].sort());
+    expect(error).toMatchObject({ code: 'METADATA_UNAVAILABLE', details: { partition: 0 } });
+  });
+
+  test('what cannot be read before a known end is an error in bounded time', async () => {
+    const cluster = await filled(30);
+    const consumer = await consumerOf(cluster, { until: 'latest', fetchBytes: 200 });
+    const lost = new WalrusError('REPLICA_UNKNOWN', 'Scripted: no copy');
+    cluster.onRequest = ({ call }) =>
+      call.name === 'Fetch' && (call.request.partitions[0]?.offset ?? 0) >= 18 ? lost : undefined;
+    const { values, error } = await cluster.until(readAll(consumer), 40_000);
+    expect(values).toEqual(numbered(18));
+    expect(error).toMatchObject({
+      code: 'REPLICA_UNKNOWN',
+      message: 'Read t/0 up to offset 18; what follows cannot be read now: Scripted: no copy',
+    });
+  });
+});
+
 describe('few requests, bounded memory', () => {
   test('at the end of the log there is one long poll after the other', async () => {
     const cluster = await filled(3);

@@ -33,7 +33,10 @@ export interface ConsumerOptions {
   readonly partitions?: readonly number[];
   /** Where to begin, or where to begin what the group has no position for. Default: earliest. */
   readonly from?: StartPosition;
-  /** Where to end: never (default), or at what is committed when the consumer is made. */
+  /**
+   * Where to end: never (default), or at what is committed when the consumer is made. When nobody can say where that is,
+   * what can be read is handed out all the same, and then an error says so.
+   */
   readonly until?: 'never' | 'latest';
   /** Goes on at this group's committed positions. */
   readonly group?: string;
@@ -58,10 +61,17 @@ interface Partition {
   position: Offset;
   /** The next record to fetch. */
   fetchOffset: Offset;
-  /** Where reading ends; Infinity for never. */
-  readonly end: number;
+  /** Where reading ends; Infinity for never, and as long as it is not known. */
+  end: number;
+  /** Why it cannot be known: everybody was asked. */
+  endFailure: WalrusError | null;
   isBusy: boolean;
+  /** The last fetch found nothing: this is the end, as far as the node that answered knows. */
+  isAtEnd: boolean;
   failures: number;
+  /** Of the last fetch, if it failed. */
+  failure: WalrusError | null;
+  progressMs: number;
 }
 
 const DEFAULTS = {
@@ -72,6 +82,15 @@ const DEFAULTS = {
   maxWaitMs: 5000,
   requestTimeoutMs: 10_000,
 } as const;
+
+/** What a consumer that ends waits for the end to be told before it begins to read. */
+const END_WAIT_MS = 1000;
+/** How long a node waits for more at what may be the end. */
+const UNKNOWN_END_WAIT_MS = 250;
+/** Fetches that fail one after the other before the end that is not known is given up. */
+const STUCK_FAILURES = 5;
+/** A consumer that ends gives up when a partition could not be read for so long. */
+const STALL_MS = 30_000;
 
 function beyondEnd({ topic, from }: ConsumerOptions, end: number): WalrusError {
   const wanted = from?.type === 'offset' ? from.offset : end;
@@ -188,22 +207,49 @@ export class Consumer {
     }
     const committed = await this.#committed(wanted);
     for (const partition of wanted) {
-      const end =
-        this.#options.until === 'latest'
-          ? await this.#offsetAt(partition, { type: 'latest' })
-          : Infinity;
       const start =
         committed.get(partition) ?? (await this.#offsetAt(partition, this.#options.from));
-      if (start > end && !committed.has(partition)) throw beyondEnd(this.#options, end);
       this.#partitions.push({
         partition,
         position: start,
         fetchOffset: start,
-        end,
+        end: Infinity,
+        endFailure: null,
         isBusy: false,
+        isAtEnd: false,
         failures: 0,
+        failure: null,
+        progressMs: this.#context.world.clock.monotonicMs(),
       });
     }
+    if (this.#options.until === 'latest') await this.#findEnds(committed);
+  }
+
+  /** Asks where the partitions end, and goes on without the answers when they take too long. */
+  async #findEnds(committed: ReadonlyMap<number, Offset>): Promise<void> {
+    const { clock } = this.#context.world;
+    const asking = Promise.all(
+      this.#partitions.map((each) => this.#findEnd(each, committed.has(each.partition))),
+    );
+    await new Promise<void>((resolve, reject) => {
+      const timer = clock.setTimer(END_WAIT_MS, resolve);
+      asking.then(() => resolve(), reject).finally(() => timer.cancel());
+    });
+    if (this.#error !== null) throw this.#error;
+  }
+
+  async #findEnd(partition: Partition, isOfGroup: boolean): Promise<void> {
+    const start = partition.position;
+    try {
+      const end = await this.#offsetAt(partition.partition, { type: 'latest' });
+      if (start > end && !isOfGroup) this.#error ??= beyondEnd(this.#options, end);
+      partition.end = end;
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      if (error.retriable) partition.endFailure = error;
+      else this.#error ??= error;
+    }
+    this.#changed();
   }
 
   async #committed(wanted: readonly number[]): Promise<Map<number, Offset>> {
@@ -235,14 +281,38 @@ export class Consumer {
       const batch = this.#ready.shift();
       if (batch !== undefined) return this.#handOut(batch);
       if (this.#error !== null) throw this.#error;
-      if (this.#isClosed || this.#partitions.every((each) => each.fetchOffset >= each.end)) {
-        return null;
-      }
+      const unread = this.#partitions.filter((each) => each.fetchOffset < each.end);
+      if (this.#isClosed || unread.length === 0) return null;
+      const reasons = unread.map((each) => this.#whyNoMore(each));
+      // As long as another partition goes on there is more to hand out.
+      const [reason = null] = reasons;
+      if (reason !== null && !reasons.includes(null)) throw reason;
       this.#fetchMore();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
+  }
+
+  /** Why nothing more can be read of a partition that is to be read to its end; null while there is hope. */
+  #whyNoMore(partition: Partition): WalrusError | null {
+    if (this.#options.until === 'never') return null;
+    const { endFailure, failure, failures, fetchOffset, isAtEnd } = partition;
+    const stalledMs = this.#context.world.clock.monotonicMs() - partition.progressMs;
+    const isStuck = failures >= STUCK_FAILURES || isAtEnd;
+    const cause =
+      endFailure !== null && isStuck
+        ? (failure ?? endFailure)
+        : stalledMs >= STALL_MS
+          ? failure
+          : null;
+    if (cause === null) return null;
+    const read = `Read ${this.#options.topic}/${partition.partition} up to offset ${fetchOffset}`;
+    const rest = isAtEnd
+      ? 'whether there is more cannot be known now'
+      : 'what follows cannot be read now';
+    const details = { ...cause.details, partition: partition.partition, offset: fetchOffset };
+    return new WalrusError(cause.code, `${read}; ${rest}: ${cause.message}`, { details, cause });
   }
 
   #putBack(batch: ConsumedBatch, firstOffset: Offset): void {
@@ -290,7 +360,10 @@ export class Consumer {
   }
 
   #fetch(route: string, partitions: readonly Partition[]): void {
-    const { topic, fetchBytes: maxBytes, maxWaitMs, requestTimeoutMs } = this.#options;
+    const { topic, fetchBytes: maxBytes, until, requestTimeoutMs } = this.#options;
+    const isEndUnknown = until === 'latest' && partitions.some(({ end }) => end === Infinity);
+    const longestMs = isEndUnknown ? UNKNOWN_END_WAIT_MS : Infinity;
+    const maxWaitMs = Math.min(this.#options.maxWaitMs, longestMs);
     const request = {
       maxWaitMs,
       minBytes: 1,
@@ -336,7 +409,10 @@ export class Consumer {
   #fetched(partition: Partition, result: FetchedPartition): void {
     partition.isBusy = false;
     partition.failures = 0;
+    partition.failure = null;
+    partition.progressMs = this.#context.world.clock.monotonicMs();
     if (this.#isClosed) return;
+    partition.isAtEnd = result.nextOffset <= partition.fetchOffset;
     try {
       this.#takeBatches(partition, result.batches);
     } catch (error) {
@@ -374,6 +450,8 @@ export class Consumer {
       return;
     }
     partition.failures += 1;
+    partition.failure = error;
+    partition.isAtEnd = false;
     metadata.refreshSoon(this.#options.topic);
     world.clock.setTimer(backOffMs(world, partition.failures), () => {
       partition.isBusy = false;

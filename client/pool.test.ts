@@ -5,6 +5,27 @@ import { APIS } from '../protocol/client/apis.ts';
 import { FakeCluster } from './testing/fakeCluster.ts';
 import { bytesOf } from './testing/records.ts';
 
+describe('the failure that is told', () => {
+  test('is what a node answered, not that another one is down', async () => {
+    const cluster = new FakeCluster(3);
+    cluster.addTopic('t');
+    for (const index of [1, 2]) cluster.crash(index);
+    cluster.onRequest = ({ call }) =>
+      call.name === 'ListOffsets' ? new WalrusError('NOT_LEADER', 'Scripted') : undefined;
+    const asking = cluster.client().admin.offsetAt('t', 0, { type: 'latest' });
+    await expect(cluster.until(asking)).rejects.toMatchObject({ message: 'Scripted' });
+  });
+
+  test('names all nodes when none answers', async () => {
+    const cluster = new FakeCluster(2);
+    for (const index of [0, 1]) cluster.crash(index);
+    await expect(cluster.until(cluster.client().admin.listTopics())).rejects.toMatchObject({
+      code: 'CONNECTION_FAILED',
+      message: expect.stringContaining('None of the nodes answers (node1:9091, node2:9091)'),
+    });
+  });
+});
+
 describe('the handshake', () => {
   test('comes first, and what was asked before it follows in order', async () => {
     const cluster = new FakeCluster(1);

@@ -107,20 +107,32 @@ export class ConnectionPool {
     const { clock } = this.#world;
     const deadlineMs = clock.monotonicMs() + options.timeoutMs;
     let current = request;
+    let failure: WalrusError | null = null;
     for (let failures = 1; ; failures += 1) {
       const connection = this.any();
       try {
         return await connection.request(api, current, this.#attemptMs(deadlineMs));
       } catch (error) {
         if (!isWalrusError(error) || !error.retriable || this.#isClosed) throw error;
+        failure = this.#toTell(failure, error, connection);
         const next = options.retry === undefined ? current : options.retry(error);
         const waitMs = backOffMs(this.#world, failures);
-        if (next === null || clock.monotonicMs() + waitMs >= deadlineMs) throw error;
+        if (next === null || clock.monotonicMs() + waitMs >= deadlineMs) throw failure;
         current = next;
         if (error.code !== 'CONNECTION_FAILED') this.#turnFrom(connection.address);
         await sleep(this.#world, waitMs);
       }
     }
+  }
+
+  /** The failure to tell of two, one after the other: that a node is down says less than what another one answered. */
+  #toTell(before: WalrusError | null, error: WalrusError, connection: Connection): WalrusError {
+    const isReached = connection.node !== null || error.code !== 'CONNECTION_FAILED';
+    if (isReached || this.#nodes.size === 1) return error;
+    if (before !== null) return before;
+    const addresses = [...this.#nodes.keys()].join(', ');
+    const message = `None of the nodes answers (${addresses}): ${error.message}`;
+    return new WalrusError(error.code, message, { details: { addresses }, cause: error });
   }
 
   /** A node that hangs does not get all the time when there are others: half of what is left. */

@@ -14,6 +14,8 @@ import type { ServerContext } from './serverContext.ts';
 
 const ASK_TIMEOUT_MS = 1000;
 const RETRY_MS = 25;
+/** The longest that a question for the end waits for a leader: less than any client waits for its answer. */
+const END_WAIT_MS = 1500;
 /** Bytes of a copy elsewhere that are looked through at a time. */
 const SCAN_BYTES = 1024 * 1024;
 
@@ -47,7 +49,7 @@ export class OffsetsService {
   async #latest(request: ListOffsetsRequest): Promise<ListOffsetsResponse> {
     const { clock, limits, parts } = this.#services.context;
     const latest: ListOffsetsRequest = { ...request, at: { type: 'latest' } };
-    const deadlineMs = clock.monotonicMs() + limits.requestTimeoutMs;
+    const deadlineMs = clock.monotonicMs() + Math.min(END_WAIT_MS, limits.requestTimeoutMs);
     for (;;) {
       try {
         const leadership = this.#services.router.leadership(request);
@@ -55,10 +57,20 @@ export class OffsetsService {
         return await parts.rpc.call(leadership.address, APIS.ListOffsets, latest, ASK_TIMEOUT_MS);
       } catch (error) {
         if (!isWalrusError(error) || !error.retriable) throw error;
-        if (clock.monotonicMs() + RETRY_MS >= deadlineMs) throw error;
+        if (clock.monotonicMs() + RETRY_MS >= deadlineMs) throw this.#endUnknown(request, error);
       }
       await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
     }
+  }
+
+  #endUnknown({ topic, partition }: ListOffsetsRequest, cause: WalrusError): WalrusError {
+    const { session } = this.#services.context.parts;
+    const what = `Cannot say where ${topic}/${partition} ends`;
+    if (session.isFresh) {
+      return new WalrusError('NOT_LEADER', `${what}: nobody leads it now`, { cause });
+    }
+    const why = 'this node has lost touch with the metadata leader';
+    return new WalrusError('METADATA_UNAVAILABLE', `${what}: ${why}`, { cause });
   }
 
   #asLeader({ topic, partition }: ListOffsetsRequest): ListOffsetsResponse {
