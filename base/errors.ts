@@ -72,6 +72,8 @@ export const ERROR_CODES = {
   SHUTTING_DOWN: { retriable: true },
   /** A named bound of the metadata is reached: topics, partitions, segments, nodes or groups. */
   LIMIT_REACHED: { retriable: false },
+  /** No group with this name has positions. */
+  GROUP_NOT_FOUND: { retriable: false },
   /** The expected state did not hold any more (compare-and-set). */
   CONFLICT: { retriable: true },
   /** A Raft proposal that was refused because of the membership rules. */

@@ -24,6 +24,7 @@ const NOT_FOUND: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TOPIC_NOT_FOUND',
   'PARTITION_NOT_FOUND',
   'SEGMENT_NOT_FOUND',
+  'GROUP_NOT_FOUND',
   'OFFSET_OUT_OF_RANGE',
 ]);
 

@@ -1,5 +1,7 @@
 /** Topics, groups and the cluster as a whole. Everything is tried again, on other nodes too, until its time is over. */
 import { WalrusError, isWalrusError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import { TOPIC_PARTITIONS_MAX } from '../base/limits.ts';
 import type { Offset } from '../base/units.ts';
 import { segmentId as toSegmentId } from '../base/units.ts';
 import { APIS } from '../protocol/client/apis.ts';
@@ -10,6 +12,7 @@ import type { Position } from '../protocol/client/fetchPositions.ts';
 import type { OffsetPosition } from '../protocol/client/listOffsets.ts';
 import type { MetadataResponse, TopicInfo } from '../protocol/client/metadata.ts';
 import type { SealUncleanResponse } from '../protocol/client/sealUnclean.ts';
+import { checkTopicName, nameProblem } from '../protocol/topicName.ts';
 import type { ConnectionPool } from './pool.ts';
 
 /** A topic to create. */
@@ -24,6 +27,8 @@ export interface NewTopic {
   readonly ifNotExists?: boolean;
 }
 
+const REPLICAS_MAX = 5;
+
 export class Admin {
   readonly #pool: ConnectionPool;
   readonly #timeoutMs: number;
@@ -37,9 +42,10 @@ export class Admin {
     return { timeoutMs: this.#timeoutMs };
   }
 
-  /** @throws {WalrusError} TOPIC_EXISTS, INVALID_TOPIC_NAME, INVALID_REPLICATION, LIMIT_REACHED. */
+  /** @throws {WalrusError} TOPIC_EXISTS, INVALID_TOPIC_NAME, INVALID_REPLICATION, INVALID_CONFIG, LIMIT_REACHED. */
   async createTopic(topic: NewTopic): Promise<CreateTopicResponse> {
     const { partitions = 1, ifNotExists = false } = topic;
+    checkNewTopic(topic);
     const request = { ...topic, partitions, ifNotExists };
     let isInDoubt = false;
     return await this.#pool.call(APIS.CreateTopic, request, {
@@ -54,16 +60,24 @@ export class Admin {
 
   /** @throws {WalrusError} TOPIC_NOT_FOUND */
   async deleteTopic(name: string): Promise<void> {
+    await this.#deleteOnce('TOPIC_NOT_FOUND', (retry) =>
+      this.#pool.call(APIS.DeleteTopic, { name }, { ...this.#options, retry: retry({ name }) }),
+    );
+  }
+
+  /** After a lost answer what is not there any more was deleted by the earlier attempt. */
+  async #deleteOnce(
+    missing: ErrorCode,
+    call: (retry: <T>(request: T) => (error: WalrusError) => T) => Promise<unknown>,
+  ): Promise<void> {
     const doubts: WalrusError[] = [];
-    const retry = (error: WalrusError): { name: string } => {
-      if (leavesDoubt(error)) doubts.push(error);
-      return { name };
-    };
     try {
-      await this.#pool.call(APIS.DeleteTopic, { name }, { ...this.#options, retry });
+      await call((request) => (error) => {
+        if (leavesDoubt(error)) doubts.push(error);
+        return request;
+      });
     } catch (error) {
-      // After a lost answer a topic that is not there was deleted by the earlier attempt.
-      if (doubts.length === 0 || !isWalrusError(error, 'TOPIC_NOT_FOUND')) throw error;
+      if (doubts.length === 0 || !isWalrusError(error, missing)) throw error;
     }
   }
 
@@ -102,14 +116,24 @@ export class Admin {
     return (await this.#pool.call(APIS.ListGroups, {}, this.#options)).groups;
   }
 
-  /** Where a group goes on reading. */
+  /**
+   * Where a group goes on reading.
+   * @throws {WalrusError} GROUP_NOT_FOUND
+   */
   async describeGroup(group: string): Promise<readonly Position[]> {
+    checkGroupName(group);
     return (await this.#pool.call(APIS.FetchPositions, { group }, this.#options)).positions;
   }
 
-  /** Forgets a group's positions. */
+  /**
+   * Forgets a group's positions.
+   * @throws {WalrusError} GROUP_NOT_FOUND
+   */
   async deleteGroup(group: string): Promise<void> {
-    await this.#pool.call(APIS.DeleteGroup, { group }, this.#options);
+    checkGroupName(group);
+    await this.#deleteOnce('GROUP_NOT_FOUND', (retry) =>
+      this.#pool.call(APIS.DeleteGroup, { group }, { ...this.#options, retry: retry({ group }) }),
+    );
   }
 
   /**
@@ -129,4 +153,31 @@ function leavesDoubt(error: WalrusError): boolean {
   return ['TIMED_OUT', 'CONNECTION_FAILED', 'SHUTTING_DOWN', 'METADATA_UNAVAILABLE'].includes(
     error.code,
   );
+}
+
+/** What no cluster would take is refused before anything is sent. */
+function checkNewTopic({ name, partitions = 1, replicas, ackQuorum }: NewTopic): void {
+  checkTopicName(name);
+  if (!(Number.isInteger(partitions) && partitions >= 1 && partitions <= TOPIC_PARTITIONS_MAX)) {
+    throw new WalrusError(
+      'INVALID_CONFIG',
+      `Cannot create topic ${name} with ${partitions} partitions: a topic has 1 to ${TOPIC_PARTITIONS_MAX}`,
+    );
+  }
+  for (const count of [replicas, ackQuorum]) {
+    if (count === undefined || (Number.isInteger(count) && count >= 1 && count <= REPLICAS_MAX))
+      continue;
+    throw new WalrusError(
+      'INVALID_REPLICATION',
+      `Cannot create topic ${name} with replicas ${replicas ?? '-'} and ack quorum ${ackQuorum ?? '-'}: ` +
+        'it must be 1/1, 3/2 or 5/3',
+    );
+  }
+}
+
+/** @throws {WalrusError} INVALID_CONFIG */
+export function checkGroupName(group: string): void {
+  const problem = nameProblem(group);
+  if (problem === null) return;
+  throw new WalrusError('INVALID_CONFIG', `Invalid group name "${group.slice(0, 60)}": ${problem}`);
 }

@@ -17,6 +17,7 @@ import {
   validateBatch,
   walkBatches,
 } from '../protocol/recordBatch.ts';
+import { checkGroupName } from './admin.ts';
 import { ConsumedBatch } from './consumedBatch.ts';
 import type { ConsumedRecord } from './consumedBatch.ts';
 import type { SenderContext } from './partitionSender.ts';
@@ -124,6 +125,7 @@ export class Consumer {
     options: ConsumerOptions,
     onClose: () => void,
   ): Promise<Consumer> {
+    if (options.group !== undefined) checkGroupName(options.group);
     const consumer = new Consumer(context, options, onClose);
     await consumer.#findPositions();
     return consumer;

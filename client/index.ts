@@ -1,4 +1,7 @@
 /** The Walrus client library: what programs import. */
+import type { WalrusError } from '../base/errors.ts';
+import { failureOfText } from '../protocol/text.ts';
+import type { TextReply } from '../protocol/text.ts';
 import { Client } from './client.ts';
 import type { ClientOptions } from './client.ts';
 import { systemWorld, useNativeCrc32c } from './io/system.ts';
@@ -30,6 +33,11 @@ export type { TextClient } from './textClient.ts';
 export async function connect(options: ClientOptions): Promise<Client> {
   await useNativeCrc32c();
   return new Client(systemWorld(), options);
+}
+
+/** The failure that an `ERR` reply tells of. */
+export function textFailure(reply: Extract<TextReply, { type: 'ERR' }>): WalrusError {
+  return failureOfText(reply.message);
 }
 
 const TEXT_TIMEOUT_MS = 15_000;

@@ -16,6 +16,20 @@ describe('the failure that is told', () => {
     await expect(cluster.until(asking)).rejects.toMatchObject({ message: 'Scripted' });
   });
 
+  test('is what a node answered, not that a later question got no answer', async () => {
+    const cluster = new FakeCluster(1);
+    cluster.addTopic('t');
+    let isFirst = true;
+    cluster.onRequest = ({ call }) => {
+      if (call.name !== 'ListOffsets') return undefined;
+      const fate = isFirst ? new WalrusError('NOT_LEADER', 'Scripted') : 'Silence';
+      isFirst = false;
+      return fate;
+    };
+    const asking = cluster.client().admin.offsetAt('t', 0, { type: 'latest' });
+    await expect(cluster.until(asking)).rejects.toMatchObject({ message: 'Scripted' });
+  });
+
   test('names all nodes when none answers', async () => {
     const cluster = new FakeCluster(2);
     for (const index of [0, 1]) cluster.crash(index);

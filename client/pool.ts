@@ -4,7 +4,8 @@
  */
 import { WalrusError, isWalrusError } from '../base/errors.ts';
 import { between } from '../base/random.ts';
-import type { Api } from '../protocol/client/codec.ts';
+import { APIS } from '../protocol/client/apis.ts';
+import type { AnyApi, Api } from '../protocol/client/codec.ts';
 import { Connection } from './connection.ts';
 import type { ClientWorld } from './world.ts';
 import { backOffMs, sleep } from './world.ts';
@@ -13,6 +14,12 @@ import { backOffMs, sleep } from './world.ts';
 export const ANSWER_EXTRA_MS = 2000;
 /** The least that a node gets to answer in, before another one is asked. */
 const SHORT_ATTEMPT_MS = 2000;
+/** Requests that change nothing. */
+const READS: ReadonlySet<number> = new Set(
+  (['Metadata', 'ListOffsets', 'FetchPositions', 'ListGroups', 'DescribeTopic'] as const).map(
+    (name) => APIS[name].apiKey,
+  ),
+);
 /** Addresses that are remembered beside those given. */
 const LEARNED_ADDRESS_COUNT_MAX = 1000;
 
@@ -114,7 +121,7 @@ export class ConnectionPool {
         return await connection.request(api, current, this.#attemptMs(deadlineMs));
       } catch (error) {
         if (!isWalrusError(error) || !error.retriable || this.#isClosed) throw error;
-        failure = this.#toTell(failure, error, connection);
+        failure = this.#toTell(failure, error, isSilence(error, api, connection));
         const next = options.retry === undefined ? current : options.retry(error);
         const waitMs = backOffMs(this.#world, failures);
         if (next === null || clock.monotonicMs() + waitMs >= deadlineMs) throw failure;
@@ -125,11 +132,10 @@ export class ConnectionPool {
     }
   }
 
-  /** The failure to tell of two, one after the other: that a node is down says less than what another one answered. */
-  #toTell(before: WalrusError | null, error: WalrusError, connection: Connection): WalrusError {
-    const isReached = connection.node !== null || error.code !== 'CONNECTION_FAILED';
-    if (isReached || this.#nodes.size === 1) return error;
-    if (before !== null) return before;
+  /** The failure to tell of two, one after the other: silence says less than what a node answered. */
+  #toTell(before: WalrusError | null, error: WalrusError, isSilent: boolean): WalrusError {
+    if (isSilent && before !== null) return before;
+    if (!isSilent || error.code !== 'CONNECTION_FAILED' || this.#nodes.size === 1) return error;
     const addresses = [...this.#nodes.keys()].join(', ');
     const message = `None of the nodes answers (${addresses}): ${error.message}`;
     return new WalrusError(error.code, message, { details: { addresses }, cause: error });
@@ -194,6 +200,12 @@ export class ConnectionPool {
       `the others to ${this.#clusterId}: give addresses of one cluster`;
     connection.close(new WalrusError('WRONG_CLUSTER', message));
   }
+}
+
+/** Whether no node has said anything, and nothing can have been changed. */
+function isSilence({ code }: WalrusError, api: AnyApi, { node }: Connection): boolean {
+  if (code === 'CONNECTION_FAILED') return node === null || READS.has(api.apiKey);
+  return code === 'TIMED_OUT' && READS.has(api.apiKey);
 }
 
 /** What follows once a client is closed. */

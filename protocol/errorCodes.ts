@@ -47,6 +47,7 @@ export const WIRE_ERROR_NUMBERS = {
   CONFLICT: 37,
   INVALID_MEMBERSHIP: 38,
   LIMIT_REACHED: 39,
+  GROUP_NOT_FOUND: 40,
 } as const satisfies Record<ErrorCode, number>;
 
 const CODES = new Map<number, ErrorCode>(

@@ -15,6 +15,8 @@
  * anything. White space at the end of the other commands is ignored.
  */
 import { decodeUtf8Lossy, encodeUtf8 } from '../base/bytes.ts';
+import { ERROR_CODES, WalrusError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import { FRAME_HEADER_BYTES } from './frame.ts';
 import { nameProblem } from './topicName.ts';
 
@@ -159,6 +161,35 @@ function shorten(text: string): string {
 /** The text of the `ERR` for a frame over the limit; the connection closes after it. */
 export function oversizeMessage(sizeBytes: number, limitBytes: number): string {
   return `invalid frame length: ${sizeBytes} bytes, the limit is ${limitBytes}`;
+}
+
+const CODE_AT_END = / \(([A-Z_]+)\)$/;
+/** What texts begin with that carry no code: those of the ancestor. */
+const BEGINNINGS: readonly (readonly [string, ErrorCode])[] = [
+  ['unknown topic ', 'TOPIC_NOT_FOUND'],
+  ['invalid topic name ', 'INVALID_TOPIC_NAME'],
+  ['unknown command ', 'UNKNOWN_COMMAND'],
+  ['invalid frame length: a command', 'MALFORMED'],
+  ['invalid frame length', 'TOO_LARGE'],
+  ['overloaded', 'OVERLOADED'],
+];
+
+/** The text of the `ERR` for a failure: with its code at the end, where the beginning does not tell it. */
+export function failureText({ code, message }: WalrusError): string {
+  return codeByBeginning(message) === code ? message : `${message} (${code})`;
+}
+
+/** The failure that the text of an `ERR` tells of; a text without a code is about the command: MALFORMED. */
+export function failureOfText(text: string): WalrusError {
+  const code = CODE_AT_END.exec(text)?.[1];
+  if (code !== undefined && Object.hasOwn(ERROR_CODES, code)) {
+    return new WalrusError(code as ErrorCode, text.replace(CODE_AT_END, ''));
+  }
+  return new WalrusError(codeByBeginning(text) ?? 'MALFORMED', text);
+}
+
+function codeByBeginning(text: string): ErrorCode | undefined {
+  return BEGINNINGS.find(([beginning]) => text.startsWith(beginning))?.[1];
 }
 
 /** The text of the `ERR` for a topic that does not exist. */

@@ -60,6 +60,7 @@ export const consume: Command = {
     },
   },
   async run(context) {
+    checkFormat(context);
     const client = await context.client();
     const group = textOf(context, 'group');
     const partitions = context.flags.get('partition')?.map(partitionNumber);
@@ -75,6 +76,18 @@ export const consume: Command = {
     return undefined;
   },
 };
+
+/** Flags that say nothing in the chosen format are mistakes. */
+function checkFormat(context: CommandContext): void {
+  const format = textOf(context, 'format') ?? (context.output.isJson ? 'json' : 'value');
+  const isKeyShown = format === 'key-value';
+  const unused = (format === 'raw' ? ['delimiter', 'no-final-delimiter'] : []).concat(
+    isKeyShown ? [] : ['key-separator'],
+  );
+  const given = unused.find((flag) => isGiven(context, flag));
+  if (given === undefined) return;
+  throw new UsageError(`--${given} has no meaning with --format ${format}: leave one of them out`);
+}
 
 function partitionNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--partition takes numbers, not "${text}"`);

@@ -1,6 +1,6 @@
 /** The commands of the text protocol: `register`, `put`, `get`, `state`, `metrics`. */
 import process from 'node:process';
-import { connectText, isWalrusError } from '../../client/index.ts';
+import { connectText, isWalrusError, textFailure } from '../../client/index.ts';
 import type { TextReply } from '../../client/index.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { argumentOf } from '../command.ts';
@@ -44,8 +44,7 @@ function show(context: CommandContext, reply: TextReply): number {
       output.result(JSON.parse(reply.text), reply.text);
       return EXIT.ok;
     case 'ERR':
-      output.error(new Error(reply.message));
-      return EXIT.failure;
+      throw textFailure(reply);
   }
 }
 

@@ -12,7 +12,7 @@ export const topicCreate: Command = {
     partitions: {
       kind: 'integer',
       value: 'N',
-      description: 'How many logs it is spread over.',
+      description: 'How many logs it is spread over, up to 1000.',
       default: '1',
     },
     replicas: {

@@ -50,7 +50,10 @@ export class GroupsService {
     throw new WalrusError(refusal.code, `${message}: ${refusal.code}`, { details });
   }
 
-  /** What is committed now, others' latest commits included. */
+  /**
+   * What is committed now, others' latest commits included.
+   * @throws {WalrusError} GROUP_NOT_FOUND when all positions are asked for and there are none.
+   */
   async fetch({ group, partitions }: FetchPositionsRequest): Promise<FetchPositionsResponse> {
     await this.#router.barrier();
     const known = this.#router.metadata.groups.get(group);
@@ -63,14 +66,18 @@ export class GroupsService {
         })),
       };
     }
+    if (known === undefined) throw groupNotFound(group);
     const positions: Position[] = [];
-    for (const [topic, offsets] of known ?? []) {
+    for (const [topic, offsets] of known) {
       for (const [partition, offset] of offsets) positions.push({ topic, partition, offset });
     }
     return { positions };
   }
 
+  /** @throws {WalrusError} GROUP_NOT_FOUND */
   async delete(group: string): Promise<void> {
+    await this.#router.barrier();
+    if (!this.#router.metadata.groups.has(group)) throw groupNotFound(group);
     const result = await this.#context.parts.metadata.propose({ type: 'DeleteGroup', group });
     if (!result.ok) throw new WalrusError(result.code, result.message);
   }
@@ -80,4 +87,9 @@ export class GroupsService {
     const groups = [...this.#router.metadata.groups.keys()];
     return { groups: groups.filter((group) => group !== SHARED_GROUP).sort() };
   }
+}
+
+function groupNotFound(group: string): WalrusError {
+  const message = `There is no group ${group}: none of this name has positions`;
+  return new WalrusError('GROUP_NOT_FOUND', message, { details: { group } });
 }

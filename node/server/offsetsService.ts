@@ -54,7 +54,9 @@ export class OffsetsService {
       try {
         const leadership = this.#services.router.leadership(request);
         if (leadership?.type !== 'There') return this.#asLeader(latest);
-        return await parts.rpc.call(leadership.address, APIS.ListOffsets, latest, ASK_TIMEOUT_MS);
+        const leftMs = Math.max(1, deadlineMs - clock.monotonicMs());
+        const timeoutMs = Math.min(ASK_TIMEOUT_MS, leftMs);
+        return await parts.rpc.call(leadership.address, APIS.ListOffsets, latest, timeoutMs);
       } catch (error) {
         if (!isWalrusError(error) || !error.retriable) throw error;
         if (clock.monotonicMs() + RETRY_MS >= deadlineMs) throw this.#endUnknown(request, error);

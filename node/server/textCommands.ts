@@ -1,6 +1,7 @@
 /** What the commands of the text protocol do, PUT on its fast path apart. */
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { decodeUtf8Lossy } from '../../base/bytes.ts';
+import { failureText } from '../../protocol/text.ts';
 import type { TextCommand, TextReply } from '../../protocol/text.ts';
 import type { PutOwner } from './partitionPuts.ts';
 import type { PutMerger, TopicPuts } from './putMerger.ts';
@@ -73,7 +74,7 @@ export class TextCommands {
   #failed(error: unknown): TextReply {
     if (!isWalrusError(error)) throw error;
     this.#services.context.metrics.failed('text', error.code);
-    return { type: 'ERR', message: error.message };
+    return { type: 'ERR', message: failureText(error) };
   }
 
   async #register(name: string): Promise<TextReply> {

@@ -9,7 +9,12 @@
 import { WalrusError } from '../../base/errors.ts';
 import type { StreamHandlers } from '../../base/network.ts';
 import { FrameDecoder } from '../../protocol/frame.ts';
-import { encodeTextReply, oversizeMessage, parseTextCommand } from '../../protocol/text.ts';
+import {
+  encodeTextReply,
+  failureText,
+  oversizeMessage,
+  parseTextCommand,
+} from '../../protocol/text.ts';
 import type { TextCommand, TextReply } from '../../protocol/text.ts';
 import { TEXT_FRAME_LIMIT_BYTES } from '../../protocol/dialect.ts';
 import type { ClientStream } from './clientStream.ts';
@@ -227,7 +232,7 @@ export class TextSession implements StreamHandlers, PutOwner {
 
   #fail(slot: number, error: WalrusError): void {
     this.#context.metrics.failed('text', error.code);
-    this.#answer(slot, encodeTextReply({ type: 'ERR', message: error.message }));
+    this.#answer(slot, encodeTextReply({ type: 'ERR', message: failureText(error) }));
   }
 
   #reserve(frameBytes: number): number {

@@ -1,10 +1,11 @@
 /** Named bounds of the metadata: it lives in the memory of every node and in every Raft snapshot. */
+import { TOPIC_PARTITIONS_MAX } from '../../base/limits.ts';
 
 export const MAX_NODES = 128;
 /** LOST disks are remembered for ever, so that they never come back; each replacement takes one. */
 export const MAX_DISKS = 10_000;
 export const MAX_TOPICS = 50_000;
-export const MAX_PARTITIONS_PER_TOPIC = 1000;
+export const MAX_PARTITIONS_PER_TOPIC = TOPIC_PARTITIONS_MAX;
 /** All segments, deleted ones that wait for confirmation included. */
 export const MAX_SEGMENTS = 1_000_000;
 export const MAX_SEGMENTS_PER_PARTITION = 100_000;

@@ -9,7 +9,7 @@ import { readTopicName } from './codec.ts';
 
 export interface CreateTopicRequest {
   readonly name: string;
-  /** At least 1. */
+  /** From 1; more than TOPIC_PARTITIONS_MAX are refused by the metadata. */
   readonly partitions: number;
   /** Together with `ackQuorum`; undefined for the cluster's default. */
   readonly replicas?: number | undefined;

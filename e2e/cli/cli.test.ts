@@ -1,0 +1,166 @@
+/** The command line against real nodes: what it prints, its exit codes and its error codes, when things are not well. */
+import { afterEach, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Cluster } from '../chaos/cluster.ts';
+import { waitFor } from '../chaos/wait.ts';
+
+const MAIN = path.resolve(__dirname, '..', '..', 'cli', 'main.ts');
+const TEST_MS_MAX = 120_000;
+const COMMAND_MS_MAX = 60_000;
+const WAIT_MS_MAX = 60_000;
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+}, TEST_MS_MAX);
+
+async function startCluster(
+  nodesCount: number,
+  settings: readonly string[] = [],
+): Promise<Cluster> {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'walrus-cli-'));
+  cleanups.push(() => fs.rmSync(directory, { recursive: true, force: true }));
+  const cluster = await Cluster.start({
+    nodesCount,
+    directory,
+    command: [MAIN, 'node'],
+    settings: ['--shutdown-timeout', '2s', ...settings],
+  });
+  cleanups.push(() => cluster.end());
+  return cluster;
+}
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs `walrus`, with what it reads from standard input. */
+function walrus(address: string, args: readonly string[], input = ''): Promise<Outcome> {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, WALRUS_ADDR: address },
+    timeout: COMMAND_MS_MAX,
+  });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  child.stdin.on('error', () => undefined); // a command that fails does not read on
+  child.stdin.end(input);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, out, err }));
+  });
+}
+
+function lines(from: number, to: number): string {
+  return Array.from({ length: to - from }, (_, i) => `${from + i}\n`).join('');
+}
+
+/** The exit code with the error's code, as `--json` tells it. */
+async function failureOf(address: string, ...args: string[]): Promise<[number | null, string]> {
+  const { code, err } = await walrus(address, [...args, '--json']);
+  const last = err.trimEnd().split('\n').at(-1) ?? '';
+  return [code, (JSON.parse(last) as { error: { code: string } }).error.code];
+}
+
+test(
+  'each failure has its exit code and one of the codes of docs/errors.md',
+  async () => {
+    const cluster = await startCluster(1);
+    const [address = ''] = cluster.addresses;
+    const known = fs.readFileSync(path.resolve(__dirname, '..', '..', 'docs', 'errors.md'), 'utf8');
+    const cases: readonly (readonly [string, number, string])[] = [
+      ['get nope', 3, 'TOPIC_NOT_FOUND'],
+      ['state nope', 3, 'TOPIC_NOT_FOUND'],
+      ['put nope x', 3, 'TOPIC_NOT_FOUND'],
+      ['register a*b', 2, 'INVALID_TOPIC_NAME'],
+      ['topic describe nope', 3, 'TOPIC_NOT_FOUND'],
+      ['group describe nope', 3, 'GROUP_NOT_FOUND'],
+      ['group delete nope', 3, 'GROUP_NOT_FOUND'],
+      ['topic create t --partitions 0', 2, 'INVALID_CONFIG'],
+      ['topic create t --partitions 100000', 2, 'INVALID_CONFIG'],
+      ['topic create t --replicas 300 --ack-quorum 2', 2, 'INVALID_REPLICATION'],
+      ['consume t --group a*b', 2, 'INVALID_CONFIG'],
+      ['consume t --format raw --delimiter x', 2, 'INVALID_CONFIG'],
+      ['produce t /no/such/file', 2, 'INVALID_CONFIG'],
+      ['nonsense', 2, 'INVALID_CONFIG'],
+    ];
+    for (const [command, code, errorCode] of cases) {
+      expect([command, ...(await failureOf(address, ...command.split(' ')))]).toEqual([
+        command,
+        code,
+        errorCode,
+      ]);
+      expect(known).toContain(`\`${errorCode}\``);
+    }
+    const limit = await walrus(address, ['topic', 'create', 't', '--partitions', '100000']);
+    expect(limit.err).toContain('with 100000 partitions: a topic has 1 to 1000');
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'records and batches fit what the node takes, or are refused at once',
+  async () => {
+    const cluster = await startCluster(1, ['--max-frame-bytes', '64KiB']);
+    const [address = ''] = cluster.addresses;
+    await walrus(address, ['topic', 'create', 't']);
+    const input = lines(0, 50_000);
+    expect(await walrus(address, ['produce', 't'], input)).toMatchObject({ code: 0, err: '' });
+    expect((await walrus(address, ['consume', 't'])).out).toBe(input);
+
+    const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'walrus-cli-')), 'large');
+    cleanups.push(() => fs.rmSync(path.dirname(file), { recursive: true }));
+    fs.writeFileSync(file, 'x'.repeat(300_000));
+    const refused = await walrus(address, ['produce', 't', '--whole-files', file]);
+    expect(refused).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(
+        /the nodes take up to 64\d{3}; split it, or raise --max-frame-bytes/,
+      ),
+    });
+    const cut = await walrus(address, ['produce', 't'], `1\n2\n3\n${'x'.repeat(300_000)}\n4\n`);
+    expect(cut.err).toContain('3 records are acknowledged, 0 are not');
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'without a quorum what is there is read, and then the end is not known',
+  async () => {
+    const cluster = await startCluster(3);
+    const [address = ''] = cluster.addresses;
+    await cluster.createTopic('t');
+    await walrus(address, ['produce', 't'], lines(0, 1000));
+    const leader = await cluster.leaderOf('t');
+    if (leader === null) throw new Error('The topic has a leader');
+    await leader.stop(); // seals the segment
+    cluster.startNode(leader);
+    await waitFor('a segment is sealed and the next one is led', WAIT_MS_MAX, async () => {
+      const segments = await cluster.segments(['t']);
+      return (segments?.count ?? 0) > 1 && (await cluster.leaderOf('t')) !== null;
+    });
+    await waitFor('every node serves', WAIT_MS_MAX, () => leader.isReady());
+    const survivor = cluster.nodes[0];
+    if (survivor === undefined) throw new Error('There are nodes');
+    await Promise.all(cluster.nodes.slice(1).map((node) => node.kill()));
+
+    const some = await walrus(survivor.clientAddress, ['consume', 't', '--max', '2']);
+    expect(some).toEqual({ code: 0, out: '0\n1\n', err: '' });
+    const all = await walrus(survivor.clientAddress, ['consume', 't']);
+    expect(all).toEqual({
+      code: 4,
+      out: lines(0, 1000),
+      err: expect.stringMatching(
+        /Read t\/0 up to offset 1000; whether there is more cannot be known now: .*\((METADATA_UNAVAILABLE|NOT_LEADER)\)/,
+      ),
+    });
+    const put = await failureOf(survivor.clientAddress, 'put', 't', 'x');
+    expect(put[0]).toBe(4);
+  },
+  TEST_MS_MAX,
+);
