@@ -248,8 +248,14 @@ export class Connection {
   #onGoodbye(frame: Uint8Array): void {
     const reason = decodeResponse(APIS.Handshake, frame);
     if (!(reason instanceof WalrusError)) return;
-    if (this.#node === null) this.#fail(reason);
+    if (this.#node === null) this.#fail(this.#refused(reason));
     else this.#fail(this.#failed(`${reason.message} (${reason.code})`, reason));
+  }
+
+  #refused(reason: WalrusError): WalrusError {
+    const { address } = this;
+    const message = `Refused by ${address}: ${reason.message}`;
+    return new WalrusError(reason.code, message, { details: { address }, cause: reason });
   }
 
   #notANode(cause: WalrusError): WalrusError {

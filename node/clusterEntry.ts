@@ -111,7 +111,8 @@ export class ClusterEntry {
       return answer.clusterId === '' ? null : answer;
     } catch (error) {
       if (!isWalrusError(error)) throw error;
-      logger.log('info', 'a member does not answer yet', { address, code: error.code });
+      const { code, message: why } = error;
+      logger.log('info', 'a member does not answer yet', { address, code, why });
       return null;
     }
   }

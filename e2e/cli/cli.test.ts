@@ -5,6 +5,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Cluster } from '../chaos/cluster.ts';
+import { NodeProcess } from '../chaos/nodeProcess.ts';
+import { freePorts } from '../chaos/ports.ts';
 import { waitFor } from '../chaos/wait.ts';
 
 const MAIN = path.resolve(__dirname, '..', '..', 'cli', 'main.ts');
@@ -99,6 +101,31 @@ test(
     }
     const limit = await walrus(address, ['topic', 'create', 't', '--partitions', '100000']);
     expect(limit.err).toContain('with 100000 partitions: a topic has 1 to 1000');
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'a node that is told to join at a client port says so',
+  async () => {
+    const cluster = await startCluster(1);
+    const [address = ''] = cluster.addresses;
+    const [client = 0, peerPort = 0, http = 0] = await freePorts(3);
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'walrus-cli-'));
+    cleanups.push(() => fs.rmSync(directory, { recursive: true, force: true }));
+    const node = new NodeProcess({
+      nodeId: 2,
+      command: [MAIN, 'node'],
+      ports: { client, peer: peerPort, http },
+      dataDir: path.join(directory, 'data'),
+      logDir: directory,
+      onUnexpectedEnd: () => undefined,
+    });
+    cleanups.push(() => node.kill());
+    node.start(['--join', address]);
+    await waitFor('it says so', WAIT_MS_MAX, () =>
+      node.readLog().includes('the client port of a Walrus node; give its peer port'),
+    );
   },
   TEST_MS_MAX,
 );

@@ -2,6 +2,8 @@
 import type { Timer } from '../../base/clock.ts';
 import { WalrusError } from '../../base/errors.ts';
 import type { ByteStream, PeerIdentity, StreamHandlers } from '../../base/network.ts';
+import { encodeFailure } from '../../protocol/client/frames.ts';
+import { CLIENT_MAGIC } from '../../protocol/dialect.ts';
 import { FrameDecoder } from '../../protocol/frame.ts';
 import {
   HELLO_FRAME_LIMIT_BYTES,
@@ -9,11 +11,16 @@ import {
   decodeHello,
   encodeHelloAnswer,
   encodePeerFrame,
+  isHello,
   openPeerFrame,
 } from '../../protocol/peer/envelope.ts';
+import { encodeTextReply, failureText } from '../../protocol/text.ts';
 import { HELLO_TIMEOUT_MS, TroubleLog, clusterMismatch } from './peerContext.ts';
 import type { PeerContext } from './peerContext.ts';
 
+const WRONG_PORT = 'This is the peer port of a Walrus node: give its client port, 9091 by default';
+/** Of an answer to no request, before the connection closes. */
+const NO_CORRELATION_ID = 0;
 /** Incoming connections at once, strangers included. */
 const MAX_INCOMING = 1024;
 
@@ -24,6 +31,8 @@ export interface IncomingListener {
 
 interface Connection {
   readonly stream: ByteStream;
+  /** Nothing has come yet. */
+  isNew: boolean;
   /** For the log: its host until it has said its address (the port is another one at every retry). */
   name: string;
   /** Until the hello has come. */
@@ -52,7 +61,7 @@ export class IncomingPeers {
 
   accept(stream: ByteStream): StreamHandlers {
     const name = stream.remoteAddress.slice(0, stream.remoteAddress.lastIndexOf(':'));
-    const connection: Connection = { stream, name, timer: undefined, from: undefined };
+    const connection: Connection = { stream, isNew: true, name, timer: undefined, from: undefined };
     if (this.#connections.size >= MAX_INCOMING) stream.destroy();
     else this.#connections.add(connection);
     connection.timer = this.#context.clock.setTimer(HELLO_TIMEOUT_MS, () => {
@@ -67,6 +76,11 @@ export class IncomingPeers {
     });
     return {
       onData: (chunk) => {
+        if (connection.isNew && startsWith(chunk, CLIENT_MAGIC)) {
+          this.#refuseClient(connection, decoder, 'BINARY');
+          return;
+        }
+        connection.isNew = false;
         const error = decoder.push(chunk);
         if (error !== null) this.#refuse(connection, decoder, error);
       },
@@ -86,8 +100,10 @@ export class IncomingPeers {
   #onFrame(connection: Connection, decoder: FrameDecoder, frame: Uint8Array): void {
     let message: Uint8Array | undefined;
     try {
-      if (connection.from === undefined) this.#onHello(connection, decoder, frame);
-      else message = openPeerFrame(frame);
+      if (connection.from === undefined) {
+        if (isHello(frame)) this.#onHello(connection, decoder, frame);
+        else this.#refuseClient(connection, decoder, 'TEXT');
+      } else message = openPeerFrame(frame);
     } catch (error) {
       if (!(error instanceof WalrusError)) throw error;
       this.#refuse(connection, decoder, error);
@@ -114,6 +130,23 @@ export class IncomingPeers {
     this.#listener.onHello(connection.from);
   }
 
+  /** Tells a client, in its own protocol, that it has the wrong port. */
+  #refuseClient(
+    { stream, name }: Connection,
+    decoder: FrameDecoder,
+    dialect: 'BINARY' | 'TEXT',
+  ): void {
+    decoder.stop();
+    const error = new WalrusError('MALFORMED', WRONG_PORT);
+    this.#trouble.report(name, 'What is no peer has connected to the peer port', error);
+    const parts =
+      dialect === 'BINARY'
+        ? encodeFailure(NO_CORRELATION_ID, error)
+        : [encodeTextReply({ type: 'ERR', message: failureText(error) })];
+    for (const part of parts) stream.write(part);
+    stream.end();
+  }
+
   /** Tells the other side why, if it is still to be greeted, and closes. */
   #refuse(connection: Connection, decoder: FrameDecoder, error: WalrusError): void {
     const { stream, from, name } = connection;
@@ -126,4 +159,8 @@ export class IncomingPeers {
     for (const part of encodePeerFrame([encodeHelloAnswer(error)])) stream.write(part);
     stream.end();
   }
+}
+
+function startsWith(bytes: Uint8Array, beginning: Uint8Array): boolean {
+  return beginning.every((byte, index) => bytes[index] === byte);
 }

@@ -60,6 +60,7 @@ export const HELLO_FRAME_LIMIT_BYTES = 4096;
 const CRC_BYTES = PEER_FRAME_HEADER_BYTES - FRAME_HEADER_BYTES;
 const HELLO_MAGIC = encodeUtf8('WLRP');
 const ANSWER_MAGIC = encodeUtf8('WLRA');
+const CLIENT_PORT_ANSWER = encodeUtf8('ERR ');
 
 /** The first byte of every message. */
 export const MESSAGE_KIND = { RAFT: 1, REPLICATION: 2, RPC_REQUEST: 3, RPC_RESPONSE: 4 } as const;
@@ -170,11 +171,23 @@ export function decodeHelloAnswer(frame: Uint8Array): PeerWelcome | WalrusError 
   return welcome;
 }
 
+/** Whether a connection's first frame is a peer's at all, damaged or not. */
+export function isHello(frame: Uint8Array): boolean {
+  return hasMagic(frame, HELLO_MAGIC);
+}
+
+function hasMagic(frame: Uint8Array, magic: Uint8Array): boolean {
+  return magic.every((byte, index) => frame[CRC_BYTES + index] === byte);
+}
+
 /** Looks for the magic before the checksum: a stranger is told from a damaged frame. */
 function greeting(frame: Uint8Array, magic: Uint8Array, what: string): ByteReader {
-  const isOurs = magic.every((byte, index) => frame[CRC_BYTES + index] === byte);
-  if (!isOurs) {
-    const message = `Cannot read a ${what}: the other side is not the peer port of a Walrus node`;
+  if (!hasMagic(frame, magic)) {
+    // A client port takes a hello for a command of the text protocol that it does not know.
+    const isClientPort = CLIENT_PORT_ANSWER.every((byte, index) => frame[index] === byte);
+    const message = isClientPort
+      ? `Cannot read a ${what}: the other side is the client port of a Walrus node; give its peer port, 6001 by default`
+      : `Cannot read a ${what}: the other side is not the peer port of a Walrus node`;
     throw new WalrusError('MALFORMED', message);
   }
   const reader = new ByteReader(openPeerFrame(frame), what);
