@@ -6,14 +6,16 @@ import { between, chance, pick } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
 import type { ErrorCode, WalrusError } from '../../base/errors.ts';
 import { firstBadCopy } from './checkers/copiesWhole.ts';
+import { Violation } from './history.ts';
 import type { History } from './history.ts';
 import { DISK_LOSSES } from './plan.ts';
 import type { FaultKind, RunPlan } from './plan.ts';
+import { isRollBackDetectable } from './rollBack.ts';
 import { SCENARIOS } from './scenarios.ts';
 import type { ScenarioKind } from './scenarios.ts';
 import type { Machine, SimCluster } from './simCluster.ts';
 import { CRASH_ONLY } from './simDisk.ts';
-import type { SimDiskFaults, SimDiskState } from './simDisk.ts';
+import type { SimDisk, SimDiskFaults, SimDiskState } from './simDisk.ts';
 import type { Stage } from './stage.ts';
 
 /** Takes a fault back. */
@@ -25,6 +27,8 @@ const FULL_DISK_BYTES = 1024;
 /** How a node ends that finds rot where there is no other copy to read. */
 const ROTTEN_CODES: readonly ErrorCode[] = ['DISK_FAILED', 'CORRUPT_SEGMENT'];
 const REPLACE_MS = 200;
+/** A supervisor starts a node again after this. */
+const RESTART_MS = 100;
 
 export class Nemesis {
   readonly #cluster: SimCluster;
@@ -84,6 +88,7 @@ export class Nemesis {
 
   #calm(): void {
     this.#cluster.network.heal();
+    this.#cluster.network.faults = this.#plan.network;
     this.#history.onAcknowledged = () => undefined;
     for (const machine of this.#cluster.machines) {
       machine.disk.faults = CRASH_ONLY;
@@ -135,6 +140,7 @@ export class Nemesis {
       },
       tryLoseDisk: (machine, afterMs) => this.#tryLoseDisk(machine, afterMs),
       tryRot: (machine) => this.#tryRot(machine),
+      tryRuinDisk: (machine, afterMs, ruin) => this.#tryRuinDisk(machine, afterMs, ruin),
     };
   }
 
@@ -165,6 +171,44 @@ export class Nemesis {
     return true;
   }
 
+  /** What is started on such a disk, again and again as supervisors do, must be refused each time. */
+  #tryRuinDisk(machine: Machine, afterMs: number, ruin: (disk: SimDisk) => void): boolean {
+    if (this.#hasLostDisk || this.#undo.has(machine)) return false;
+    this.#hasLostDisk = true;
+    this.victim = machine;
+    const undo = this.#ruin(machine, ruin);
+    this.#undo.set(machine, () => {
+      this.#undo.delete(machine);
+      undo();
+    });
+    this.#cluster.scheduler.schedule(afterMs, () => this.#undo.get(machine)?.());
+    return true;
+  }
+
+  #ruin(machine: Machine, ruin: (disk: SimDisk) => void): Undo {
+    const cluster = this.#cluster;
+    cluster.trace(machine, 'nemesis: its disk is ruined');
+    if (machine.isRunning) cluster.kill(machine);
+    ruin(machine.disk);
+    const watch = { isOver: false, wasAdmitted: false };
+    const supervise = (): void => {
+      if (watch.isOver) return;
+      if (!machine.isRunning) cluster.start(machine);
+      watch.wasAdmitted ||= machine.parts?.admission.isAdmitted === true;
+      cluster.scheduler.schedule(RESTART_MS, supervise);
+    };
+    supervise();
+    return () => {
+      watch.isOver = true;
+      if (machine.isRunning) cluster.kill(machine);
+      machine.disk.wipe();
+      this.#replace(machine);
+      if (!watch.wasAdmitted) return;
+      const message = `node ${machine.nodeId} was admitted with a disk that had lost something`;
+      cluster.bugs.push(new Violation('RuinedDiskRefused', message));
+    };
+  }
+
   #next(): void {
     const { min, max } = this.#plan.faultIntervalMs;
     this.#cluster.scheduler.schedule(between(this.#random, min, max), () => {
@@ -179,9 +223,14 @@ export class Nemesis {
 
   #strike(): void {
     const kind = pick(this.#random, this.#plan.faults);
-    const machine = pick(this.#random, this.#cluster.machines);
+    const drawn = pick(this.#random, this.#cluster.machines);
+    const machine = kind === 'rollBackDisk' ? (this.#image?.machine ?? drawn) : drawn;
     if (this.#undo.has(machine) || !machine.isServing) return;
-    if (DISK_LOSSES.includes(kind) && !this.#mayLose(kind, machine)) return;
+    if (kind === 'rollBackDisk' && this.#image === null) {
+      this.#keepImage(machine);
+      return;
+    }
+    if (DISK_LOSSES.includes(kind) && !this.#mayLose()) return;
     this.#cluster.trace(machine, `nemesis: ${kind}`);
     const undo = this.#bring(kind, machine);
     if (undo === null) return;
@@ -196,22 +245,24 @@ export class Nemesis {
     this.#cluster.scheduler.schedule(durationMs, () => this.#undo.get(machine)?.());
   }
 
+  /** For a later time: the machine begins another life, since within one nobody could tell. */
+  #keepImage(machine: Machine): void {
+    this.#image = { machine, state: machine.disk.snapshotState() };
+    this.#cluster.kill(machine);
+    this.#cluster.start(machine);
+  }
+
   /** Only one disk in a run, and only while every segment has its copies elsewhere. */
-  #mayLose(kind: FaultKind, machine: Machine): boolean {
-    if (kind === 'rollBackDisk' && this.#image === null) {
-      if (!this.#hasLostDisk) this.#image = { machine, state: machine.disk.snapshotState() };
-      return false;
-    }
+  #mayLose(): boolean {
     if (this.#hasLostDisk || this.#undo.size > 0 || this.#scenario !== null) return false;
     return this.#cluster.machines.every((other) => other.isServing);
   }
 
   #bring(kind: FaultKind, machine: Machine): Undo | null {
-    if (DISK_LOSSES.includes(kind)) {
-      this.#hasLostDisk = true;
-      return this.#damage(kind, machine);
-    }
-    return this.#trouble(kind, machine);
+    if (!DISK_LOSSES.includes(kind)) return this.#trouble(kind, machine);
+    const undo = this.#damage(kind, machine);
+    if (undo !== null) this.#hasLostDisk = true;
+    return undo;
   }
 
   /** Faults that cost nothing durable. */
@@ -283,7 +334,7 @@ export class Nemesis {
         machine.disk.wipe();
         return () => this.#replace(machine);
       case 'rollBackDisk':
-        return this.#rollBack();
+        return this.#rollBack(machine);
       case 'rot':
         this.victim = machine;
         this.#rotten = machine;
@@ -301,18 +352,12 @@ export class Nemesis {
   }
 
   /** The refusal is seen first, then the operator says that the disk is lost. */
-  #rollBack(): Undo | null {
+  #rollBack(machine: Machine): Undo | null {
     const image = this.#image;
-    if (image?.machine.isServing !== true) return null;
-    this.victim = image.machine;
-    this.#cluster.kill(image.machine);
-    image.machine.disk.restoreState(image.state);
-    this.#cluster.start(image.machine);
-    return () => {
-      if (image.machine.isRunning) this.#cluster.kill(image.machine);
-      image.machine.disk.wipe();
-      this.#replace(image.machine);
-    };
+    if (image?.machine !== machine) return null;
+    if (!isRollBackDetectable(this.#cluster, machine, image.state)) return null;
+    this.victim = machine;
+    return this.#ruin(machine, (disk) => disk.restoreState(image.state));
   }
 
   /** Starts with an empty disk; refused under its old identity unless the operator has spoken. */

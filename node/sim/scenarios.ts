@@ -1,15 +1,24 @@
 /**
  * Faults in several places with a purpose: each tries to bring about a state that a rule of the design is there for,
  * where drawing faults one by one would take too many seeds. All are legal: no disk is lost here except through
- * `tryLoseDisk`, which keeps to what the cluster must survive.
+ * `tryLoseDisk` and `tryRuinDisk`, which keep to what the cluster must survive.
  */
 import { between, chance, pick } from '../../base/random.ts';
 import type { SegmentRecord } from '../state/types.ts';
 import { rotAndLose, rotCopy, rotEveryCopy } from './rotScenarios.ts';
 import type { Machine, SimCluster } from './simCluster.ts';
 import { CRASH_ONLY } from './simDisk.ts';
-import { machineOf, metadataLeader, metadataOf, shuffled } from './stage.ts';
+import {
+  cutBoth,
+  healBoth,
+  machineOf,
+  metadataLeader,
+  metadataOf,
+  powerFail,
+  shuffled,
+} from './stage.ts';
 import type { Stage } from './stage.ts';
+import { emptyVoter, putBackVoter } from './voterScenarios.ts';
 
 /** Returns how long it takes; what it has done by then is taken back; null when there is nothing to do. */
 type Scenario = (stage: Stage) => number | null;
@@ -52,6 +61,10 @@ export const SCENARIOS = {
   rivalRecoveries,
   /** Disks have no room for a while, also those of leaders that are about to open a segment. */
   fullDisks,
+  /** A voter votes and acknowledges, is put back to before that, and is asked by the one who was cut off meanwhile. */
+  putBackVoter,
+  /** The same with a voter whose Raft log was emptied. */
+  emptyVoter,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;
@@ -84,27 +97,6 @@ function castOf({ cluster, random }: Stage, segment: SegmentRecord): Cast | null
     .map((place) => machineOf(cluster, place.nodeId))
     .filter((machine): machine is Machine => machine !== undefined && machine !== leader);
   return { segment, leader, others: shuffled(random, others) };
-}
-
-function cutBoth({ network }: SimCluster, a: Machine, b: Machine): void {
-  network.cut(a.address, b.address);
-  network.cut(b.address, a.address);
-}
-
-function healBoth({ network }: SimCluster, a: Machine, b: Machine): void {
-  network.heal(a.address, b.address);
-  network.heal(b.address, a.address);
-}
-
-function powerFail(stage: Stage, machines: readonly Machine[], downMs: number): void {
-  const { cluster, random } = stage;
-  for (const machine of machines) {
-    if (!machine.isRunning) continue;
-    cluster.crash(machine);
-    stage.later(between(random, 1, downMs), () => {
-      if (!machine.isRunning) cluster.start(machine);
-    });
-  }
 }
 
 function powerFailureAtAcknowledgement(stage: Stage): number | null {

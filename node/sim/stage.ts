@@ -3,6 +3,7 @@ import { between } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
 import type { Metadata } from '../state/types.ts';
 import type { Machine, SimCluster } from './simCluster.ts';
+import type { SimDisk } from './simDisk.ts';
 
 /** What a scenario works on. */
 export interface Stage {
@@ -14,6 +15,11 @@ export interface Stage {
   atAcknowledgement(withinMs: number, callback: () => void): void;
   /** Empties a disk and replaces it after a time; false when the run has lost one already. */
   tryLoseDisk(machine: Machine, replacedAfterMs: number): boolean;
+  /**
+   * Takes something from a disk that its node has promised by, starts the node on it again and again, and replaces it
+   * after a time; false when the run has lost a disk already.
+   */
+  tryRuinDisk(machine: Machine, replacedAfterMs: number, ruin: (disk: SimDisk) => void): boolean;
   /** Claims the one disk that a run may lose for rot on this one; false when it has lost one already. */
   tryRot(machine: Machine): boolean;
 }
@@ -30,7 +36,8 @@ export function metadataLeader(cluster: SimCluster): Machine | undefined {
     .sort((a, b) => termOf(b) - termOf(a))[0];
 }
 
-function termOf(machine: Machine): number {
+/** The metadata term that a machine is in. */
+export function termOf(machine: Machine): number {
   return machine.parts?.raft.status().currentTerm ?? 0;
 }
 
@@ -45,4 +52,28 @@ export function shuffled<T>(random: Random, items: readonly T[]): T[] {
   const result: T[] = [];
   while (left.length > 0) result.push(...left.splice(between(random, 0, left.length - 1), 1));
   return result;
+}
+
+/** Cuts two machines off from each other. */
+export function cutBoth({ network }: SimCluster, a: Machine, b: Machine): void {
+  network.cut(a.address, b.address);
+  network.cut(b.address, a.address);
+}
+
+/** Joins two machines again. */
+export function healBoth({ network }: SimCluster, a: Machine, b: Machine): void {
+  network.heal(a.address, b.address);
+  network.heal(b.address, a.address);
+}
+
+/** Power fails for some machines; each is started again within a time. */
+export function powerFail(stage: Stage, machines: readonly Machine[], downMs: number): void {
+  const { cluster, random } = stage;
+  for (const machine of machines) {
+    if (!machine.isRunning) continue;
+    cluster.crash(machine);
+    stage.later(between(random, 1, downMs), () => {
+      if (!machine.isRunning) cluster.start(machine);
+    });
+  }
 }

@@ -3,6 +3,7 @@
  * source text, made while the module is loaded (`--bug NAME`): production code holds no switch for them. A text
  * that is not found exactly once fails, so that a bug cannot quietly stop being one.
  */
+import { ADMISSION_BUGS } from './admission.ts';
 import { CLOSING_BUGS } from './closing.ts';
 import { DAMAGE_BUGS } from './damage.ts';
 import { METADATA_BUGS } from './metadata.ts';
@@ -16,4 +17,5 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...READING_BUGS,
   ...METADATA_BUGS,
   ...DAMAGE_BUGS,
+  ...ADMISSION_BUGS,
 ];

@@ -1,0 +1,68 @@
+/** Planted bugs of admission: what a disk that has lost something may do (ADR 0011, 0121). */
+import type { PlantedBug, SourceChange } from './types.ts';
+
+const ADMISSION = 'node/bootAdmission.ts';
+
+/** The metadata refuse as well, when a member has applied the later start: a second line, which is taken away here. */
+const WITHOUT_METADATA: SourceChange = {
+  file: ADMISSION,
+  find: 'if (disk === undefined) return undefined;',
+  replace: 'if (disk === undefined || disk.bootEpoch > 0) return undefined;',
+};
+
+export const ADMISSION_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'PromiseBeforeAdmission',
+    focus: 'putBackVoter',
+    rule: 'I2',
+    what: 'a server votes and acknowledges before its start is admitted',
+    seeds: 20,
+    changes: [
+      {
+        file: 'node/raft/send.ts',
+        find: "if (!raft.isAdmitted && message.type !== 'ReadIndexRequest') return;",
+        replace: '',
+      },
+      {
+        file: 'node/raft/recv/requestVote.ts',
+        find: 'if (!raft.isAdmitted) return; // not even a vote that nobody hears of',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'EpochRisesWithEachAttempt',
+    focus: 'putBackVoter',
+    rule: 'I2',
+    what: 'a start that was refused counts up, until it is believed',
+    seeds: 20,
+    changes: [
+      {
+        file: 'node/raft/boot/boot.ts',
+        find: 'if (last?.isAdmitted === false) return last;',
+        replace: '',
+      },
+      WITHOUT_METADATA,
+    ],
+  },
+  {
+    name: 'AmnesiacDiskVotes',
+    focus: 'emptyVoter',
+    rule: 'I3',
+    what: 'a voter whose Raft log was emptied takes itself for a new server, and votes',
+    seeds: 20,
+    changes: [
+      {
+        file: 'node/raft/driver/openLog.ts',
+        find: 'if (isEmpty && hasHistory) throw emptied(options.directory);',
+        replace: '',
+      },
+      {
+        file: 'node/raft/boot/admission.ts',
+        find: "if (voters.length === 1 && isVoter(configuration, this.#id)) return { type: 'Admitted' };",
+        replace:
+          "if (voters.length === 0 || isVoter(configuration, this.#id) && voters.length === 1) return { type: 'Admitted' };",
+      },
+    ],
+  },
+];

@@ -1,0 +1,84 @@
+/** Scenarios with metadata voters whose disks lose what they have promised by (ADR 0121). */
+import { between, chance, pick } from '../../base/random.ts';
+import { nodeOfServer } from '../raft/types.ts';
+import { isRollBackDetectable } from './rollBack.ts';
+import type { Machine } from './simCluster.ts';
+import type { SimDisk } from './simDisk.ts';
+import { healBoth, machineOf, metadataLeader, powerFail, shuffled, termOf } from './stage.ts';
+import type { Stage } from './stage.ts';
+
+const POLL_MS = 20;
+
+/** The metadata leader, which is cut off in the end; a voter that will forget; and the last one, if there are three. */
+function drawVoters({ cluster, random }: Stage): readonly [Machine, Machine, Machine] | null {
+  const leader = metadataLeader(cluster);
+  const voters = leader?.parts?.raft.status().configuration.voters ?? [];
+  if (leader === undefined || voters.length !== 3) return null;
+  if (!cluster.machines.every(({ isServing }) => isServing)) return null;
+  const others = voters
+    .map(({ id }) => machineOf(cluster, nodeOfServer(id)))
+    .filter((machine): machine is Machine => machine !== undefined && machine !== leader);
+  const [forgetful, last] = shuffled(random, others);
+  return forgetful === undefined || last === undefined ? null : [leader, forgetful, last];
+}
+
+function whenTrue(stage: Stage, condition: () => boolean, act: () => void): void {
+  if (condition()) act();
+  else stage.later(POLL_MS, () => whenTrue(stage, condition, act));
+}
+
+export function putBackVoter(stage: Stage): number | null {
+  const cast = drawVoters(stage);
+  if (cast === null) return null;
+  const { cluster } = stage;
+  const [, forgetful] = cast;
+  const image = forgetful.disk.snapshotState();
+  cluster.kill(forgetful);
+  cluster.start(forgetful);
+  whenTrue(
+    stage,
+    () => isRollBackDetectable(cluster, forgetful, image),
+    () => {
+      voteTwice(stage, cast, (disk) => disk.restoreState(image));
+    },
+  );
+  return 9000;
+}
+
+export function emptyVoter(stage: Stage): number | null {
+  const cast = drawVoters(stage);
+  if (cast === null) return null;
+  voteTwice(stage, cast, (disk) => disk.empty('raft'));
+  return 9000;
+}
+
+/**
+ * The old leader is cut off, and another one is elected by the vote of the one that will forget. Then that one forgets,
+ * and is asked by the old one, which knows nothing of the election and of what was committed since.
+ */
+function voteTwice(
+  stage: Stage,
+  [old, forgetful, last]: readonly [Machine, Machine, Machine],
+  ruin: (disk: SimDisk) => void,
+): void {
+  const { cluster, random } = stage;
+  const term = termOf(old);
+  cluster.network.isolate(old.address);
+  const isElected = (): boolean => {
+    const leader = metadataLeader(cluster);
+    return leader !== undefined && leader !== old && termOf(leader) > term;
+  };
+  whenTrue(stage, isElected, () => {
+    stage.later(between(random, 0, 500), () => {
+      cluster.network.isolate(last.address);
+      // A refusal may take a while, and so may votes.
+      const bad = chance(random, 0.3)
+        ? { slowProbability: 0.7, slowMs: between(random, 100, 1000) }
+        : { lossProbability: between(random, 0, 9) / 10 };
+      cluster.network.faults = { ...cluster.network.faults, ...bad };
+      if (!stage.tryRuinDisk(forgetful, between(random, 1500, 5000), ruin)) return;
+      healBoth(cluster, old, forgetful);
+      if (chance(random, 0.3)) powerFail(stage, [pick(random, [old, last])], 300);
+    });
+  });
+}
