@@ -88,7 +88,7 @@ function checkReplacement(state: MutableMetadata, node: NodeRecord): Refusal | n
   return refuse(
     'DISK_REFUSED',
     `Node ${node.nodeId} is registered with disk ${current.diskId}, not with ${node.diskId}: ` +
-      'start it with that disk, or declare that disk lost first',
+      'start it with that disk, or, if that disk is lost, with --replace-disk',
   );
 }
 
