@@ -6,7 +6,7 @@
 import { between, chance, pick } from '../../base/random.ts';
 import type { SegmentRecord } from '../state/types.ts';
 import { rotAndLose, rotCopy, rotEveryCopy } from './rotScenarios.ts';
-import type { Machine, SimCluster } from './simCluster.ts';
+import type { Machine } from './simCluster.ts';
 import { CRASH_ONLY } from './simDisk.ts';
 import {
   cutBoth,

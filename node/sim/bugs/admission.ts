@@ -17,6 +17,7 @@ export const ADMISSION_BUGS: readonly PlantedBug[] = [
     rule: 'I2',
     what: 'a server votes and acknowledges before its start is admitted',
     seeds: 20,
+    knownSeed: 2,
     changes: [
       {
         file: 'node/raft/send.ts',
@@ -36,6 +37,7 @@ export const ADMISSION_BUGS: readonly PlantedBug[] = [
     rule: 'I2',
     what: 'a start that was refused counts up, until it is believed',
     seeds: 20,
+    knownSeed: 2,
     changes: [
       {
         file: 'node/raft/boot/boot.ts',
@@ -51,6 +53,7 @@ export const ADMISSION_BUGS: readonly PlantedBug[] = [
     rule: 'I3',
     what: 'a voter whose Raft log was emptied takes itself for a new server, and votes',
     seeds: 20,
+    knownSeed: 2,
     changes: [
       {
         file: 'node/raft/driver/openLog.ts',
