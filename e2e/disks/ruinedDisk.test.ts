@@ -47,29 +47,32 @@ async function refusal(): Promise<string> {
   return log;
 }
 
+/** Puts a copy in the place of the node's data directory. */
+function putBack(copy: string): void {
+  fs.rmSync(node.dataDir, { recursive: true });
+  fs.cpSync(copy, node.dataDir, { recursive: true });
+}
+
+async function stopAndCopy(name: string): Promise<string> {
+  const copy = path.join(directory, name);
+  expect((await node.stop()).code).toBe(0);
+  fs.cpSync(node.dataDir, copy, { recursive: true });
+  return copy;
+}
+
+// Only the last test loses the disk: a second loss before the first is mended is more than a cluster survives.
 describe('a node is refused', () => {
   test(
     'with a copy of its data directory that was made before its last start, each time',
     async () => {
-      const copy = path.join(directory, 'copy');
-      expect((await node.stop()).code).toBe(0);
-      fs.cpSync(node.dataDir, copy, { recursive: true });
+      const older = await stopAndCopy('older');
       await startAndServe();
-      expect((await node.stop()).code).toBe(0);
-      fs.rmSync(node.dataDir, { recursive: true });
-      fs.cpSync(copy, node.dataDir, { recursive: true });
+      const newest = await stopAndCopy('newest');
+      putBack(older);
       for (let attempt = 0; attempt < 2; attempt += 1)
         expect(await refusal()).toMatch(/is an older state or a copy of that disk: .* start/);
-    },
-    TEST_MS_MAX,
-  );
-
-  test(
-    'with an empty data directory under its node id, until its disk is declared lost',
-    async () => {
-      fs.rmSync(node.dataDir, { recursive: true });
-      expect(await refusal()).toContain('Node 3 is registered with disk');
-      await startAndServe(['--replace-disk']);
+      putBack(newest);
+      await startAndServe();
     },
     TEST_MS_MAX,
   );
@@ -77,10 +80,21 @@ describe('a node is refused', () => {
   test(
     'with an emptied Raft log',
     async () => {
-      await node.kill();
+      const copy = await stopAndCopy('whole');
       fs.rmSync(path.join(node.dataDir, 'raft'), { recursive: true });
       expect(await refusal()).toContain('raft/ is empty, but this disk was registered');
+      putBack(copy);
+      await startAndServe();
+    },
+    TEST_MS_MAX,
+  );
+
+  test(
+    'with an empty data directory under its node id, until its disk is declared lost',
+    async () => {
+      await node.kill();
       fs.rmSync(node.dataDir, { recursive: true });
+      expect(await refusal()).toContain('Node 3 is registered with disk');
       await startAndServe(['--replace-disk']);
     },
     TEST_MS_MAX,
