@@ -172,9 +172,8 @@ describe('binary clients of a cluster', () => {
       code: 'CONFLICT',
       details: { topic: 't', partition: 1 },
     });
-    expect(await at.wait(two!.call(APIS.FetchPositions, { group: 'g' }))).toEqual({
-      positions: [],
-    });
+    const nothing = two!.call(APIS.FetchPositions, { group: 'g' });
+    await expect(at.wait(nothing)).rejects.toMatchObject({ code: 'GROUP_NOT_FOUND' });
     const positions = [position(0), position(1)];
     await at.wait(one!.call(APIS.CommitPositions, { group: 'g', positions }));
     expect(await at.wait(two!.call(APIS.FetchPositions, { group: 'g' }))).toEqual({ positions });
