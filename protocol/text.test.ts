@@ -124,8 +124,8 @@ describe('text replies', () => {
   });
 });
 
-describe('damaged input', () => {
-  test('is a command, or INVALID with a message that fits a line', () => {
+describe('a text protocol that survives damage', () => {
+  test('takes it as a command, or INVALID with a message that fits a line', () => {
     const inputs = ['PUT logs hello  ', 'REGISTER a', 'GET abc', 'STATE x', 'METRICS'].map(
       encodeUtf8,
     );

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { isWalrusError } from '../../base/errors.ts';
 import { offset, segmentId } from '../../base/units.ts';
 import { concatBytes } from '../../base/bytes.ts';
+import { fuzz } from '../testing/fuzz.ts';
 import {
   APPEND_ACK_SIZE_BYTES,
   APPEND_HEADER_SIZE_BYTES,
@@ -42,6 +43,13 @@ test('an Append and its answer round-trip, in the documented sizes', () => {
   expect(decodeReplicationMessage(encodeOpen(open))).toEqual({ type: 'Open', ...open });
   expect(encodeAppendAck(ack).length).toBe(APPEND_ACK_SIZE_BYTES);
   expect(decodeReplicationMessage(encodeAppendAck(ack))).toEqual({ type: 'AppendAck', ...ack });
+});
+
+test('decodeReplicationMessage() survives damage', () => {
+  const { segmentId: id, token, diskId } = header;
+  const open = { segmentId: id, token, diskId, producerSnapshot: new Uint8Array([9, 8, 7]) };
+  const append = concatBytes([encodeAppendHeader(header), new Uint8Array(20)]);
+  fuzz(1, [append, encodeOpen(open), encodeAppendAck(ack)], decodeReplicationMessage);
 });
 
 test('decodeReplicationMessage() refuses every truncation and unknown types as MALFORMED', () => {

@@ -1,8 +1,9 @@
 /**
  * Fuzzing of decoders: valid inputs are damaged by a seeded random, so that a failure can be repeated. A decoder
  * must succeed or throw a WalrusError with a documented code; nothing else, and without large allocations.
- * FUZZ_COUNT sets the number of damaged inputs for each decoder.
+ * FUZZ_COUNT sets the number of damaged inputs for each decoder (`npm run fuzz`: a million); each series then prints a line.
  */
+import { expect } from '@jest/globals';
 import { ERROR_CODES, WalrusError, messageOf } from '../../base/errors.ts';
 import { SeededRandom, between, chance, pick } from '../../base/random.ts';
 
@@ -77,13 +78,22 @@ export function fuzz(
 ): FuzzResult {
   const stackTraceLimit = Error.stackTraceLimit;
   Error.stackTraceLimit = 0; // stacks of refusals take most of the time
+  const startMs = performance.now();
   try {
-    return run(new SeededRandom(seed), inputs, decode);
+    const result = run(new SeededRandom(seed), inputs, decode);
+    if (fuzzCount() !== DEFAULT_COUNT) report(result, performance.now() - startMs);
+    return result;
   } catch (error) {
     throw new Error(`fuzz with seed ${seed}: ${messageOf(error)}`, { cause: error });
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
+}
+
+function report({ accepted, refused }: FuzzResult, tookMs: number): void {
+  const { currentTestName = '' } = expect.getState();
+  const counts = `${accepted + refused} inputs, ${accepted} accepted, ${refused} refused`;
+  process.stdout.write(`fuzz: ${counts}, ${(tookMs / 1000).toFixed(1)} s  ${currentTestName}\n`);
 }
 
 function run(

@@ -3,6 +3,7 @@ import { crc32c } from '../../../base/crc32c.ts';
 import { isWalrusError } from '../../../base/errors.ts';
 import { SeededRandom, between } from '../../../base/random.ts';
 import { logIndex, offset, segmentId } from '../../../base/units.ts';
+import { fuzz } from '../../../protocol/testing/fuzz.ts';
 import { applyCommand } from '../apply.ts';
 import { MutableMetadata } from '../mutableMetadata.ts';
 import { CommandSource } from '../testing/commandGenerator.ts';
@@ -108,6 +109,15 @@ describe('encodeSnapshot() and decodeSnapshot()', () => {
       if (code === 'MALFORMED') refused += 1;
     }
     expect(refused).toBeGreaterThan(500);
+  });
+
+  test('survive damage, with and without a right checksum', () => {
+    const cluster = new TestCluster(4).ok(createTopic('a', plan(1, 1, 2, 3)), close(1));
+    const bytes = encodeSnapshot(cluster.state);
+    fuzz(1, [bytes], decodeSnapshot);
+    fuzz(2, [bytes], (damaged) => {
+      decodeSnapshot(damaged.length < 4 ? damaged : withChecksum(damaged));
+    });
   });
 
   test('refuse a state that breaks an invariant', () => {

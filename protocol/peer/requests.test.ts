@@ -1,0 +1,120 @@
+/** The requests between nodes: what is sent is what is read, and damage is refused. */
+import { describe, expect, test } from '@jest/globals';
+import { concatBytes } from '../../base/bytes.ts';
+import { logIndex, nodeId, offset, segmentId } from '../../base/units.ts';
+import type { AnyApi, Api } from '../client/codec.ts';
+import { fuzz } from '../testing/fuzz.ts';
+import * as requests from './requests.ts';
+import {
+  decodeRpcRequest,
+  decodeRpcRequestHeader,
+  decodeRpcResponse,
+  encodeRpcRequest,
+  encodeRpcResponse,
+} from './rpc.ts';
+
+const token = '0123456789abcdef0123456789abcdef';
+const diskId = 'fedcba9876543210fedcba9876543210';
+const digest = '0123456789abcdef';
+const bytes = new Uint8Array([1, 2, 3, 4, 5]);
+const id = segmentId(7);
+const at = offset(2 ** 40);
+
+/** An api with a request and an answer in which everything is set. */
+type Example = readonly [AnyApi, unknown, unknown];
+
+function example<Request, Response>(
+  api: Api<Request, Response>,
+  request: Request,
+  response: Response,
+): Example {
+  return [api, request, response];
+}
+
+const EXAMPLES: readonly Example[] = [
+  example(requests.CLUSTER_INFO, null, { clusterId: token, leaderAddress: 'node-1:6001' }),
+  example(
+    requests.REGISTER_NODE,
+    {
+      nodeId: nodeId(3),
+      diskId,
+      bootEpoch: 4,
+      bootNonce: token,
+      peerAddress: 'a:1',
+      clientAddress: 'a:2',
+      httpAddress: 'a:3',
+      zone: 'z',
+      version: '1',
+      replacesLostDisk: true,
+    },
+    null,
+  ),
+  example(
+    requests.HEARTBEAT,
+    {
+      nodeId: nodeId(3),
+      diskId,
+      bootEpoch: 4,
+      appliedIndex: logIndex(5),
+      isDiskWritable: true,
+      isDiskFull: false,
+      usedBytes: 6,
+      isDraining: true,
+    },
+    { isRegistered: true, aliveNodeIds: [nodeId(1), nodeId(2)] },
+  ),
+  example(requests.PROPOSE, { command: bytes }, { index: logIndex(9) }),
+  example(
+    requests.CLOSE_SEGMENT,
+    { segmentId: id, token, endOffset: at, digest },
+    { nextSegmentId: segmentId(8) },
+  ),
+  example(
+    requests.FENCE_SEGMENT,
+    { segmentId: id, token, diskId, epoch: 2 },
+    { diskId, tail: at, digest },
+  ),
+  example(
+    requests.COPY_SEGMENT,
+    { segmentId: id, token, diskId, epoch: 2, producerSnapshot: bytes, batches: bytes },
+    { durableTail: at },
+  ),
+  example(
+    requests.READ_SEGMENT,
+    { segmentId: id, diskId, from: at, limit: at, maxBytes: 100 },
+    { nextOffset: at, producerSnapshot: bytes, batches: bytes },
+  ),
+  example(requests.PRODUCER_SNAPSHOT, { segmentId: id, endOffset: at }, { snapshot: bytes }),
+  example(requests.ROLL_SEGMENT, { segmentId: id }, null),
+  example(
+    requests.CONFIRM_DELIVERY,
+    { topic: 't', partition: 1, deliveries: [{ offset: at, wasDelivered: true }] },
+    null,
+  ),
+];
+
+test('there is an example of every request', () => {
+  const apis = Object.values(requests).filter((value) => typeof value === 'object');
+  expect(EXAMPLES.map(([api]) => api.name).sort()).toEqual(apis.map(({ name }) => name).sort());
+});
+
+describe.each(EXAMPLES.map((each) => [each[0].name, ...each] as const))(
+  '%s',
+  (_name, api, request, response) => {
+    const sent = concatBytes(encodeRpcRequest(api, 7, request));
+    const answered = concatBytes(encodeRpcResponse(api, 7, response));
+
+    test('round-trips', () => {
+      expect(decodeRpcRequest(api, decodeRpcRequestHeader(sent), sent)).toEqual(request);
+      expect(decodeRpcResponse(api, answered)).toEqual(response);
+    });
+
+    test('survives damage', () => {
+      fuzz(api.apiKey, [sent], (message) => {
+        const header = { ...decodeRpcRequestHeader(message), apiVersion: 0 };
+        decodeRpcRequest(api, header, message);
+      });
+      fuzz(api.apiKey + 1000, [answered], (message): unknown => decodeRpcResponse(api, message));
+    });
+  },
+);
