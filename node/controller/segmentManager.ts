@@ -99,7 +99,7 @@ export class SegmentManager implements SegmentAppender {
   /** Ends all leaders without an answer: the process is stopping. */
   stop(): void {
     this.#isStopped = true;
-    for (const leader of this.#leaders.values()) leader.suspend();
+    for (const leader of this.#leaders.values()) leader.stop();
   }
 
   /** Closes every segment that this node leads, so that others take over (drain). */

@@ -448,6 +448,14 @@ export class SegmentLeader {
     this.#onDrained = null;
   }
 
+  /** The process is stopping: ends without an answer to anybody. */
+  stop(): void {
+    this.#state = 'Ended';
+    this.#timer?.cancel();
+    this.#committedTick?.cancel();
+    this.#onDrained = null;
+  }
+
   /** A member refuses this leader: acknowledges nothing more and waits for what the metadata says. */
   #depose(reason: WalrusError): void {
     if (this.#state === 'Frozen' || this.#state === 'Ended') return;

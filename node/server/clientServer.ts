@@ -33,6 +33,7 @@ export class ClientServer {
   readonly #context: ServerContext;
   readonly #services: ConnectionServices;
   readonly #merger: PutMerger;
+  readonly #cursors: SharedCursors;
   readonly #connections = new Set<Connection>();
   #isStopped = false;
 
@@ -67,6 +68,7 @@ export class ClientServer {
       flusher.flush();
     };
     this.#merger = new PutMerger({ context, router, producerIds, produce, answer });
+    this.#cursors = cursors;
     const commands = new TextCommands({ context, router, merger: this.#merger, cursors, topics });
     this.#services = {
       context,
@@ -128,6 +130,7 @@ export class ClientServer {
   stop(): void {
     this.#isStopped = true;
     this.#merger.stop();
+    this.#cursors.stop();
     for (const connection of this.#connections) connection.end();
   }
 }

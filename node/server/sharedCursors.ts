@@ -88,6 +88,12 @@ export class SharedCursors {
     });
   }
 
+  /** The process is stopping: forgets all cursors, so that nothing is committed or waited for any more. */
+  stop(): void {
+    for (const { cursor } of this.#owned.values()) cursor.end();
+    this.#owned.clear();
+  }
+
   /** The next record of a topic that exists, from whichever partition has one; within the request time-out. */
   next(topic: TopicRecord, done: NextDone): void {
     const owned =

@@ -9,6 +9,8 @@ export class SimProcess {
   #isAlive = true;
   #isPaused = false;
   #backlog: (() => void)[] = [];
+  /** Timers that have neither fired nor been cancelled: a real process does not end before there are none. */
+  timerCount = 0;
 
   get isAlive(): boolean {
     return this.#isAlive;
@@ -64,15 +66,22 @@ export class SimClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    let isCancelled = false;
+    let isOver = false;
+    const end = (): void => {
+      if (!isOver) this.#process.timerCount -= 1;
+      isOver = true;
+    };
+    this.#process.timerCount += 1;
     const timer = this.#scheduler.schedule(Math.max(0, delayMs), () => {
       this.#process.enter(() => {
-        if (!isCancelled) callback();
+        if (isOver) return;
+        end();
+        callback();
       });
     });
     return {
       cancel: () => {
-        isCancelled = true;
+        end();
         timer.cancel();
       },
     };
