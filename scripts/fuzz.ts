@@ -15,7 +15,15 @@ if (!Number.isSafeInteger(count) || count < 1) {
 const jest = 'node_modules/jest/bin/jest.js';
 const { status } = spawnSync(
   process.execPath,
-  [jest, '--testNamePattern', 'survives? (damage|damaged)', '--maxWorkers', '2'],
+  [
+    jest,
+    '--testNamePattern',
+    'survives? (damage|damaged)',
+    '--testTimeout',
+    '600000',
+    '--maxWorkers',
+    '2',
+  ],
   { stdio: 'inherit', env: { ...process.env, FUZZ_COUNT: String(count) } },
 );
 process.exit(status ?? 1);
