@@ -17,6 +17,10 @@ export const FIXED_SEEDS: readonly FixedSeed[] = [
     reason: 'a node that was starting refused to register another one, which then ended',
   },
   {
+    seed: 6,
+    reason: 'a node that was starting answered a forwarded Produce with TOPIC_NOT_FOUND',
+  },
+  {
     seed: 777091,
     reason: 'a leader whose disk was full as it opened its segment never tried again',
   },

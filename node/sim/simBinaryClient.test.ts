@@ -271,3 +271,12 @@ describe('binary clients of a cluster', () => {
     expect(values).toEqual(Array.from({ length: count }, (_, value) => value));
   });
 });
+
+test('a node says of a topic that it does not know yet that it does not lead it, when another node sends to it', async () => {
+  const at = await world();
+  const [asking, asked] = at.machines as [Machine, Machine];
+  const request = { ...PRODUCE, topic: 'new', timeoutMs: 500, batches: batchOf([1]) };
+  const { rpc } = asking.parts!;
+  const answer = rpc.call(asked.address, APIS.Produce, request, 1000);
+  await expect(at.wait(answer)).rejects.toMatchObject({ code: 'NOT_LEADER', retriable: true });
+});
