@@ -60,6 +60,7 @@ const EXAMPLES: readonly Example[] = [
       isDiskFull: false,
       usedBytes: 6,
       isDraining: true,
+      damagedSegmentIds: [id],
     },
     { isRegistered: true, aliveNodeIds: [nodeId(1), nodeId(2)] },
   ),
