@@ -62,7 +62,11 @@ const EXAMPLES: readonly Example[] = [
       isDraining: true,
       damagedSegmentIds: [id],
     },
-    { isRegistered: true, aliveNodeIds: [nodeId(1), nodeId(2)] },
+    {
+      isRegistered: true,
+      aliveNodeIds: [nodeId(1), nodeId(2)],
+      damagedCopies: [{ nodeId: nodeId(2), segmentId: id }],
+    },
   ),
   example(requests.PROPOSE, { command: bytes }, { index: logIndex(9) }),
   example(

@@ -16,7 +16,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'zombieAndPowerFailure',
     rule: 'R2',
     what: 'a member answers a fence that a crash may undo',
-    seeds: 400,
+    seeds: 40,
     changes: [
       {
         file: 'node/storage/replica.ts',
@@ -33,7 +33,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'zombie',
     rule: 'R2',
     what: 'a member reports its tail, and is fenced a little later',
-    seeds: 200,
+    seeds: 60,
     changes: [
       {
         file: HOST,
@@ -56,7 +56,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'lagAndLose',
     rule: 'R4',
     what: 'the end is the lowest reported tail',
-    seeds: 40,
+    seeds: 20,
     changes: [
       {
         file: RECOVERY,
@@ -75,7 +75,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'lagAndLose',
     rule: 'R3',
     what: 'a recovery goes on with fewer than F answers',
-    seeds: 100,
+    seeds: 40,
     changes: [
       {
         file: RECOVERY,
@@ -149,7 +149,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'closeWithoutMembers',
     rule: 'close',
     what: 'a leader goes on acknowledging after it has proposed its end',
-    seeds: 200,
+    seeds: 60,
     changes: [
       {
         file: LEADER,
@@ -168,7 +168,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'rivalRecoveries',
     rule: 'R6',
     what: 'a seal is applied whatever the state of its segment is',
-    seeds: 200,
+    seeds: 40,
     changes: [
       {
         file: 'node/state/handlers/sealAndOpen.ts',
@@ -187,7 +187,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'fullDisks',
     rule: 'progress',
     what: 'a leader that could not open its segment does not try again',
-    seeds: 100,
+    seeds: 40,
     changes: [
       {
         file: MANAGER,

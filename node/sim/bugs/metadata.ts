@@ -26,7 +26,7 @@ export const METADATA_BUGS: readonly PlantedBug[] = [
     focus: 'restartStorm',
     rule: 'S3',
     what: 'a node deletes copies that its metadata does not know',
-    seeds: 60,
+    seeds: 40,
     changes: [
       {
         file: 'node/controller/deletion.ts',

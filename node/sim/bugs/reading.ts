@@ -36,7 +36,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     name: 'CursorNotDurable',
     rule: 'GET',
     what: "a new leader begins the topic's shared cursor anew",
-    seeds: 20,
+    seeds: 40,
     changes: [
       {
         file: CURSORS,
@@ -63,7 +63,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     name: 'LookupWithoutBarrier',
     rule: 'linearizable',
     what: 'a node that does not know a topic says so without asking the metadata leader',
-    seeds: 60,
+    seeds: 20,
     changes: [
       {
         file: 'node/server/router.ts',
@@ -76,7 +76,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     name: 'CommitsWhatIsFetched',
     rule: 'client',
     what: 'a consumer commits the positions of what it has fetched, handed out or not',
-    seeds: 60,
+    seeds: 20,
     changes: [
       {
         file: 'client/consumer.ts',

@@ -15,7 +15,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'powerFailureAtAcknowledgement',
     rule: 'W3',
     what: 'the leader and the members count what is only written as durable',
-    seeds: 40,
+    seeds: 20,
     changes: [
       {
         file: LEADER,
@@ -39,7 +39,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'lagAndLose',
     rule: 'W5',
     what: 'one durable copy less than W counts as committed',
-    seeds: 40,
+    seeds: 100,
     changes: [
       {
         file: LEADER,
@@ -69,7 +69,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'zombie',
     rule: 'DESIGN 5',
     what: 'a leader acknowledges after its session has lapsed',
-    seeds: 60,
+    seeds: 40,
     changes: [WITHOUT_LEASE],
   },
   {
@@ -77,7 +77,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'powerFailureAtAcknowledgement',
     rule: 'W1',
     what: 'a node that restarts goes on with the segments that it led',
-    seeds: 60,
+    seeds: 20,
     changes: [
       {
         file: 'node/state/queries.ts',
@@ -112,7 +112,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'lagAndLose',
     rule: 'W6',
     what: 'a new disk takes the place of a lost one in open segments',
-    seeds: 400,
+    seeds: 20,
     changes: [
       {
         file: 'node/state/handlers/registerNode.ts',
@@ -131,7 +131,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     name: 'ProducersForgotten',
     rule: 'idempotence',
     what: 'a new leader begins without the state of the producers',
-    seeds: 60,
+    seeds: 20,
     changes: [
       {
         file: 'node/controller/producerLoader.ts',
@@ -164,7 +164,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'zombie',
     rule: 'DESIGN 5',
     what: 'a lease that was granted once holds for ever',
-    seeds: 60,
+    seeds: 40,
     changes: [
       {
         file: 'node/controller/heartbeat.ts',
@@ -191,7 +191,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     name: 'RetriesForgotten',
     rule: 'idempotence',
     what: 'a new leader knows only the last batch of each producer',
-    seeds: 100,
+    seeds: 40,
     changes: [
       {
         file: 'node/replication/producerStates.ts',
@@ -206,7 +206,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'copyMadeByFence',
     rule: 'idempotence',
     what: 'a new leader leaves out segments of which no copy has the state of the producers',
-    seeds: 200,
+    seeds: 60,
     changes: [
       {
         file: 'node/controller/producerLoader.ts',
@@ -219,7 +219,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     name: 'RetryUnderNewId',
     rule: 'client',
     what: 'a producer of the client library sends again under another producer id',
-    seeds: 60,
+    seeds: 20,
     changes: [
       {
         file: 'protocol/producerPipeline.ts',
