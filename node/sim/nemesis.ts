@@ -24,6 +24,8 @@ type Undo = () => void;
 /** Faults under way at once. */
 const CONCURRENT_COUNT_MAX = 2;
 const FULL_DISK_BYTES = 1024;
+/** With so many voters, one disk may be lost. */
+const VOTERS_MIN = 3;
 /** How a node ends that finds rot where there is no other copy to read. */
 const ROTTEN_CODES: readonly ErrorCode[] = ['DISK_FAILED', 'CORRUPT_SEGMENT'];
 const REPLACE_MS = 200;
@@ -156,7 +158,7 @@ export class Nemesis {
   }
 
   #tryLoseDisk(machine: Machine, afterMs: number): boolean {
-    if (this.#hasLostDisk || this.#undo.has(machine)) return false;
+    if (this.#hasLostDisk || this.#undo.has(machine) || !this.#survivesLoss()) return false;
     this.#hasLostDisk = true;
     this.victim = machine;
     this.#cluster.trace(machine, 'nemesis: loses its disk');
@@ -209,6 +211,14 @@ export class Nemesis {
     };
   }
 
+  /** The metadata keep a majority when one voter's disk is lost: a cluster that is forming has two voters for a while. */
+  #survivesLoss(): boolean {
+    return this.#cluster.machines.some((machine) => {
+      const status = machine.parts?.raft.status();
+      return status?.role === 'Leader' && status.configuration.voters.length >= VOTERS_MIN;
+    });
+  }
+
   #next(): void {
     const { min, max } = this.#plan.faultIntervalMs;
     this.#cluster.scheduler.schedule(between(this.#random, min, max), () => {
@@ -255,6 +265,7 @@ export class Nemesis {
   /** Only one disk in a run, and only while every segment has its copies elsewhere. */
   #mayLose(): boolean {
     if (this.#hasLostDisk || this.#undo.size > 0 || this.#scenario !== null) return false;
+    if (!this.#survivesLoss()) return false;
     return this.#cluster.machines.every((other) => other.isServing);
   }
 
