@@ -147,6 +147,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     rule: 'W4',
     what: "the leader's own copy takes appends although it is fenced",
     seeds: 100,
+    knownSeed: 11,
     changes: [
       {
         file: LEADER,
@@ -179,6 +180,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     rule: 'W3',
     what: 'data is acknowledged in a file whose name a crash may undo',
     seeds: 40,
+    knownSeed: 2,
     changes: [
       {
         file: 'node/storage/arenaSet.ts',
@@ -207,6 +209,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     rule: 'idempotence',
     what: 'a new leader leaves out segments of which no copy has the state of the producers',
     seeds: 60,
+    knownSeed: 8,
     changes: [
       {
         file: 'node/controller/producerLoader.ts',
