@@ -169,9 +169,17 @@ SendLog(l, lg, commit, snapshot) ==
 -----------------------------------------------------------------------------------------------
 (* Elections *)
 
+\* The configurations that may be in force, as far as a server can tell: the last one that it knows
+\* to be committed, and all behind that in its log.
+PossibleConfigs(s) ==
+  { ConfigAt(SubSeq(log[s], 1, i), i, snapshotIndex[s]) : i \in commitIndex[s]..Len(log[s]) }
+
+\* Learners and removed servers never campaign. A voter whose removal is not committed may have to
+\* (thesis, 4.2.2): nobody else may have its log, or the removal may never be committed. It does not
+\* count itself, since it is no voter of the configuration that it uses.
 MayCampaign(s) ==
   /\ role[s] \in {"Follower", "PreCandidate", "Candidate"}
-  /\ s \in Config(s).voters                     \* learners and removed servers never campaign
+  /\ \E c \in PossibleConfigs(s) : s \in c.voters
   /\ MayPromise(s)
   /\ currentTerm[s] < MaxTerm
 
@@ -218,7 +226,7 @@ HandlePreVote(s, m) ==
   LET granted == /\ m.term > currentTerm[s]
                  /\ UpToDate(m, log[s])
   IN /\ MayPromise(s)
-     /\ ~HearsLeader(s)
+     /\ ~HearsLeader(s) \/ m.term < currentTerm[s]
      /\ granted \/ m.term <= currentTerm[s]
      /\ Send([type |-> "PreVoteReply", from |-> s, to |-> {m.from}, granted |-> granted,
               term |-> IF granted THEN m.term ELSE currentTerm[s]])
@@ -273,7 +281,7 @@ BecomeLeader(s) ==
      /\ UNCHANGED <<disk, currentTerm, votedFor, snapshotIndex, commitIndex, admitted, process,
                     environment, committed, served, spent>>
 
-\* A reply of a higher term ends a leadership or a candidacy.
+\* A message of a higher term ends a leadership or a candidacy.
 HandleHigherTerm(s, m) ==
   /\ m.type = "PreVoteReply" => ~m.granted /\ Mutant # "PreVoteRefusalIgnored"
   /\ m.term > currentTerm[s]
@@ -310,7 +318,7 @@ SendTimeoutNow(l, target) ==
 
 HandleTimeoutNow(s, m) ==
   /\ m.term = currentTerm[s]
-  /\ role[s] = "Follower"
+  /\ role[s] \in {"Follower", "PreCandidate"}
   /\ MayCampaign(s)
   /\ Campaign(s, TRUE)
   /\ UNCHANGED spent
@@ -347,12 +355,12 @@ Acknowledge(s, m, matchIndex) ==
        ELSE UNCHANGED messages
 
 \* The log as it becomes in memory and, before the acknowledgement leaves, on the disk.
-StoreLog(s, m, lg) ==
+StoreLog(s, m, lg, snapshot) ==
   /\ log' = [log EXCEPT ![s] = lg]
   /\ IF Mutant = "AckBeforeFsync" /\ Len(lg) > Len(log[s])
        THEN PersistHardState(s, m.term, VoteIn(s, m))
        ELSE disk' = [disk EXCEPT ![s].currentTerm = m.term, ![s].votedFor = VoteIn(s, m),
-                                 ![s].log = lg]
+                                 ![s].log = lg, ![s].snapshotIndex = snapshot]
 
 \* A repetition that changes nothing is not a step: it would only cost time.
 IsNew(s, m) ==
@@ -394,11 +402,11 @@ HandleAppendEntries(s, m, index, leaderCommit) ==
                /\ PersistHardState(s, m.term, VoteIn(s, m))
                /\ UNCHANGED <<log, commitIndex, messages>>
           [] conflict ->
-               /\ StoreLog(s, m, SubSeq(log[s], 1, prevLogIndex))
+               /\ StoreLog(s, m, SubSeq(log[s], 1, prevLogIndex), snapshotIndex[s])
                /\ UNCHANGED <<commitIndex, messages>>
           [] OTHER ->
-               /\ StoreLog(s, m, IF present /\ Mutant # "TruncateMatching" THEN log[s]
-                                                                          ELSE appended)
+               /\ StoreLog(s, m, IF present /\ Mutant # "TruncateMatching" THEN log[s] ELSE appended,
+                           snapshotIndex[s])
                /\ commitIndex' = [commitIndex EXCEPT ![s] = Max(@, leaderCommit)]
                /\ Acknowledge(s, m, index)
      /\ UNCHANGED <<snapshotIndex, admitted, process, environment, history, spent>>
@@ -462,15 +470,17 @@ ProposeChange(l, c) ==
   /\ UNCHANGED <<disk, currentTerm, votedFor, snapshotIndex, role, leaderId, commitIndex,
                  admitted, process, environment, history>>
 
-\* A leader that removed itself goes when the change is committed (thesis, 4.2.2).
+\* A leader that removed itself goes when the change is committed (thesis, 4.2.2), and asks a voter
+\* to take over, whatever that one's log.
 RemovedLeaderStepsDown(l) ==
   /\ role[l] = "Leader"
   /\ l \notin Config(l).voters
   /\ ConfigIndex(log[l]) <= commitIndex[l]
   /\ role' = [role EXCEPT ![l] = "Follower"]
   /\ leaderId' = [leaderId EXCEPT ![l] = None]
+  /\ Send([type |-> "TimeoutNow", term |-> currentTerm[l], from |-> l, to |-> Config(l).voters])
   /\ UNCHANGED <<disk, currentTerm, votedFor, log, snapshotIndex, commitIndex, admitted,
-                 process, messages, environment, history, spent>>
+                 process, environment, history, spent>>
 
 -----------------------------------------------------------------------------------------------
 (* Snapshots and log compaction *)
@@ -490,15 +500,15 @@ TakeSnapshot(s) ==
      /\ UNCHANGED <<currentTerm, votedFor, log, role, leaderId, commitIndex, admitted, process,
                     environment, history>>
 
-\* A snapshot that ends where the log has the same term keeps the entries that follow: they may
-\* be acknowledged (paper, figure 13, rule 6). One that is not newer than what is committed here
-\* is only acknowledged.
+\* A snapshot that ends where the log has the same term is not installed, and the log keeps the
+\* entries that follow: they may be acknowledged (paper, figure 13, rule 6). It says only that so
+\* much is committed. One that is not newer than what is committed here says nothing.
 HandleInstallSnapshot(s, m) ==
   LET index == Len(m.snapshot)
       old == index <= commitIndex[s]
       keep == /\ index <= Len(log[s]) /\ log[s][index].term = LastTerm(m.snapshot)
               /\ Mutant # "SnapshotDropsSuffix"
-      lg == IF keep THEN m.snapshot \o SubSeq(log[s], index + 1, Len(log[s])) ELSE m.snapshot
+      lg == IF keep THEN log[s] ELSE m.snapshot
       said == \E r \in Received("AppendReply", m.from) :
                 r.from = s /\ r.term = m.term /\ r.matchIndex >= index
   IN /\ m.term >= currentTerm[s]
@@ -507,11 +517,9 @@ HandleInstallSnapshot(s, m) ==
      /\ IF old
           THEN /\ PersistHardState(s, m.term, VoteIn(s, m))
                /\ UNCHANGED <<log, snapshotIndex, commitIndex>>
-          ELSE /\ log' = [log EXCEPT ![s] = lg]
-               /\ snapshotIndex' = [snapshotIndex EXCEPT ![s] = index]
+          ELSE /\ StoreLog(s, m, lg, IF keep THEN snapshotIndex[s] ELSE index)
+               /\ snapshotIndex' = [snapshotIndex EXCEPT ![s] = IF keep THEN @ ELSE index]
                /\ commitIndex' = [commitIndex EXCEPT ![s] = index]
-               /\ disk' = [disk EXCEPT ![s].currentTerm = m.term, ![s].votedFor = VoteIn(s, m),
-                                       ![s].log = lg, ![s].snapshotIndex = index]
      /\ Acknowledge(s, m, index)
      /\ UNCHANGED <<admitted, process, environment, history, spent>>
 
@@ -542,11 +550,11 @@ HandleReadProbe(s, m) ==
   /\ UNCHANGED <<log, snapshotIndex, commitIndex, admitted, process, environment, history,
                  spent>>
 
-\* A quorum answered this very probe: nobody had a newer term when the read began.
+\* A quorum answered this probe or a later one: nobody had a newer term when the read began.
 ServeRead(l, m) ==
   LET replies == { r \in Received("ReadReply", l) :
                      /\ r.term = m.term
-                     /\ r.id = m.id \/ Mutant = "ReadCountsOldReplies" }
+                     /\ r.id >= m.id \/ Mutant = "ReadCountsOldReplies" }
   IN /\ m.from = l
      /\ role[l] = "Leader"
      /\ currentTerm[l] = m.term
@@ -666,7 +674,7 @@ Receive(s, m) ==
   CASE m.type = "PreVote" -> HandlePreVote(s, m)
     [] m.type = "RequestVote" -> HandleRequestVote(s, m)
     [] m.type \in {"PreVoteReply", "AppendRefusal"} -> HandleHigherTerm(s, m)
-    [] m.type = "TimeoutNow" -> HandleTimeoutNow(s, m)
+    [] m.type = "TimeoutNow" -> HandleHigherTerm(s, m) \/ HandleTimeoutNow(s, m)
     [] m.type = "AppendEntries" ->
          \/ RefuseAppendEntries(s, m)
          \/ \E index \in m.firstIndex..Len(m.entries) :

@@ -58,9 +58,11 @@ AllFaults == {"lose", "empty", "rollback", "rot", "fsync", "torn", "coordinator"
 AllFeatures == {"close", "rereplicate", "unclean", "delete", "impatient"}
 
 VARIABLES
-    meta,       \* The segment's metadata: [state, epoch, content, replicas, lossy]; content stands
-                \* for end (its length) and digest (its value). While the segment is open or
-                \* recovering, replicas is the ensemble.
+    meta,       \* The segment's metadata: [state, epoch, content, replicas, lossy, planned, former];
+                \* content stands for end (its length) and digest (its value). While the segment is
+                \* open or recovering, replicas is the ensemble. Disks that may hold bytes beside the
+                \* replicas: planned ones complete their copy, former ones have to delete it.
+    offers,     \* Commands under way that name a planned disk as a replica: [disk, expected, replicas].
     registered, \* Metadata: the boot epoch that each disk registered last (I2).
     leader,     \* The leader process: [alive, frozen, log, proposed]; log is what it has numbered
                 \* and sent, proposed the closes that it has sent to Raft.
@@ -77,10 +79,10 @@ VARIABLES
     acked,      \* Ghost: <<offset, record>> acknowledged to clients; committed is the same thing.
     seen        \* Ghost: what a reader has read, from the segment's start.
 
-vars == <<meta, registered, leader, ackSent, recovery, status, log, synced, fence, fenceSynced,
-          bootEpoch, snapshot, damaged, acked, seen>>
+vars == <<meta, offers, registered, leader, ackSent, recovery, status, log, synced, fence,
+          fenceSynced, bootEpoch, snapshot, damaged, acked, seen>>
 
-metaVars == <<meta, registered>>
+metaVars == <<meta, offers, registered>>
 diskVars == <<status, log, synced, fence, fenceSynced, bootEpoch>>
 ghostVars == <<damaged, acked, seen>>
 
@@ -124,6 +126,8 @@ TypeOK ==
     /\ meta.epoch \in 0..MaxEpoch
     /\ meta.replicas \subseteq Disks
     /\ meta.lossy \in BOOLEAN
+    /\ meta.planned \subseteq Disks /\ meta.former \subseteq Disks
+    /\ meta.planned \cap (meta.replicas \cup meta.former) = {}
     /\ leader.alive \in BOOLEAN /\ leader.frozen \in BOOLEAN
     /\ Len(leader.log) <= MaxOffset
     /\ \A e \in Epochs :
@@ -142,7 +146,8 @@ NoRecovery == [phase |-> "none", evidence |-> {}, content |-> <<>>, holders |-> 
 \* I4: the ensemble, the token and epoch 0 are in the metadata before anybody writes.
 Init ==
     /\ meta = [state |-> "OPEN", epoch |-> 0, content |-> <<>>, replicas |-> Members,
-               lossy |-> FALSE]
+               lossy |-> FALSE, planned |-> {}, former |-> {}]
+    /\ offers = {}
     /\ registered = [d \in Disks |-> 0]
     /\ leader = [alive |-> TRUE, frozen |-> FALSE, log |-> <<>>, proposed |-> {}]
     /\ ackSent = [d \in Disks |-> 0]
@@ -262,7 +267,7 @@ CloseApplies ==
     /\ meta.state = "OPEN"
     /\ \E content \in leader.proposed :
         meta' = [meta EXCEPT !.state = "SEALED", !.content = content]
-    /\ UNCHANGED <<registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
+    /\ UNCHANGED <<offers, registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
 
 \* The outcome is unknown and the metadata still reads OPEN. That proves nothing: the proposal may
 \* yet be applied. So the leader proposes the same again and stays frozen for good.
@@ -289,7 +294,7 @@ RecoveryStarts ==
     /\ IF meta.epoch = 0 THEN TRUE ELSE "impatient" \in Features \/ IsStuck(meta.epoch)
     /\ meta' = [meta EXCEPT !.state = "RECOVERING", !.epoch = @ + 1]
     /\ recovery' = [recovery EXCEPT ![meta.epoch + 1].phase = "fencing"]
-    /\ UNCHANGED <<registered, leader, ackSent, diskVars, snapshot, ghostVars>>
+    /\ UNCHANGED <<offers, registered, leader, ackSent, diskVars, snapshot, ghostVars>>
 
 \* R2, first half: the member writes the fence, also one that never saw the segment (its log is
 \* empty). A fence never goes back.
@@ -350,16 +355,20 @@ Decide(e) ==
     /\ UNCHANGED <<metaVars, leader, ackSent, diskVars, snapshot, ghostVars>>
 
 \* R5: the coordinator reads the records from a disk that has them and writes them to one that has
-\* not, a member or a spare. The request carries e: a member with a later fence refuses it.
+\* not, a member or a spare. The request carries e: a disk with a later fence refuses it. A disk that
+\* an earlier recovery wrote to goes on where that one stopped. (Nodes raise the fence with the copy;
+\* that refuses more of what is old, and nothing needs it. The mutant asks for the very same fence.)
 CopyWrites(e, d) ==
     LET content == recovery[e].content IN
     /\ recovery[e].phase = "copying" /\ d \notin recovery[e].holders
     /\ IsUp(d) /\ IsIntact(log[d]) /\ Len(log[d]) < Len(content)
     /\ fence[d] <= e \/ Mutant = "StaleCopyAccepted"
+    /\ Mutant = "LaterCopyRefused" => fence[d] \in {0, e}
     /\ \E s \in Disks : IsServing(s) /\ StartsWith(log[s], content)
     /\ log' = [log EXCEPT ![d] = @ \o SubSeq(content, Len(@) + 1, Len(content))]
-    /\ UNCHANGED <<metaVars, leader, ackSent, recovery, status, synced, fence, fenceSynced,
-                   bootEpoch, snapshot, ghostVars>>
+    /\ fence' = [fence EXCEPT ![d] = IF Mutant = "LaterCopyRefused" THEN e ELSE @]
+    /\ UNCHANGED <<metaVars, leader, ackSent, recovery, status, synced, fenceSynced, bootEpoch,
+                   snapshot, ghostVars>>
 
 \* R5: a copy counts when it is durable.
 CopyCounts(e, d) ==
@@ -368,8 +377,14 @@ CopyCounts(e, d) ==
     /\ IsUp(d) /\ StartsWith(log[d], content)
     /\ synced[d] >= Len(content) \/ Mutant = "CopyCountsBeforeFsync"
     /\ fence[d] <= e \/ Mutant = "StaleCopyAccepted"
+    /\ Mutant = "LaterCopyRefused" => fence[d] \in {0, e}
     /\ recovery' = [recovery EXCEPT ![e].holders = @ \cup {d}]
     /\ UNCHANGED <<metaVars, leader, ackSent, diskVars, snapshot, ghostVars>>
+
+\* Disks that may hold bytes and are not named by the seal complete their copies, or drop them.
+OthersWithBytes(holders) ==
+    IF "rereplicate" \in Features THEN {d \in Disks : d \in Members \/ log[d] # <<>>} \ holders
+    ELSE {}
 
 \* R6: the compare-and-set of RECOVERING(e); the holders become the replicas. Raft may apply it
 \* long after it was proposed: nothing in it changes in the meantime.
@@ -379,8 +394,9 @@ RecoverySeals(e) ==
     /\ meta.state = "RECOVERING" \/ Mutant = "SealWithoutCompare"
     /\ meta.epoch = e \/ Mutant \in {"SealWithoutCompare", "SealIgnoresEpoch"}
     /\ meta' = [meta EXCEPT !.state = "SEALED", !.content = recovery[e].content,
-                            !.replicas = recovery[e].holders]
-    /\ UNCHANGED <<registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
+                            !.replicas = recovery[e].holders,
+                            !.planned = OthersWithBytes(recovery[e].holders)]
+    /\ UNCHANGED <<offers, registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
 
 \* The coordinator's node crashes or loses Raft's leadership and knows it; all it knew is gone.
 \* One more recovery than there are coordinators to stop and disks to lose is left over: the number
@@ -401,54 +417,92 @@ OperatorSealsUnclean ==
         /\ \A q \in recovery[meta.epoch].evidence : Len(q[2]) <= Len(p[2])
         /\ meta' = [meta EXCEPT !.state = "SEALED", !.content = p[2], !.replicas = {p[1]},
                                 !.lossy = (Mutant # "UncleanNotMarked")]
-    /\ UNCHANGED <<registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
+    /\ UNCHANGED <<offers, registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
 
 -----------------------------------------------------------------------------
 (* After the seal *)
 
-\* S2, copying: from a replica to a disk that lacks it, a spare or a member that was behind. Bytes
-\* are copied as they are; whether they are right is seen before the disk is named.
-SealedCopyWrites(s, d) ==
-    LET end == Len(meta.content) IN
+\* The metadata know it as LOST: whoever took its place, or an operator, has said so (I3).
+Kept == {d \in meta.replicas : status[d] # "lost"}
+
+IsRereplicated ==
     /\ "rereplicate" \in Features
-    /\ \/ meta.state = "SEALED"
-       \/ Mutant = "OpenSegmentRereplicated" /\ meta.state = "OPEN"
-    /\ s # d /\ s \in meta.replicas /\ IsServing(s) /\ IsUp(d)
-    /\ LET length == IF meta.state = "OPEN" THEN Len(log[s]) ELSE Min(end, Len(log[s])) IN
-        /\ Len(log[d]) < length
-        /\ log' = [log EXCEPT ![d] = @ \o SubSeq(log[s], Len(@) + 1, length)]
+    /\ meta.state = "SEALED" \/ (Mutant = "OpenSegmentRereplicated" /\ meta.state = "OPEN")
+
+\* S2: with fewer replicas than wanted, disks are told to make a copy; more of them than needed, since
+\* some may be down.
+CopyPlanned(d) ==
+    /\ IsRereplicated
+    /\ d \notin meta.replicas \cup meta.planned \cup meta.former /\ status[d] # "lost"
+    /\ Cardinality(Kept) < ReplicasWanted
+    /\ meta' = [meta EXCEPT !.planned = @ \cup {d}]
+    /\ UNCHANGED <<offers, registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
+
+\* S2, copying: from a replica to a disk that lacks it, a planned one or a replica that was behind at
+\* the seal. Bytes are copied as they are; whether they are right is seen before the disk is named.
+SealedCopyWrites(s, d) ==
+    LET length == IF meta.state = "OPEN" THEN Len(log[s]) ELSE Min(Len(meta.content), Len(log[s])) IN
+    /\ IsRereplicated
+    /\ s # d /\ s \in meta.replicas /\ d \in meta.replicas \cup meta.planned
+    /\ IsServing(s) /\ IsUp(d)
+    /\ Len(log[d]) < length
+    /\ log' = [log EXCEPT ![d] = @ \o SubSeq(log[s], Len(@) + 1, length)]
     /\ UNCHANGED <<metaVars, leader, ackSent, recovery, status, synced, fence, fenceSynced,
                    bootEpoch, snapshot, ghostVars>>
 
-\* S2, naming: durable, the digest verified, and only of a sealed segment; W6: never of an open one.
-ReplicaReplaced(old, new) ==
-    /\ "rereplicate" \in Features
-    /\ \/ meta.state = "SEALED"
-       \/ Mutant = "OpenSegmentRereplicated" /\ meta.state = "OPEN" /\ ~(Len(log[new]) = 0)
-    /\ old \in meta.replicas /\ new \notin meta.replicas /\ IsUp(new)
-    /\ StartsWith(log[new], meta.content)
-        \/ (Mutant = "DigestNotVerified" /\ Len(log[new]) >= Len(meta.content))
-    /\ synced[new] >= Len(meta.content) \/ Mutant = "ReplacedBeforeFsync"
-    /\ meta' = [meta EXCEPT !.replicas = (@ \ {old}) \cup {new}]
-    /\ UNCHANGED <<registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
+\* S2, naming: a copy that is durable, with its digest verified, and of a sealed segment (W6) offers
+\* itself beside the replicas that are left. The command is applied late, once, often, or never.
+CopyOffered(d) ==
+    /\ IsRereplicated
+    /\ d \in meta.planned /\ IsUp(d) /\ Cardinality(Kept) < ReplicasWanted
+    /\ StartsWith(log[d], meta.content)
+        \/ (Mutant = "DigestNotVerified" /\ Len(log[d]) >= Len(meta.content))
+    /\ synced[d] >= Len(meta.content) \/ Mutant = "ReplacedBeforeFsync"
+    /\ offers' = offers \cup {[disk |-> d, expected |-> meta.replicas, replicas |-> Kept \cup {d}]}
+    /\ UNCHANGED <<meta, registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
+
+\* S2: compare-and-set on the replicas.
+ReplicasReplaced(offer) ==
+    /\ IsRereplicated
+    /\ offer.expected = meta.replicas \/ Mutant = "ReplacedWithoutCompare"
+    /\ \A d \in offer.replicas : status[d] # "lost"
+    /\ meta' = [meta EXCEPT !.replicas = offer.replicas, !.planned = @ \ offer.replicas,
+                            !.former = @ \cup (Kept \ offer.replicas)]
+    /\ UNCHANGED <<offers, registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
+
+\* S3: a planned copy is too many when there are enough replicas; only then it is told to go. A disk
+\* that has offered itself has done so to fewer replicas, so that its offer is void by now.
+CopyDropped(d) ==
+    /\ IsRereplicated /\ meta.state = "SEALED"
+    /\ d \in meta.planned
+    /\ Cardinality(Kept) >= ReplicasWanted \/ Mutant = "NeededCopyDropped"
+    /\ meta' = [meta EXCEPT !.planned = @ \ {d}, !.former = @ \cup {d}]
+    /\ UNCHANGED <<offers, registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
 
 \* S3: retention has decided; the tombstone is in the metadata.
 Tombstone ==
     /\ "delete" \in Features
     /\ meta.state = "SEALED"
     /\ meta' = [meta EXCEPT !.state = "DELETED"]
-    /\ UNCHANGED <<registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
+    /\ UNCHANGED <<offers, registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
 
-\* S3: a node frees a segment on the tombstone, not because the metadata do not name its disk: they
-\* do not name a disk that a recovery is writing to.
+\* S3: a node frees a segment on the tombstone, the segment's or its own copy's, not because the
+\* metadata do not name its disk: they do not name a disk that a recovery is writing to.
 ReplicaDeletes(d) ==
     /\ "delete" \in Features
     /\ IsUp(d) /\ log[d] # <<>>
-    /\ meta.state = "DELETED" \/ (Mutant = "UnknownDataDeleted" /\ d \notin meta.replicas)
+    /\ \/ meta.state = "DELETED" \/ d \in meta.former
+       \/ Mutant = "UnknownDataDeleted" /\ d \notin meta.replicas
     /\ log' = [log EXCEPT ![d] = <<>>]
     /\ synced' = [synced EXCEPT ![d] = 0]
     /\ UNCHANGED <<metaVars, leader, ackSent, recovery, status, fence, fenceSynced, bootEpoch,
                    snapshot, ghostVars>>
+
+\* S3: a disk that has deleted its copy may be planned again.
+DeletionConfirmed(d) ==
+    /\ d \in meta.former /\ IsUp(d) /\ log[d] = <<>>
+    /\ meta' = [meta EXCEPT !.former = @ \ {d}]
+    /\ UNCHANGED <<offers, registered, leader, ackSent, recovery, diskVars, snapshot, ghostVars>>
 
 -----------------------------------------------------------------------------
 (* Readers *)
@@ -505,7 +559,8 @@ Boot(d) ==
     /\ bootEpoch' = [bootEpoch EXCEPT ![d] = registered[d] + 1]
     /\ log' = [log EXCEPT ![d] = AfterTornTail(d)]
     /\ synced' = [synced EXCEPT ![d] = Min(@, Len(AfterTornTail(d)))]
-    /\ UNCHANGED <<meta, leader, ackSent, recovery, fence, fenceSynced, snapshot, ghostVars>>
+    /\ UNCHANGED <<meta, offers, leader, ackSent, recovery, fence, fenceSynced, snapshot,
+                   ghostVars>>
 
 CanDamage(d) == d \in damaged \/ Cardinality(damaged) < MaxDamaged
 
@@ -608,12 +663,14 @@ ReplicaNext(d) ==
     \/ \E e \in Epochs :
         \/ ReplicaFences(d, e) \/ ReplicaReports(d, e)
         \/ CopyWrites(e, d) \/ CopyCounts(e, d)
-    \/ \E other \in Disks : SealedCopyWrites(other, d) \/ ReplicaReplaced(other, d)
+    \/ CopyPlanned(d) \/ CopyOffered(d) \/ CopyDropped(d) \/ DeletionConfirmed(d)
+    \/ \E s \in Disks : SealedCopyWrites(s, d)
 
 Next ==
     \/ LeaderNext
     \/ CloseApplies \/ RecoveryStarts \/ OperatorSealsUnclean \/ Tombstone \/ ReaderReads
     \/ \E d \in Disks : ReplicaNext(d)
+    \/ \E offer \in offers : ReplicasReplaced(offer)
     \/ \E e \in Epochs : Decide(e) \/ RecoverySeals(e) \/ CoordinatorStops(e)
 
 Spec == Init /\ [][Next]_vars
@@ -656,6 +713,9 @@ AcknowledgedNeverTruncated ==
 SealedNeverLost ==
     (IsSealedWell /\ Cardinality(meta.replicas \cap damaged) <= W - 1) =>
         \E d \in meta.replicas \ damaged : Holds(d, meta.content)
+
+\* No replica has been told to delete its copy: S3.
+ReplicasNeverDeleted == meta.replicas \cap meta.former = {}
 
 \* The end and the content never change; only a tombstone follows a seal.
 SealedNeverChanges ==
