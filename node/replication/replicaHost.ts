@@ -317,6 +317,10 @@ export class ReplicaHost {
     const hosted =
       this.#hosted.get(segment.segmentId) ??
       this.#create(segment, copy.producerSnapshot, fenceEpoch);
+    // A disk that is no member got its fence from the recovery that first copied to it: a later one goes on there.
+    if (copy.epoch !== null && copy.epoch > hosted.replica.fenceEpoch) {
+      hosted.replica.fence(copy.epoch, () => undefined); // the flush after the copy makes both durable, or fails
+    }
     // Once sealed, the fence has done its work: whichever this disk has, the end is decided.
     const epoch = copy.epoch ?? hosted.replica.fenceEpoch;
     const credentials = { token: segment.token, epoch };

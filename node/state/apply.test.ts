@@ -318,12 +318,6 @@ const REFUSED: readonly (readonly [string, ErrorCode, readonly Command[], Comman
   ],
   ['SealAndOpen by a recovery twice on one disk', 'MALFORMED', [recover(1)], recovered(1, [1, 1])],
   [
-    'SealAndOpen by a recovery on a disk that deletes its copy',
-    'CONFLICT',
-    [recover(1), copies('PlanCopies', 4), copies('DropCopies', 4)],
-    recovered(1, [1, 4]),
-  ],
-  [
     'SealAndOpen with a next leader that restarted (W1)',
     'CONFLICT',
     [registration(place(2), 2)],
@@ -418,6 +412,18 @@ const REFUSED: readonly (readonly [string, ErrorCode, readonly Command[], Comman
     'CONFLICT',
     [{ type: 'DeleteTopic', name: 't' }],
     copies('DropCopies', 1),
+  ],
+  [
+    'DropCopies of a segment that is being recovered',
+    'CONFLICT',
+    [recover(1), copies('PlanCopies', 4)],
+    copies('DropCopies', 4),
+  ],
+  [
+    'DropCopies of a copy that is needed: it may have offered itself as a replica (S3)',
+    'CONFLICT',
+    [close(1), lose(3), copies('PlanCopies', 4)],
+    copies('DropCopies', 4),
   ],
 
   [

@@ -7,7 +7,7 @@
  * - A partition whose first offsets are gone keeps a sealed segment with records: a snapshot of the producers.
  * - A partition's start lies between its first segment's base and its last segment's base.
  * - Members are on distinct nodes; members, partial and former places are distinct disks, all of them known.
- * - Partial and former places are on REGISTERED disks; a node has at most one REGISTERED disk.
+ * - No copy is dropped before the seal. Partial and former places are on REGISTERED disks; a node has at most one REGISTERED disk.
  * - A DELETED segment is in no partition, and some place has still to confirm it.
  * - Ids are below the next one to be given; tokens are unique; the indexes say what the records say.
  */
@@ -49,6 +49,7 @@ function assertSegment(state: MutableMetadata, segment: SegmentRecord): void {
     assert(segment.endOffset === null && segment.digest === null, `${what} has no end yet`);
     assert(segment.lossy === null && segment.sealedAtMs === null, `${what} is not sealed yet`);
     assert((segment.state === 'OPEN') === (segment.epoch === 0), `${what}: epoch and state differ`);
+    assert(segment.formerPlaces.length === 0, `${what} must not drop copies before it is sealed`);
   } else {
     const end = assertDefined(segment.endOffset, `${what} is SEALED and must have an end`);
     assert(end >= segment.baseOffset, `${what} must not end before its base`);

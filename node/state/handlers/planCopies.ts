@@ -38,11 +38,16 @@ export function planCopies(state: MutableMetadata, command: CommandOf<'PlanCopie
   return done();
 }
 
-/** Tells partial places to delete what they have. Those that are not partial (any more) are left alone. */
+/**
+ * Tells partial places to delete what they have. Those that are not partial (any more) are left alone. Only of a
+ * sealed segment that has all its replicas: a place that is still needed may have proposed itself as a replica, and
+ * that command, which compares the replicas, must be void before its copy goes (tla/Segment.tla, NeededCopyDropped).
+ */
 export function dropCopies(state: MutableMetadata, command: CommandOf<'DropCopies'>): ApplyResult {
   const segment = state.segments.get(command.segmentId);
-  const refusal = checkState(segment, command);
-  if (segment === undefined || refusal !== null) return refusal ?? notFound(command);
+  if (segment === undefined) return notFound(command);
+  const refusal = checkTooMany(state, segment);
+  if (refusal !== null) return refusal;
   const dropped = segment.partialPlaces.filter((place) => includesPlace(command.places, place));
   state.putSegment({
     ...segment,
@@ -50,6 +55,20 @@ export function dropCopies(state: MutableMetadata, command: CommandOf<'DropCopie
     formerPlaces: [...segment.formerPlaces, ...dropped],
   });
   return done();
+}
+
+function checkTooMany(state: MutableMetadata, segment: SegmentRecord): Refusal | null {
+  const { segmentId, ensemble } = segment;
+  if (segment.state !== 'SEALED') {
+    return refuse('CONFLICT', `Cannot drop copies of segment ${segmentId}: it is ${segment.state}`);
+  }
+  const wanted = state.topics.get(segment.topic)?.replication.replicas ?? 0;
+  const count = state.registeredCount(ensemble);
+  if (count >= wanted) return null;
+  return refuse(
+    'CONFLICT',
+    `Cannot drop copies of segment ${segmentId}: it has ${count} of ${wanted} replicas`,
+  );
 }
 
 function notFound(command: CopyCommand): Refusal {

@@ -18,13 +18,7 @@ import type { Refusal } from '../result.ts';
 import type { LossyRange, ReplicaPlace, SegmentRecord } from '../types.ts';
 import { isDigest } from './names.ts';
 import { checkPlan, openSegment } from './openPlan.ts';
-import {
-  areSamePlaces,
-  checkDistinctNodes,
-  checkRegistered,
-  includesPlace,
-  placesWithout,
-} from './places.ts';
+import { areSamePlaces, checkDistinctNodes, checkRegistered, placesWithout } from './places.ts';
 import { dropBelowStart } from './retention.ts';
 
 type SealAndOpen = CommandOf<'SealAndOpen'>;
@@ -147,7 +141,7 @@ function checkUnchanged(segment: SegmentRecord, replicas: readonly ReplicaPlace[
   );
 }
 
-/** R5: original members or fresh disks; none that was told to delete its copy. */
+/** R5: original members or fresh disks. None has been told to delete its copy: only a sealed segment drops some. */
 function checkRecovered(
   state: MutableMetadata,
   segment: SegmentRecord,
@@ -158,12 +152,6 @@ function checkRecovered(
     return refuse(
       'MALFORMED',
       `Cannot seal segment ${segment.segmentId} on ${replicas.length} disks: it has ${wanted} copies`,
-    );
-  }
-  if (replicas.some((place) => includesPlace(segment.formerPlaces, place))) {
-    return refuse(
-      'CONFLICT',
-      `Cannot seal segment ${segment.segmentId} on a disk that is deleting its copy`,
     );
   }
   return checkRegistered(state, replicas);

@@ -1,0 +1,48 @@
+import { describe, expect, test } from '@jest/globals';
+import { offset } from '../../base/units.ts';
+import { TestCluster, createTopic, place, plan, token } from '../state/testing/fixture.ts';
+import { makeBatch } from '../storage/testing/batches.ts';
+import { StorageWorld } from '../storage/testing/storageWorld.ts';
+import { ReplicaHost } from './replicaHost.ts';
+
+const SNAPSHOT = new Uint8Array(0);
+
+/** Node 4's disk, which is no member, and a segment of nodes 1 to 3 whose recovery has an epoch. */
+function spareOf(epoch: number) {
+  const cluster = new TestCluster(4).ok(createTopic('t', plan(1, 1, 2, 3)));
+  const { segmentId } = cluster.segment(1);
+  for (let e = 1; e <= epoch; e += 1) cluster.ok({ type: 'BeginRecovery', segmentId, epoch: e });
+  cluster.ok({ type: 'PlanCopies', segmentId, places: [place(4)] });
+  const world = new StorageWorld(1);
+  const host = new ReplicaHost({
+    storage: world.engine,
+    clock: world.clock,
+    metadata: () => cluster.state,
+    sendAck: () => undefined,
+  });
+  return { host, world, segment: cluster.segment(1) };
+}
+
+describe('ReplicaHost.copy()', () => {
+  test('R5: a fresh disk goes on for a later recovery where an earlier one had stopped', () => {
+    const { host, world, segment } = spareOf(2);
+    const first = { epoch: 1, batches: makeBatch(0), producerSnapshot: SNAPSHOT };
+    expect(host.copy(segment, first)).toBe(1);
+    const all = new Uint8Array([...makeBatch(0), ...makeBatch(1)]);
+    const second = { epoch: 2, batches: all, producerSnapshot: SNAPSHOT };
+    expect(host.copy(segment, second)).toBe(2);
+    world.clock.run();
+    world.crash();
+    const again = world.replica(segment.segmentId);
+    expect([again.tail, again.fenceEpoch, again.token]).toEqual([offset(2), 2, token(1)]);
+  });
+
+  test('R5, ADR 0102: once a later recovery has copied to a disk, it refuses an earlier one', () => {
+    const { host, segment } = spareOf(2);
+    const batches = makeBatch(0);
+    host.copy(segment, { epoch: 2, batches, producerSnapshot: SNAPSHOT });
+    expect(() => host.copy(segment, { epoch: 1, batches, producerSnapshot: SNAPSHOT })).toThrow(
+      'it is fenced with 2',
+    );
+  });
+});
