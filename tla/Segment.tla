@@ -745,7 +745,7 @@ ReadNeverTakenBack ==
 OffsetNeverReused ==
     \A p, q \in acked \cup {<<k, seen[k]>> : k \in DOMAIN seen}
                       \cup {<<k, meta.content[k]>> : k \in DOMAIN meta.content} :
-        (p[1] = q[1] /\ ~meta.lossy) => p[2] = q[2]
+        p[1] = q[1] => p[2] = q[2]
 
 \* With F intact members and W disks to write to, a closing segment gets sealed.
 HasEnoughDisks ==
