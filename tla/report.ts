@@ -3,7 +3,7 @@ import type { Verdict } from './verdict.ts';
 import { jobName } from './selection.ts';
 
 /**
- * Lays out the verdicts of models: specification/model, distinct states, depth, seconds.
+ * Lays out the verdicts of models: specification/model, states generated and distinct, depth, seconds.
  * @param verdicts - Any verdicts; those of mutants are left out.
  * @returns The table, empty when there is none.
  */
@@ -12,12 +12,13 @@ export function modelTable(verdicts: readonly Verdict[]): string {
     .filter(({ job }) => job.kind === 'model')
     .map((verdict) => [
       `${verdict.job.spec}/${jobName(verdict.job)}`,
+      formatCount(verdict.result.generatedStates),
       formatCount(verdict.result.distinctStates),
       formatCount(verdict.result.depth),
       verdict.seconds.toFixed(1),
       passedOrFailed(verdict),
     ]);
-  return table(['model', 'distinct states', 'depth', 'seconds', ''], rows);
+  return table(['model', 'states generated', 'distinct', 'depth', 'seconds', ''], rows);
 }
 
 /**
