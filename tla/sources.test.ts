@@ -70,7 +70,7 @@ function actionsOf(specification: string): string[] {
 /** Whether a TypeScript file declares a function, method, getter, constant or class of the name. */
 function declares(text: string, name: string): boolean {
   const keyword = `(?:function|class|const) ${name}\\b`;
-  const method = `^ +(?:async |get )*#?${name}(?:<[^>]*>)?\\(`;
+  const method = `^ +(?:static |async |get )*#?${name}(?:<[^>]*>)?\\(`;
   const property = `^ +${name}: `;
   return new RegExp(`${keyword}|${method}|${property}`, 'm').test(text);
 }
