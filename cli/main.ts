@@ -1,15 +1,16 @@
 /** The entry of the `walrus` command. */
 import process from 'node:process';
-import { dispatch } from './dispatch.ts';
-import { EXIT } from './output.ts';
 
 const abort = new AbortController();
+// Before anything else is loaded: a signal that comes early must not end the process in another way.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
     if (abort.signal.aborted) process.exit(128 + (name === 'SIGINT' ? 2 : 15)); // asked for twice
     abort.abort();
   });
 }
+const { dispatch } = await import('./dispatch.ts');
+const { EXIT } = await import('./output.ts');
 // Whoever reads our output has had enough: that is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure);

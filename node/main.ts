@@ -1,5 +1,6 @@
 /** A node as a process: the real clock, disk and network, the ports, and the order of starting and stopping. */
 import { Registry } from 'prom-client';
+import { ClockScope } from '../base/clockScope.ts';
 import { WalrusError, isWalrusError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Listener } from '../base/network.ts';
@@ -18,6 +19,7 @@ import { meteredDisk } from './meteredDisk.ts';
 import { snapshotOf } from './metricsSnapshot.ts';
 import { ClientServer } from './server/clientServer.ts';
 import { StreamPeerTransport } from './server/peerTransport.ts';
+import { Shutdown } from './shutdown.ts';
 import { WalrusNode } from './walrusNode.ts';
 import type { NodeTiming } from './walrusNode.ts';
 
@@ -31,6 +33,10 @@ const LEASE_SHARE = 0.8;
 const HEARTBEATS_PER_SESSION = 10;
 /** How often a stopping node looks whether its segments are led by others. */
 const HANDOVER_CHECK_MS = 20;
+/** How long each part of a node may take to close, after `shutdownTimeout`. */
+const CLOSE_MS_MAX = 3000;
+/** How long connections may take to end by themselves. */
+const LINGER_MS_MAX = 500;
 
 /** Where a node really listens. */
 export interface NodePorts {
@@ -47,7 +53,10 @@ export interface RunningNode {
   readonly registered: Promise<void>;
   /** Resolves when the node has ended: null after `stop`, else why it could not go on. */
   readonly ended: Promise<WalrusError | null>;
-  /** Answers what is under way, hands its segments over, and ends, all within the setting `shutdownTimeout`. */
+  /**
+   * Answers what is under way and hands over what it leads, within the setting `shutdownTimeout`; then closes, which
+   * is bounded too. Never rejects.
+   */
   stop(): Promise<void>;
 }
 
@@ -72,7 +81,8 @@ class NodeProcess implements RunningNode {
   registered: Promise<void> = Promise.resolve();
   readonly #settings: NodeSettings;
   readonly #logger: Logger;
-  readonly #clock = new RealClock();
+  /** Whose timers end with the node. */
+  readonly #clock = new ClockScope(new RealClock());
   readonly #random = new RealRandom();
   readonly #registry = new Registry();
   readonly #metrics = new PrometheusMetrics(this.#registry);
@@ -248,7 +258,6 @@ class NodeProcess implements RunningNode {
       code: reason.code,
       reason: reason.message,
     });
-    this.#server?.stop();
     void this.#close().then(() => this.#end(reason));
   }
 
@@ -259,13 +268,18 @@ class NodeProcess implements RunningNode {
     }
     this.#isStopping = true;
     this.#logger.log('info', 'the node is stopping');
-    const deadlineMs = this.#clock.monotonicMs() + this.#settings.shutdownTimeout;
+    const clock = this.#clock;
+    const shutdown = new Shutdown(clock, this.#logger);
+    const deadlineMs = clock.monotonicMs() + this.#settings.shutdownTimeout;
+    const step = (name: string, action: () => Promise<void>): Promise<boolean> =>
+      shutdown.step(name, deadlineMs - clock.monotonicMs(), action);
     await this.#clientListener?.close();
     this.#node?.drain();
-    await this.#server?.drain(deadlineMs - this.#clock.monotonicMs());
-    await this.#handOver(deadlineMs);
-    await this.#node?.handOverMetadata();
-    this.#server?.stop();
+    await step('answering requests', async () =>
+      this.#server?.drain(deadlineMs - clock.monotonicMs()),
+    );
+    await step('handing segments over', () => this.#handOver(deadlineMs));
+    await step('handing the metadata over', async () => this.#node?.handOverMetadata());
     await this.#close();
     this.#end(null);
   }
@@ -273,17 +287,26 @@ class NodeProcess implements RunningNode {
   /** Waits until others lead the segments that this node led, where there are others. */
   async #handOver(deadlineMs: number): Promise<void> {
     const parts = this.#node?.isOpen === true ? this.#node.parts : null;
-    if (parts === null || parts.session.aliveNodeIds.size < 2) return;
-    while (parts.segments.ledSegmentIds.length > 0 && this.#clock.monotonicMs() < deadlineMs) {
+    // Without a metadata leader nobody can take over; alone there is nobody.
+    const hasOthers = (): boolean =>
+      parts?.session.isFresh === true && parts.session.aliveNodeIds.size > 1;
+    const isLeading = (): boolean => (parts?.segments.ledSegmentIds.length ?? 0) > 0;
+    while (hasOthers() && isLeading() && this.#clock.monotonicMs() < deadlineMs) {
       await new Promise<void>((resolve) => this.#clock.setTimer(HANDOVER_CHECK_MS, resolve));
     }
   }
 
   async #close(): Promise<void> {
+    const shutdown = new Shutdown(this.#clock, this.#logger);
     await this.#clientListener?.close();
-    await this.#node?.stop();
-    await this.#transport.stop();
-    await this.#http?.close();
+    this.#server?.stop();
+    await shutdown.step('closing the disk', CLOSE_MS_MAX, async () => this.#node?.stop());
+    await shutdown.step('closing the peer port', CLOSE_MS_MAX, () => this.#transport.stop());
+    await shutdown.step('closing the http port', CLOSE_MS_MAX, async () => this.#http?.close());
+    await shutdown.step('closing connections', CLOSE_MS_MAX, () =>
+      this.#network.close(LINGER_MS_MAX),
+    );
+    this.#clock.end();
   }
 }
 

@@ -8,12 +8,12 @@
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Disk } from '../base/disk.ts';
-import { isWalrusError } from '../base/errors.ts';
-import type { WalrusError } from '../base/errors.ts';
+import { WalrusError, isWalrusError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { PeerTransport } from '../base/network.ts';
 import { randomHex } from '../base/random.ts';
 import type { Random } from '../base/random.ts';
+import { nodeId } from '../base/units.ts';
 import type { NodeId } from '../base/units.ts';
 import {
   decodeReplicationMessage,
@@ -39,7 +39,7 @@ import { SegmentManager } from './controller/segmentManager.ts';
 import type { Metrics } from './metrics.ts';
 import type { RaftDriverSettings } from './raft/driver/options.ts';
 import { RaftDriver } from './raft/driver/raftDriver.ts';
-import { serverId } from './raft/types.ts';
+import { nodeOfServer, serverId } from './raft/types.ts';
 import type { Configuration } from './raft/types.ts';
 import { ReplicaHost } from './replication/replicaHost.ts';
 import { TransportPeerRpc } from './server/peerRpc.ts';
@@ -168,6 +168,7 @@ export class WalrusNode {
    */
   async start(onOpened: (parts: NodeParts) => void = () => undefined): Promise<void> {
     const isCreator = await this.#prepareDisk();
+    this.#checkRuns(); // else a disk would be opened that nobody closes
     const parts = this.#open(isCreator);
     this.#parts = parts;
     onOpened(parts);
@@ -180,6 +181,7 @@ export class WalrusNode {
       parts.raft.stop(); // a disk that was refused promises nothing while the rest comes to an end
       throw error;
     }
+    this.#checkRuns();
     this.#isRegistered = true;
     parts.session.start();
     parts.host.announce();
@@ -192,6 +194,11 @@ export class WalrusNode {
   #refused(error: WalrusError): void {
     this.#parts?.raft.stop();
     this.#world.onFatal(error);
+  }
+
+  /** @throws {WalrusError} SHUTTING_DOWN */
+  #checkRuns(): void {
+    if (this.#isStopped) throw new WalrusError('SHUTTING_DOWN', 'The node is stopping');
   }
 
   /** Stops at once; what was acknowledged is durable anyway. */
@@ -259,17 +266,17 @@ export class WalrusNode {
 
   #open(isCreator: boolean): NodeParts {
     const { clock, disk, logger, random } = this.#world;
-    const { nodeId, addresses } = this.#options;
-    const storage = openStorage({ disk, clock, random, logger, expected: { nodeId } });
+    const { nodeId: ownId, addresses } = this.#options;
+    const storage = openStorage({ disk, clock, random, logger, expected: { nodeId: ownId } });
     const { identity } = storage;
-    const self: ReplicaPlace = { nodeId, diskId: identity.diskId };
+    const self: ReplicaPlace = { nodeId: ownId, diskId: identity.diskId };
     const stateMachine = new MetadataStateMachine();
     // Before any other listener, so that nothing leads, serves or answers by a registration that is not noted.
     stateMachine.onApplied(() => {
       if (isBootRegistered(stateMachine.metadata, identity)) storage.noteRegistered();
     });
     const metadata = new RaftMetadata({ clock, rpc: this.#rpc, stateMachine });
-    const id = serverId(nodeId, identity.diskId);
+    const id = serverId(ownId, identity.diskId);
     const bootstrap: Configuration = { voters: [{ id, address: addresses.peer }], learners: [] };
     const raft = new RaftDriver({
       id,
@@ -443,6 +450,10 @@ export class WalrusNode {
         await metadata.propose({ type: 'Bootstrap', clusterId: identity.clusterId, config });
       } catch (error) {
         if (!isWalrusError(error) || !error.retriable) throw error;
+        this.#world.logger.log('info', 'the metadata has no leader yet', {
+          code: error.code,
+          why: error.message,
+        });
         await this.#entry.pause(RETRY_MS);
       }
     }

@@ -10,6 +10,9 @@ import type { Command } from '../command.ts';
 import { UsageError } from '../usageError.ts';
 import { EXIT } from '../output.ts';
 
+/** How long a process may live on when its node has ended. */
+const EXIT_MS_MAX = 2000;
+
 export const node: Command = {
   name: 'node',
   summary: 'Runs one node in this process.',
@@ -53,13 +56,25 @@ async function fileOf(
 
 async function serve(running: RunningNode, signal: AbortSignal): Promise<number> {
   const stop = (): void => void running.stop();
+  if (signal.aborted) stop(); // while it opened its ports
   signal.addEventListener('abort', stop);
   // A node of `walrus dev` does not outlive it.
   process.once('disconnect', stop);
   process.channel?.unref();
   const reason = await running.ended;
+  exitSoon();
   if (reason === null) return EXIT.ok;
   throw reason;
+}
+
+/** A node that has ended leaves nothing behind that runs; should something do so, it is named and does not matter. */
+function exitSoon(): void {
+  const timer = setTimeout(() => {
+    const held = [...new Set(process.getActiveResourcesInfo())].join(', ');
+    process.stderr.write(`walrus: the node has ended, but its process was held by: ${held}\n`);
+    process.exit();
+  }, EXIT_MS_MAX);
+  timer.unref();
 }
 
 function settingsHelp(): string[] {

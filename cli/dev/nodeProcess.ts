@@ -9,7 +9,8 @@ const RESTART_MS = 1000;
 const RESTART_MAX_MS = 30_000;
 /** A node that ran so long did start: the next delay is short again. */
 const HEALTHY_MS = 60_000;
-const KILL_AFTER_MS = 10_000;
+/** Above the shutdown time-out of the nodes and what closing takes. */
+const KILL_AFTER_MS = 20_000;
 
 export class NodeProcess {
   readonly #id: number;

@@ -108,6 +108,29 @@ for (const canMoveHandles of [true, false]) {
       }
     });
 
+    test('close() ends every stream, destroys those that hang, and takes no new ones', async () => {
+      const owned = new TcpNetwork({ canMoveHandles });
+      const accepted = new Recorder();
+      const address = await listen(owned, () => accepted);
+      // A client that never closes its side.
+      const client = net.connect({ port: Number(address.split(':')[1]), allowHalfOpen: true });
+      client.on('error', () => undefined);
+      client.resume();
+      await once(client, 'connect');
+      client.write('x');
+      await accepted.until(() => accepted.byteCount === 1);
+      await owned.close(20);
+      await accepted.closed();
+      const late = new Recorder();
+      owned.connect(address, late);
+      await late.closed();
+      expect(late.events[0]).toContain('this process is stopping');
+      client.destroy();
+      const refused = net.connect(Number(address.split(':')[1]));
+      const [error] = (await once(refused, 'error')) as [NodeJS.ErrnoException];
+      expect(error.code).toBe('ECONNREFUSED');
+    });
+
     test('pause() holds the sender back and resume() goes on without loss', async () => {
       const received = new Recorder();
       let serverSide: ByteStream | undefined;

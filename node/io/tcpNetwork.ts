@@ -45,6 +45,9 @@ const BACKLOG = 1024;
 
 /** The machine's network. */
 export class TcpNetwork implements Network {
+  readonly #streams = new Set<TcpStream>();
+  readonly #servers = new Set<net.Server>();
+  #isClosed = false;
   readonly #options: Required<TcpNetworkOptions>;
   readonly #readBuffer: Uint8Array;
 
@@ -55,7 +58,10 @@ export class TcpNetwork implements Network {
 
   connect(address: string, handlers: StreamHandlers & { onOpen(): void }): ByteStream {
     const target = parseAddress(address);
-    if (target === undefined) return new UnusableStream(address, handlers);
+    if (this.#isClosed) return new UnusableStream(address, handlers, 'this process is stopping');
+    if (target === undefined) {
+      return new UnusableStream(address, handlers, 'it is not of the form host:port');
+    }
     const stream = new TcpStream(address);
     const socket = net.connect({
       ...target,
@@ -66,6 +72,7 @@ export class TcpNetwork implements Network {
       onread: this.#reader(stream),
     });
     stream.attach(socket);
+    this.#keep(stream);
     stream.own(handlers);
     stream.openWithin(this.#options.connectTimeoutMs, () => {
       handlers.onOpen();
@@ -87,7 +94,7 @@ export class TcpNetwork implements Network {
       allowHalfOpen: true,
     });
     server.on('connection', (socket) => {
-      if (streamCount >= this.#options.maxStreams) {
+      if (this.#isClosed || streamCount >= this.#options.maxStreams) {
         socket.destroy();
         return;
       }
@@ -97,6 +104,8 @@ export class TcpNetwork implements Network {
         streamCount -= 1;
       });
     });
+    this.#servers.add(server);
+    server.once('close', () => this.#servers.delete(server));
     return new Promise((resolve, reject) => {
       server.once('error', (cause) => {
         reject(listenError(host, port, cause));
@@ -120,9 +129,36 @@ export class TcpNetwork implements Network {
       ? moveHandle(socket, this.#reader(stream))
       : undefined;
     stream.attach(moved ?? socket, { readsByEvents: moved === undefined });
+    this.#keep(stream);
     stream.own(accept(stream));
     stream.startReading();
     return stream;
+  }
+
+  /**
+   * Stops listening, refuses to connect, and ends every stream: those that are ending have `lingerMs` for it, in
+   * which the last replies leave.
+   */
+  async close(lingerMs: number): Promise<void> {
+    this.#isClosed = true;
+    for (const server of this.#servers) server.close();
+    for (const stream of this.#streams) stream.end();
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, lingerMs);
+      const check = (): void => {
+        if (this.#streams.size > 0) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      for (const stream of this.#streams) stream.onceClosed(check);
+      check();
+    });
+    for (const stream of this.#streams) stream.destroy();
+  }
+
+  #keep(stream: TcpStream): void {
+    this.#streams.add(stream);
+    stream.onceClosed(() => this.#streams.delete(stream));
   }
 
   #reader(stream: TcpStream): OnReadOpts {
@@ -176,15 +212,15 @@ function listenError(host: string, port: number, cause: Error): WalrusError {
   });
 }
 
-/** What `connect` gives for an address that is none: closed from the start. */
+/** What `connect` gives where there can be no connection: closed from the start. */
 class UnusableStream implements ByteStream {
   readonly remoteAddress: string;
   readonly pendingBytes = 0;
 
-  constructor(address: string, handlers: StreamHandlers) {
+  constructor(address: string, handlers: StreamHandlers, reason: string) {
     this.remoteAddress = address;
     setImmediate(() => {
-      handlers.onClose(connectionError(address, 'it is not of the form host:port'));
+      handlers.onClose(connectionError(address, reason));
     });
   }
 

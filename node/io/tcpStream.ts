@@ -33,7 +33,7 @@ export class TcpStream implements ByteStream {
   #readsByEvents = false;
   #error: Error | null = null;
   #timer: NodeJS.Timeout | undefined;
-  #closedCallback: (() => void) | undefined;
+  readonly #closedCallbacks: (() => void)[] = [];
 
   constructor(remoteAddress: string) {
     this.remoteAddress = remoteAddress;
@@ -81,9 +81,9 @@ export class TcpStream implements ByteStream {
     else this.#open().resume();
   }
 
-  /** Registers what the listener does when the stream is over. */
+  /** Registers what the network does when the stream is over. */
   onceClosed(callback: () => void): void {
-    this.#closedCallback = callback;
+    this.#closedCallbacks.push(callback);
   }
 
   /** Takes bytes from the socket. */
@@ -175,7 +175,7 @@ export class TcpStream implements ByteStream {
     clearTimeout(this.#timer);
     this.#parts = [];
     this.#partBytes = 0;
-    this.#closedCallback?.();
+    for (const callback of this.#closedCallbacks) callback();
     this.#owner().onClose(this.#error);
   }
 

@@ -49,8 +49,9 @@ export interface PartitionCursorOptions {
 export class PartitionCursor {
   readonly #options: PartitionCursorOptions;
   #position: Offset;
-  /** Handed out and not confirmed. */
-  readonly #outstanding = new Map<Offset, Timer>();
+  /** Handed out and not confirmed -> when it is given up; the oldest first, since all have the same time. */
+  readonly #outstanding = new Map<Offset, number>();
+  #expiryTimer: Timer | null = null;
   /** Given back, ascending. */
   #returned: Offset[] = [];
   #waiting: TakeDone[] = [];
@@ -219,11 +220,30 @@ export class PartitionCursor {
     if (this.#returned[0] === at) this.#returned.shift();
     else this.#position = offset(at + 1);
     this.#lookAhead();
-    const timer = this.#options.clock.setTimer(CONFIRM_MS_MAX, () => {
-      this.settle(taken.offset, false);
-    });
-    this.#outstanding.set(taken.offset, timer);
+    this.#outstanding.set(taken.offset, this.#options.clock.monotonicMs() + CONFIRM_MS_MAX);
+    this.#planExpiry();
     done(null, taken);
+  }
+
+  /** One timer for all: the oldest record goes first, and a new one has to be looked at only then. */
+  #planExpiry(): void {
+    if (this.#expiryTimer !== null) return;
+    const { clock } = this.#options;
+    for (const dueMs of this.#outstanding.values()) {
+      const delayMs = Math.max(0, dueMs - clock.monotonicMs());
+      this.#expiryTimer = clock.setTimer(delayMs, () => this.#expire());
+      return;
+    }
+  }
+
+  #expire(): void {
+    this.#expiryTimer = null;
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [at, dueMs] of this.#outstanding) {
+      if (dueMs > nowMs) break;
+      this.settle(at, false);
+    }
+    this.#planExpiry();
   }
 
   /** Goes to the next record, so that the end of the buffer is known. */
@@ -234,10 +254,7 @@ export class PartitionCursor {
 
   /** A record has reached its client, or has not and is to be handed out again. Repeats are harmless. */
   settle(at: Offset, wasDelivered: boolean): void {
-    const timer = this.#outstanding.get(at);
-    if (timer === undefined) return;
-    timer.cancel();
-    this.#outstanding.delete(at);
+    if (!this.#outstanding.delete(at)) return;
     if (wasDelivered) {
       if (this.#state !== 'Ended') this.#options.onSafe();
     } else {
@@ -259,7 +276,7 @@ export class PartitionCursor {
   end(): void {
     this.#state = 'Ended';
     this.#onQuiet = null;
-    for (const timer of this.#outstanding.values()) timer.cancel();
+    this.#expiryTimer?.cancel();
     this.#outstanding.clear();
     this.#pump();
   }

@@ -26,6 +26,11 @@ export class ReplyQueue {
     return this.#replies.length - this.#head;
   }
 
+  /** The number of the first command without a written reply. */
+  get firstUnwritten(): number {
+    return this.#firstSlot + this.#head;
+  }
+
   /** What they take, with the replies that are not written. */
   get sizeBytes(): number {
     return this.#sizeBytes;

@@ -11,16 +11,18 @@ import type { Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
 import type { Offset, SegmentId } from '../../base/units.ts';
-import { APIS } from '../../protocol/client/apis.ts';
-import type { GetNextResponse } from '../../protocol/client/getNext.ts';
-import { CONFIRM_DELIVERY } from '../../protocol/peer/requests.ts';
+import type { NextRecord } from '../../protocol/client/getNext.ts';
+import { CONFIRM_DELIVERY, TAKE_NEXT } from '../../protocol/peer/requests.ts';
+import type { TakeNextRequest, TakeNextResponse } from '../../protocol/peer/requests.ts';
 import type { PositionsCommit } from '../state/commands.ts';
 import { committedPosition } from '../state/queries.ts';
 import type { SegmentRecord, TopicRecord } from '../state/types.ts';
+import { CursorDemand, TAKE_COUNT_MAX } from './cursorDemand.ts';
+import type { Look } from './cursorDemand.ts';
 import { Deliveries } from './deliveries.ts';
 import type { LogReader } from './logReader.ts';
 import { PartitionCursor } from './partitionCursor.ts';
-import type { TakeDone } from './partitionCursor.ts';
+import type { Taken } from './partitionCursor.ts';
 import type { PositionCommitter } from './positionCommitter.ts';
 import { asWalrusError } from './produceService.ts';
 import type { Progress } from './progress.ts';
@@ -34,6 +36,8 @@ const QUIET_MS_MAX = 500;
 /** How long another node may take. */
 const ASK_TIMEOUT_MS = 1000;
 const RETRY_MS = 25;
+/** Bytes of records in one answer to another node, one record apart. */
+const TAKE_BYTES_MAX = 1024 * 1024;
 const COMMIT_RETRY_MS = 100;
 
 /** A record for a client. `settle` must be called once: whether it reached the client's stream. */
@@ -69,6 +73,8 @@ export class SharedCursors {
   /** Segments whose end is being proposed: no cursor may begin there any more. */
   readonly #closing = new Set<SegmentId>();
   readonly #deliveries: Deliveries;
+  /** Topics for which somebody waits. */
+  readonly #demands = new Map<string, CursorDemand>();
   /** Where the next look at a topic begins, so that no partition is left out. */
   readonly #rotation = new Map<string, number>();
 
@@ -80,7 +86,7 @@ export class SharedCursors {
     services.context.parts.metadata.onApplied(({ segments: touched, isRestored }) => {
       if (touched.size > 0 || isRestored) this.#dropOld();
     });
-    rpc.handle(APIS.GetNext, ({ topic }) => this.#serveNode(topic));
+    rpc.handle(TAKE_NEXT, (request) => this.#serveNode(request));
     rpc.handle(CONFIRM_DELIVERY, ({ topic, partition, deliveries }) => {
       const cursor = this.#owned.get(keyOf({ topic, partition }))?.cursor;
       for (const { offset: at, wasDelivered } of deliveries) cursor?.settle(at, wasDelivered);
@@ -96,39 +102,34 @@ export class SharedCursors {
 
   /** The next record of a topic that exists, from whichever partition has one; within the request time-out. */
   next(topic: TopicRecord, done: NextDone): void {
-    const owned =
-      topic.partitions.length === 1 ? this.#ownedCursor({ topic: topic.name, partition: 0 }) : null;
+    const { name } = topic;
+    const isFirst = topic.partitions.length === 1 && !this.#demands.has(name);
+    const owned = isFirst ? this.#ownedCursor({ topic: name, partition: 0 }) : null;
     if (owned === null) {
-      this.#searchFor(topic.name, done);
+      this.#demandFor(name).add(done);
       return;
     }
     // The usual case without a promise: the one partition is led here.
     owned.cursor.take((error, taken) => {
       if (error?.retriable === true && error.code !== 'OVERLOADED') {
-        this.#searchFor(topic.name, done); // the cursor is being handed over, or opened
+        this.#demandFor(name).add(done); // the cursor is being handed over, or opened
       } else done(error, taken === null ? null : handedHere(owned, taken));
     });
   }
 
-  #searchFor(topic: string, done: NextDone): void {
+  #demandFor(topic: string): CursorDemand {
+    const known = this.#demands.get(topic);
+    if (known !== undefined) return known;
     const { clock, limits } = this.#services.context;
-    void this.#search(topic, clock.monotonicMs() + limits.requestTimeoutMs).then(
-      (handed) => done(null, handed),
-      (error: unknown) => done(asWalrusError(error), null),
-    );
-  }
-
-  async #search(topic: string, deadlineMs: number): Promise<Handed | null> {
-    const { clock } = this.#services.context;
-    for (;;) {
-      try {
-        return await this.#lookOnce(topic);
-      } catch (error) {
-        if (!isWalrusError(error) || !error.retriable || error.code === 'OVERLOADED') throw error;
-        if (clock.monotonicMs() + RETRY_MS >= deadlineMs) throw error;
-      }
-      await this.#moveOrRetry(topic);
-    }
+    const demand = new CursorDemand({
+      clock,
+      requestTimeoutMs: limits.requestTimeoutMs,
+      look: (count) => this.#look(topic, count),
+      pause: () => this.#moveOrRetry(topic),
+      onIdle: () => void this.#demands.delete(topic),
+    });
+    this.#demands.set(topic, demand);
+    return demand;
   }
 
   /** Until the topic moves, or for a moment. */
@@ -144,85 +145,108 @@ export class SharedCursors {
     });
   }
 
-  /**
-   * Asks every partition's cursor once, beginning behind the one that gave the last record.
-   * @returns null when all stand at their ends.
-   */
-  async #lookOnce(topic: string): Promise<Handed | null> {
-    const { router } = this.#services;
-    const record = await router.findTopic(topic);
-    const count = record.partitions.length;
-    const start = (this.#rotation.get(topic) ?? 0) % count;
-    const asked = new Set<string>();
+  /** Asks the partitions' cursors, beginning behind the one that gave the last record, until there are enough. */
+  async #look(topic: string, count: number): Promise<Look> {
+    const handed: Handed[] = [];
     let failure: WalrusError | null = null;
-    for (let i = 0; i < count; i += 1) {
-      const partition = (start + i) % count;
-      try {
-        const handed = await this.#ask({ topic, partition }, asked);
-        if (handed === null) continue;
-        if (count > 1) this.#rotation.set(topic, handed.partition + 1);
-        return handed;
-      } catch (error) {
-        if (!isWalrusError(error)) throw error;
-        failure ??= error;
+    let isEnd = true;
+    try {
+      const record = await this.#services.router.findTopic(topic);
+      const asked = new Set<string>();
+      for (const partition of this.#inTurn(topic, record.partitions.length)) {
+        if (handed.length >= count) break;
+        const found = await this.#ask({ topic, partition }, count - handed.length, asked);
+        handed.push(...found.handed);
+        isEnd &&= found.isEnd;
+        failure ??= found.failure;
       }
+      const last = handed.at(-1);
+      if (last !== undefined) this.#rotation.set(topic, last.partition + 1);
+    } catch (error) {
+      failure = asWalrusError(error);
     }
-    if (failure !== null) throw failure;
-    return null;
+    return { handed, isEnd, failure };
+  }
+
+  /** The partitions in the order in which they are asked this time. */
+  #inTurn(topic: string, count: number): readonly number[] {
+    const start = this.#rotation.get(topic) ?? 0;
+    return Array.from({ length: count }, (_, i) => (start + i) % count);
   }
 
   /** @param asked - The nodes that were asked already, for all of their partitions at once. */
-  async #ask(name: PartitionName, asked: Set<string>): Promise<Handed | null> {
+  async #ask(name: PartitionName, count: number, asked: Set<string>): Promise<Look> {
     const leadership = this.#services.router.leadership(name);
-    if (leadership?.type === 'Here') return await this.#takeHere(name);
-    if (leadership?.type !== 'There') throw noLeader(name);
+    if (leadership?.type === 'Here') return await this.#takeHere(name, count);
+    if (leadership?.type !== 'There') return failed(noLeader(name));
     const { address } = leadership;
-    if (asked.has(address)) return null;
+    if (asked.has(address)) return NOTHING;
     asked.add(address);
     const { topic } = name;
     const { rpc } = this.#services.context.parts;
-    const { record } = await rpc.call(address, APIS.GetNext, { topic }, ASK_TIMEOUT_MS);
-    if (record === undefined) return null;
-    const { partition, offset: at, value } = record;
+    try {
+      const request = { topic, maxCount: count };
+      const { records, isEnd } = await rpc.call(address, TAKE_NEXT, request, ASK_TIMEOUT_MS);
+      return {
+        handed: records.map((each) => this.#from(address, topic, each)),
+        isEnd,
+        failure: null,
+      };
+    } catch (error) {
+      return failed(asWalrusError(error));
+    }
+  }
+
+  /** A record that another node's cursor has handed out. */
+  #from(address: string, topic: string, record: NextRecord): Handed {
+    const { partition, offset: at } = record;
     return {
-      partition,
-      offset: at,
-      value,
+      ...record,
       settle: (wasDelivered) => {
         this.#deliveries.settle(address, { topic, partition }, { offset: at, wasDelivered });
       },
     };
   }
 
-  #takeHere(name: PartitionName): Promise<Handed | null> {
+  /** Takes records of a partition that is led here. */
+  async #takeHere(name: PartitionName, count: number): Promise<Look> {
+    const handed: Handed[] = [];
     const owned = this.#ownedCursor(name);
-    if (owned === null) return Promise.reject(noLeader(name));
-    return new Promise((resolve, reject) => {
-      owned.cursor.take((error, taken) => {
-        if (error !== null) reject(error);
-        else resolve(taken === null ? null : handedHere(owned, taken));
-      });
-    });
+    if (owned === null) return failed(noLeader(name));
+    let bytes = 0;
+    while (handed.length < count && bytes < TAKE_BYTES_MAX) {
+      const { error, taken } = await take(owned.cursor);
+      if (error !== null) return { handed, isEnd: false, failure: error };
+      if (taken === null) return { handed, isEnd: true, failure: null };
+      handed.push(handedHere(owned, taken));
+      bytes += taken.value.length;
+    }
+    return { handed, isEnd: false, failure: null };
   }
 
   /** For another node: only what is led here, so that requests do not go round. */
-  async #serveNode(topic: string): Promise<GetNextResponse> {
+  async #serveNode({ topic, maxCount }: TakeNextRequest): Promise<TakeNextResponse> {
     const record = await this.#services.router.findTopic(topic);
-    const count = record.partitions.length;
-    const start = (this.#rotation.get(topic) ?? 0) % count;
+    const count = Math.min(maxCount, TAKE_COUNT_MAX);
+    const records: NextRecord[] = []; // settled by the other node's ConfirmDelivery
     let isLeading = false;
-    for (let i = 0; i < count; i += 1) {
-      const partition = (start + i) % count;
+    let isEnd = true;
+    let failure: WalrusError | null = null;
+    for (const partition of this.#inTurn(topic, record.partitions.length)) {
+      if (records.length >= count) break;
       if (this.#services.router.leadership({ topic, partition })?.type !== 'Here') continue;
       isLeading = true;
-      const handed = await this.#takeHere({ topic, partition });
-      if (handed === null) continue;
-      if (count > 1) this.#rotation.set(topic, partition + 1);
-      const { offset: at, value } = handed; // settled by the other node's ConfirmDelivery
-      return { record: { partition, offset: at, value } };
+      const found = await this.#takeHere({ topic, partition }, count - records.length);
+      for (const { offset: at, value } of found.handed)
+        records.push({ partition, offset: at, value });
+      isEnd &&= found.isEnd;
+      failure ??= found.failure;
     }
+    const last = records.at(-1);
+    if (last !== undefined) this.#rotation.set(topic, last.partition + 1);
     if (!isLeading) throw noLeader({ topic, partition: 0 });
-    return { record: undefined };
+    if (failure !== null && records.length === 0) throw failure;
+    return { records, isEnd };
   }
 
   /** The cursor of a partition that this node leads; null when it does not, or has lost touch. */
@@ -319,7 +343,21 @@ export class SharedCursors {
   }
 }
 
-function handedHere(owned: Owned, taken: Parameters<TakeDone>[1] & object): Handed {
+const NOTHING: Look = { handed: [], isEnd: true, failure: null };
+
+function failed(failure: WalrusError): Look {
+  return { handed: [], isEnd: false, failure };
+}
+
+function take(
+  cursor: PartitionCursor,
+): Promise<{ readonly error: WalrusError | null; readonly taken: Taken | null }> {
+  return new Promise((resolve) => {
+    cursor.take((error, taken) => resolve({ error, taken }));
+  });
+}
+
+function handedHere(owned: Owned, taken: Taken): Handed {
   return {
     partition: owned.name.partition,
     offset: taken.offset,

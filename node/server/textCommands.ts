@@ -49,7 +49,7 @@ export class TextCommands {
         done({ type: 'JSON', text: raftMetrics(this.#services.context.parts) }, null);
         break;
       case 'GET':
-        this.#get(command.topic, done);
+        this.get(command.topic, done);
         break;
       case 'PUT':
         // Copied: the topic has to be looked for first, and the frame ends with this turn.
@@ -104,7 +104,8 @@ export class TextCommands {
     });
   }
 
-  #get(name: string, done: ReplyDone): void {
+  /** The next record of a topic's shared cursor. */
+  get(name: string, done: ReplyDone): void {
     const topic = this.#services.router.knownTopic(name);
     if (topic === undefined) {
       this.#services.router.findTopic(name).then(
@@ -114,6 +115,11 @@ export class TextCommands {
       return;
     }
     this.#getFrom(name, done);
+  }
+
+  /** Whether a topic is known here, so that its GETs may run side by side: they are served in order. */
+  isKnown(name: string): boolean {
+    return this.#services.router.knownTopic(name) !== undefined;
   }
 
   #getFrom(name: string, done: ReplyDone): void {

@@ -2,8 +2,8 @@
  * One connection that speaks the text protocol.
  *
  * Commands take effect in the order in which they came, and are answered in that order. PUTs run side by side, since
- * those of one topic keep their order anyhow; any other command waits until everything before it is answered, and what
- * follows it waits for it. A PUT costs no object: its bytes go into the batch that is being gathered, its answer into
+ * those of one topic keep their order anyhow, and so do GETs; any other command waits until everything before it is
+ * answered, and what follows it waits for it. A PUT costs no object: its bytes go into the batch that is being gathered, its answer into
  * the reply queue.
  */
 import { WalrusError } from '../../base/errors.ts';
@@ -28,6 +28,8 @@ import type { TextCommands } from './textCommands.ts';
 
 /** What a command takes beside its bytes. */
 const SLOT_BYTES = 64;
+/** GETs under way on one connection. */
+const GET_COUNT_MAX = 1024;
 const SPACE = 0x20;
 /** `PUT ` */
 const PUT_PREFIX = [0x50, 0x55, 0x54, SPACE] as const;
@@ -73,8 +75,13 @@ export class TextSession implements StreamHandlers, PutOwner {
   #isEnding = false;
   /** Why it cannot, to be written behind the other replies. */
   #refusal: Uint8Array | null = null;
-  /** The record of the GET whose reply is about to be written. */
-  #handed: Handed | null = null;
+  /** What is under way are GETs. */
+  #areGets = false;
+  /** The records of GETs whose replies are not written yet, by their slots. */
+  readonly #handed = new Map<number, Handed>();
+  /** The largest reply to a GET so far; null until there was one. */
+  #getBytes: number | null = null;
+  #isFlushPlanned = false;
   /** The topic of the last PUT, by its bytes. */
   #putTopicBytes = new Uint8Array(0);
   #puts: TopicPuts | null = null;
@@ -118,7 +125,7 @@ export class TextSession implements StreamHandlers, PutOwner {
     this.#stream.closed();
     this.#decoder.stop();
     this.#dropWaiting();
-    this.#settle(false);
+    this.#settle(Number.POSITIVE_INFINITY, false);
   }
 
   #dropWaiting(): void {
@@ -155,10 +162,54 @@ export class TextSession implements StreamHandlers, PutOwner {
   /** Starts a command if it may run now. */
   #tryRun(frame: Uint8Array): boolean {
     if (this.#isBusy) return false;
-    if (this.#tryPut(frame)) return true;
-    if (this.#replies.size > 0 || this.#stream.isCongested) return false;
-    this.#run(parseTextCommand(frame), frame.length);
+    const isAlone = this.#replies.size === 0;
+    if ((isAlone || !this.#areGets) && this.#tryPut(frame)) {
+      this.#areGets = false;
+      return true;
+    }
+    if (this.#stream.isCongested || !(isAlone || this.#hasRoomForGet())) return false;
+    const command = parseTextCommand(frame);
+    if (command.type === 'GET' && this.#tryGet(command.topic, frame.length)) return true;
+    if (!isAlone) return false;
+    this.#run(command, frame.length);
     return true;
+  }
+
+  /** Whether a further GET may run beside others: by what their replies may take. */
+  #hasRoomForGet(): boolean {
+    if (!this.#areGets || this.#getBytes === null) return false;
+    const { maxConnectionInFlightBytes } = this.#context.limits;
+    const count = Math.floor(maxConnectionInFlightBytes / Math.max(1, this.#getBytes));
+    return this.#replies.size < Math.min(GET_COUNT_MAX, count);
+  }
+
+  /** A GET of a topic that is known here: beside others. */
+  #tryGet(topic: string, sizeBytes: number): boolean {
+    const { commands } = this.#services;
+    if (!commands.isKnown(topic)) return false;
+    this.#areGets = true;
+    const slot = this.#reserve(sizeBytes);
+    const startMs = this.#context.clock.monotonicMs();
+    commands.get(topic, (reply, handed) => {
+      this.#context.metrics.requested('text', this.#context.clock.monotonicMs() - startMs);
+      if (handed !== null) this.#handed.set(slot, handed);
+      const bytes = this.#encode(reply);
+      this.#getBytes = Math.max(this.#getBytes ?? 0, bytes.length);
+      this.#answer(slot, bytes);
+      this.#planFlush();
+    });
+    return true;
+  }
+
+  /** One write for all records that come together. */
+  #planFlush(): void {
+    if (this.#isFlushPlanned) return;
+    this.#isFlushPlanned = true;
+    void Promise.resolve().then(() => {
+      this.#isFlushPlanned = false;
+      this.#services.flusher.flush();
+      this.#balance();
+    });
   }
 
   /** The fast path: a PUT to a topic that is known here. */
@@ -218,7 +269,7 @@ export class TextSession implements StreamHandlers, PutOwner {
     const startMs = this.#context.clock.monotonicMs();
     this.#services.commands.run(command, (reply, handed) => {
       this.#isBusy = false;
-      this.#handed = handed;
+      if (handed !== null) this.#handed.set(slot, handed);
       this.#context.metrics.requested('text', this.#context.clock.monotonicMs() - startMs);
       this.#answer(slot, this.#encode(reply));
       this.#services.flusher.flush();
@@ -255,20 +306,25 @@ export class TextSession implements StreamHandlers, PutOwner {
     const bytes = this.#replies.takeReady();
     if (bytes !== null) {
       this.#context.budget.inFlightBytes -= before - this.#replies.sizeBytes;
-      this.#settle(this.#stream.write(bytes));
+      this.#settle(this.#replies.firstUnwritten, this.#stream.write(bytes));
     }
     this.#pump();
     this.#balance();
     this.#endIfDone();
   }
 
-  /** Tells the shared cursor whether its record has left. */
-  #settle(wasDelivered: boolean): void {
-    const handed = this.#handed;
-    this.#handed = null;
-    if (handed === null) return;
-    handed.settle(wasDelivered);
-    if (wasDelivered) this.#context.metrics.read(1, handed.value.length);
+  /** Tells the shared cursors whether the records of the slots below `end` have left. */
+  #settle(end: number, wasDelivered: boolean): void {
+    let count = 0;
+    let bytes = 0;
+    for (const [slot, handed] of this.#handed) {
+      if (slot >= end) continue;
+      this.#handed.delete(slot);
+      handed.settle(wasDelivered);
+      count += 1;
+      bytes += handed.value.length;
+    }
+    if (wasDelivered && count > 0) this.#context.metrics.read(count, bytes);
   }
 
   /** Runs what waits and may run now. */

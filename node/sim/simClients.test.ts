@@ -120,6 +120,46 @@ describe('text clients of a cluster', () => {
     },
   );
 
+  test('pipelined GETs come in order through every node, many with one round trip', async () => {
+    const at = await world({ entries: 1000 });
+    const writer = at.clients.text(at.machines[0]!);
+    await at.wait(writer.ask('REGISTER logs'));
+    const puts = Array.from({ length: 900 }, (_, i) => writer.ask(`PUT logs ${i}`));
+    await at.wait(Promise.all(puts));
+    const leader = leaderOf(at, 'logs');
+    let next = 0;
+    for (const machine of at.machines) {
+      const client = at.clients.text(machine);
+      const startMs = at.cluster.scheduler.nowMs;
+      expect(await at.wait(client.ask('GET logs'))).toBe(`OK ${next}`);
+      const oneMs = at.cluster.scheduler.nowMs - startMs;
+      const rest = Array.from({ length: 299 }, () => client.ask('GET logs'));
+      const replies = await at.wait(Promise.all(rest));
+      expect(replies).toEqual(replies.map((_, i) => `OK ${next + 1 + i}`));
+      const allMs = at.cluster.scheduler.nowMs - startMs;
+      if (machine !== leader) expect(allMs).toBeLessThan(30 * oneMs);
+      next += 300;
+    }
+    expect(await at.wait(writer.ask('GET logs'))).toBe('EMPTY');
+  });
+
+  test('GETs between other commands of one connection keep their places', async () => {
+    const at = await world();
+    for (const machine of at.machines) {
+      const topic = `t${machine.nodeId}`;
+      const client = at.clients.text(machine);
+      await at.wait(client.ask(`REGISTER ${topic}`));
+      const commands = ['GET', 'PUT', 'PUT', 'GET', 'GET', 'GET', 'PUT', 'GET', 'NO'];
+      const replies = commands.map((word, i) =>
+        client.ask(word === 'PUT' ? `PUT ${topic} ${i}` : `${word} ${topic}`),
+      );
+      expect(await at.wait(Promise.all(replies))).toEqual([
+        ...['EMPTY', 'OK', 'OK', 'OK 1', 'OK 2', 'EMPTY', 'OK', 'OK 6'],
+        expect.stringMatching(/^ERR unknown command/),
+      ]);
+    }
+  });
+
   test('a dead leader costs a pause; what was acknowledged is read once and in order', async () => {
     const at = await world({ entries: 50, seed: 3 });
     const [first] = at.machines;

@@ -10,6 +10,7 @@ import type { LogIndex, NodeId, Offset, SegmentId } from '../../base/units.ts';
 import { INTERNAL_API_KEY_MIN } from '../client/apis.ts';
 import { readNodeId, readOffset, readSegmentId } from '../client/codec.ts';
 import type { Api } from '../client/codec.ts';
+import type { NextRecord } from '../client/getNext.ts';
 
 /** Versions that this build speaks, of all of them. */
 const VERSIONS = { minVersion: 0, maxVersion: 0 } as const;
@@ -350,6 +351,42 @@ export const ROLL_SEGMENT: Api<RollSegmentRequest, null> = {
   readRequest: (r) => ({ segmentId: readSegmentId(r) }),
   writeResponse: () => undefined,
   readResponse: () => null,
+};
+
+/** TakeNext: the next records of a topic's shared cursor, of the partitions that the node asked leads. */
+export interface TakeNextRequest {
+  readonly topic: string;
+  /** How many clients wait; never more come. */
+  readonly maxCount: number;
+}
+
+export interface TakeNextResponse {
+  /** In order within each partition. */
+  readonly records: readonly NextRecord[];
+  /** The cursors stand at their ends: there were no more. */
+  readonly isEnd: boolean;
+}
+
+export const TAKE_NEXT: Api<TakeNextRequest, TakeNextResponse> = {
+  apiKey: INTERNAL_API_KEY_MIN + 13,
+  name: 'TakeNext',
+  ...VERSIONS,
+  writeRequest: (w, request) => w.text(request.topic).u32(request.maxCount),
+  readRequest: (r) => ({ topic: r.text(), maxCount: r.u32() }),
+  writeResponse: (w, response) =>
+    w
+      .bool(response.isEnd)
+      .list(response.records, (item, { partition, offset, value }) =>
+        item.u32(partition).u64(offset).bytes(value),
+      ),
+  readResponse: (r) => ({
+    isEnd: r.bool(),
+    records: r.list((item) => ({
+      partition: item.u32(),
+      offset: readOffset(item),
+      value: item.bytes().slice(), // the message ends with this turn
+    })),
+  }),
 };
 
 /**
