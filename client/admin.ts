@@ -3,7 +3,7 @@ import { WalrusError, isWalrusError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { TOPIC_PARTITIONS_MAX } from '../base/limits.ts';
 import type { Offset } from '../base/units.ts';
-import { segmentId as toSegmentId } from '../base/units.ts';
+import { nodeId as toNodeId, offset as toOffset, segmentId as toSegmentId } from '../base/units.ts';
 import { APIS } from '../protocol/client/apis.ts';
 import type { CreateTopicResponse } from '../protocol/client/createTopic.ts';
 import type { DescribeClusterResponse } from '../protocol/client/describeCluster.ts';
@@ -11,6 +11,7 @@ import type { DescribeTopicResponse } from '../protocol/client/describeTopic.ts'
 import type { Position } from '../protocol/client/fetchPositions.ts';
 import type { OffsetPosition } from '../protocol/client/listOffsets.ts';
 import type { MetadataResponse, TopicInfo } from '../protocol/client/metadata.ts';
+import type { MarkDiskLostResponse } from '../protocol/client/markDiskLost.ts';
 import type { SealUncleanResponse } from '../protocol/client/sealUnclean.ts';
 import { checkTopicName, nameProblem } from '../protocol/topicName.ts';
 import type { ConnectionPool } from './pool.ts';
@@ -134,6 +135,37 @@ export class Admin {
     await this.#deleteOnce('GROUP_NOT_FOUND', (retry) =>
       this.#pool.call(APIS.DeleteGroup, { group }, { ...this.#options, retry: retry({ group }) }),
     );
+  }
+
+  /**
+   * Deletes the records of a partition before an offset; harmless when they are gone already.
+   * @returns where it begins now.
+   * @throws {WalrusError} TOPIC_NOT_FOUND, PARTITION_NOT_FOUND, OFFSET_OUT_OF_RANGE beyond the end.
+   */
+  async deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<Offset> {
+    const request = { topic, partition, beforeOffset: toOffset(beforeOffset) };
+    return (await this.#pool.call(APIS.DeleteRecords, request, this.#options)).logStartOffset;
+  }
+
+  /**
+   * Gives a disk up for ever; without `confirm`, only says what that would mean.
+   * @throws {WalrusError} DISK_REFUSED for an unknown disk, CONFLICT while a node uses it.
+   */
+  async markDiskLost(diskId: string, confirm: boolean): Promise<MarkDiskLostResponse> {
+    return await this.#pool.call(APIS.MarkDiskLost, { diskId, confirm }, this.#options);
+  }
+
+  /**
+   * Lets another node lead the metadata; a node of the caller's choice, or any.
+   * @returns who leads now.
+   * @throws {WalrusError} INVALID_MEMBERSHIP when it does not vote, CONFLICT when it is down.
+   */
+  async transferLeadership(to?: number): Promise<number> {
+    const request = { nodeId: to === undefined ? undefined : toNodeId(to) };
+    // A repeat without a name would move it once more.
+    const retry = (): typeof request | null => (to === undefined ? null : request);
+    const options = { ...this.#options, retry };
+    return (await this.#pool.call(APIS.TransferLeadership, request, options)).nodeId;
   }
 
   /**

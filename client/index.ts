@@ -11,6 +11,7 @@ export { WalrusError, isWalrusError } from '../base/errors.ts';
 export type { ErrorCode } from '../base/errors.ts';
 export type { Acks } from '../protocol/client/produce.ts';
 export type { TextReply } from '../protocol/text.ts';
+export type { SegmentDescription } from '../protocol/client/describeTopic.ts';
 export type { RecordHeader } from '../protocol/recordBatchBuilder.ts';
 export type { RecordIterator } from '../protocol/recordIterator.ts';
 export type { Admin, NewTopic } from './admin.ts';

@@ -13,7 +13,6 @@ import type { Logger } from '../base/log.ts';
 import type { PeerTransport } from '../base/network.ts';
 import { randomHex } from '../base/random.ts';
 import type { Random } from '../base/random.ts';
-import { nodeId } from '../base/units.ts';
 import type { NodeId } from '../base/units.ts';
 import {
   decodeReplicationMessage,
@@ -29,7 +28,7 @@ import type { NodeAddresses } from './clusterEntry.ts';
 import { Controller } from './controller/controller.ts';
 import { Deletion } from './controller/deletion.ts';
 import { Heartbeat } from './controller/heartbeat.ts';
-import { successorOf } from './controller/membership.ts';
+import { transferLeadership } from './controller/leadershipTransfer.ts';
 import { RaftMetadata } from './controller/metadataService.ts';
 import { Repair } from './controller/repair.ts';
 import { Scrub } from './controller/scrub.ts';
@@ -39,7 +38,7 @@ import { SegmentManager } from './controller/segmentManager.ts';
 import type { Metrics } from './metrics.ts';
 import type { RaftDriverSettings } from './raft/driver/options.ts';
 import { RaftDriver } from './raft/driver/raftDriver.ts';
-import { nodeOfServer, serverId } from './raft/types.ts';
+import { serverId } from './raft/types.ts';
 import type { Configuration } from './raft/types.ts';
 import { ReplicaHost } from './replication/replicaHost.ts';
 import { TransportPeerRpc } from './server/peerRpc.ts';
@@ -226,21 +225,15 @@ export class WalrusNode {
     this.#parts?.segments.closeAll();
   }
 
-  /** Hands the leadership of the metadata over, before a stop: nobody has to wait for an election then. */
+  /** Hands the leadership of the metadata to another node, if this one has it and there is one. */
   async handOverMetadata(): Promise<void> {
-    const { raft } = this.#parts ?? {};
-    const status = raft?.status();
-    if (raft === undefined || status?.role !== 'Leader') return;
-    const successor = successorOf(status);
-    if (successor === null) return;
+    const parts = this.#parts;
+    if (parts?.metadata.isLeader !== true) return;
     try {
-      await raft.transferLeadership(successor);
+      await transferLeadership(parts.raft, parts.controller.sessions, null);
     } catch (error) {
       if (!isWalrusError(error)) throw error;
-      this.#world.logger.log('info', 'the metadata could not be handed over', {
-        to: successor,
-        code: error.code,
-      });
+      this.#world.logger.log('info', 'the metadata has not been handed over', { code: error.code });
     }
   }
 
@@ -266,17 +259,17 @@ export class WalrusNode {
 
   #open(isCreator: boolean): NodeParts {
     const { clock, disk, logger, random } = this.#world;
-    const { nodeId: ownId, addresses } = this.#options;
-    const storage = openStorage({ disk, clock, random, logger, expected: { nodeId: ownId } });
+    const { nodeId, addresses } = this.#options;
+    const storage = openStorage({ disk, clock, random, logger, expected: { nodeId } });
     const { identity } = storage;
-    const self: ReplicaPlace = { nodeId: ownId, diskId: identity.diskId };
+    const self: ReplicaPlace = { nodeId, diskId: identity.diskId };
     const stateMachine = new MetadataStateMachine();
     // Before any other listener, so that nothing leads, serves or answers by a registration that is not noted.
     stateMachine.onApplied(() => {
       if (isBootRegistered(stateMachine.metadata, identity)) storage.noteRegistered();
     });
     const metadata = new RaftMetadata({ clock, rpc: this.#rpc, stateMachine });
-    const id = serverId(ownId, identity.diskId);
+    const id = serverId(nodeId, identity.diskId);
     const bootstrap: Configuration = { voters: [{ id, address: addresses.peer }], learners: [] };
     const raft = new RaftDriver({
       id,

@@ -1,4 +1,5 @@
-/** `walrus segment seal --unclean`. */
+/** `walrus segment ...`. */
+import type { SegmentDescription } from '../../client/index.ts';
 import type { Command } from '../command.ts';
 import { argumentOf, isGiven } from '../command.ts';
 import { UsageError } from '../usageError.ts';
@@ -30,3 +31,44 @@ export const segmentSeal: Command = {
     return undefined;
   },
 };
+
+export const segmentList: Command = {
+  name: 'segment list',
+  summary: 'Lists the segments of topics, with where they are.',
+  args: [
+    { name: 'TOPIC', description: 'topics; without any, all', isOptional: true, isList: true },
+  ],
+  flags: {},
+  async run(context) {
+    const { admin } = await context.client();
+    const names =
+      context.args.length > 0 ? context.args : (await admin.listTopics()).map(({ name }) => name);
+    const rows: string[][] = [];
+    const segments: unknown[] = [];
+    for (const name of names) {
+      const topic = await admin.describeTopic(name);
+      for (const { partition, segments: found } of topic.partitions) {
+        for (const segment of found) {
+          segments.push({ topic: name, partition, ...segment });
+          rows.push([
+            String(segment.segmentId),
+            `${name}/${partition}`,
+            segment.state,
+            `${segment.baseOffset}..${segment.endOffset ?? ''}`,
+            String(segment.leader.nodeId),
+            segment.ensemble.map(({ nodeId }) => nodeId).join(','),
+            remarkOf(segment),
+          ]);
+        }
+      }
+    }
+    const head = ['SEGMENT', 'PARTITION', 'STATE', 'OFFSETS', 'LEADER', 'NODES', ''];
+    context.output.table(segments, [head, ...rows]);
+    return undefined;
+  },
+};
+
+function remarkOf({ lossy, isUnderReplicated }: SegmentDescription): string {
+  if (lossy !== undefined) return `lost ${lossy.from}..${lossy.to}`;
+  return isUnderReplicated ? 'under-replicated' : '';
+}

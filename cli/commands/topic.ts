@@ -1,6 +1,7 @@
 /** `walrus topic ...`. */
 import type { Command } from '../command.ts';
-import { argumentOf, integerOf, isGiven } from '../command.ts';
+import { argumentOf, integerOf, isGiven, textOf } from '../command.ts';
+import { UsageError } from '../usageError.ts';
 
 const NAME = { name: 'TOPIC', description: 'the topic' };
 
@@ -112,6 +113,55 @@ export const topicDelete: Command = {
     const name = argumentOf(context, 0);
     await (await context.client()).admin.deleteTopic(name);
     context.output.result({ topic: name, isDeleted: true }, `deleted topic ${name}`);
+    return undefined;
+  },
+};
+
+export const topicDeleteRecords: Command = {
+  name: 'topic delete-records',
+  summary: 'Deletes the oldest records of a topic.',
+  args: [NAME],
+  flags: {
+    before: {
+      kind: 'text',
+      value: 'OFFSET',
+      description: 'Required: the first offset that is kept, or latest for none.',
+    },
+    partition: {
+      kind: 'integer',
+      value: 'N',
+      description: 'Only this partition; required with an offset where there are several.',
+    },
+  },
+  notes: [
+    'Readers see it at once. Disks free whole segments; the last one with records stays until a later one is sealed.',
+  ],
+  async run(context) {
+    const topic = argumentOf(context, 0);
+    const before = textOf(context, 'before') ?? '';
+    if (before !== 'latest' && !/^\d{1,15}$/.test(before)) {
+      throw new UsageError('topic delete-records needs --before OFFSET or --before latest');
+    }
+    const { admin } = await context.client();
+    const only = integerOf(context, 'partition');
+    const count = (await admin.describeTopic(topic)).partitions.length;
+    if (only === undefined && count > 1 && before !== 'latest') {
+      throw new UsageError(`Topic ${topic} has ${count} partitions: add --partition N`);
+    }
+    const partitions = only === undefined ? Array.from({ length: count }, (_, i) => i) : [only];
+    const results: { partition: number; logStartOffset: number }[] = [];
+    for (const partition of partitions) {
+      const at =
+        before === 'latest'
+          ? await admin.offsetAt(topic, partition, { type: 'latest' })
+          : Number(before);
+      const logStartOffset = await admin.deleteRecords(topic, partition, at);
+      results.push({ partition, logStartOffset });
+    }
+    const lines = results.map(
+      ({ partition, logStartOffset }) => `${topic}/${partition} begins at ${logStartOffset}`,
+    );
+    context.output.result({ topic, partitions: results }, lines);
     return undefined;
   },
 };

@@ -4,6 +4,7 @@
  */
 import type { ByteStream, StreamHandlers } from '../../base/network.ts';
 import type { NodeParts } from '../walrusNode.ts';
+import { ClusterAdmin } from './clusterAdmin.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionServices } from './connection.ts';
 import { DescribeService } from './describeService.ts';
@@ -17,6 +18,7 @@ import { ProducerIds } from './producerIds.ts';
 import { ProduceService } from './produceService.ts';
 import { Progress } from './progress.ts';
 import { PutMerger } from './putMerger.ts';
+import { RecordDeletion } from './recordDeletion.ts';
 import { Router } from './router.ts';
 import { Budget } from './serverContext.ts';
 import type { ServerContext, ServerOptions } from './serverContext.ts';
@@ -24,7 +26,6 @@ import { SharedCursors } from './sharedCursors.ts';
 import { TextCommands } from './textCommands.ts';
 import { Flusher } from './textSession.ts';
 import { TopicAdmin } from './topicAdmin.ts';
-import { UncleanSeal } from './uncleanSeal.ts';
 
 /** How often a drain looks whether everything is answered. */
 const DRAIN_CHECK_MS = 10;
@@ -59,6 +60,7 @@ export class ClientServer {
     const produce = new ProduceService(context, router);
     const topics = new TopicAdmin(context, router);
     const reading = { context, router, reader, progress };
+    const offsets = new OffsetsService(reading);
     const cursors = new SharedCursors({ ...reading, committer });
     const answer = (
       group: PutGroup,
@@ -81,10 +83,11 @@ export class ClientServer {
         producerIds,
         cursors,
         fetch: new FetchService(reading),
-        offsets: new OffsetsService(reading),
+        offsets,
+        deletion: new RecordDeletion(reading, offsets),
         groups: new GroupsService(context, router, committer),
         describe: new DescribeService(context, router),
-        uncleanSeal: new UncleanSeal(context),
+        cluster: new ClusterAdmin(context),
       },
     };
   }

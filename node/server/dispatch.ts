@@ -4,17 +4,18 @@ import { spokenVersions } from '../../protocol/client/apis.ts';
 import type { HandshakeResponse } from '../../protocol/client/handshake.ts';
 import { EMPTY } from '../../protocol/client/codec.ts';
 import type { AnyRequest } from '../../protocol/client/frames.ts';
+import type { ClusterAdmin } from './clusterAdmin.ts';
 import type { DescribeService } from './describeService.ts';
 import type { FetchService } from './fetchService.ts';
 import type { GroupsService } from './groupsService.ts';
 import type { OffsetsService } from './offsetsService.ts';
 import type { ProducerIds } from './producerIds.ts';
 import type { ProduceService } from './produceService.ts';
+import type { RecordDeletion } from './recordDeletion.ts';
 import type { Router } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
 import type { Handed, SharedCursors } from './sharedCursors.ts';
 import type { TopicAdmin } from './topicAdmin.ts';
-import type { UncleanSeal } from './uncleanSeal.ts';
 
 /** What a Produce takes beside its batches, at most. */
 const PRODUCE_OVERHEAD_BYTES = 512;
@@ -30,7 +31,8 @@ export interface DispatchServices {
   readonly topics: TopicAdmin;
   readonly producerIds: ProducerIds;
   readonly cursors: SharedCursors;
-  readonly uncleanSeal: UncleanSeal;
+  readonly deletion: RecordDeletion;
+  readonly cluster: ClusterAdmin;
 }
 
 /** A response, and the record of a shared cursor in it, to be settled when it is written. */
@@ -95,8 +97,28 @@ async function serveAdmin(services: DispatchServices, call: AdminRequest): Promi
       return await services.describe.topic(call.request.topic);
     case 'DescribeCluster':
       return services.describe.cluster();
+    default:
+      return await serveOperator(services, call);
+  }
+}
+
+type OperatorRequest = Extract<
+  AdminRequest,
+  {
+    readonly name: 'SealUnclean' | 'DeleteRecords' | 'MarkDiskLost' | 'TransferLeadership';
+  }
+>;
+
+async function serveOperator(services: DispatchServices, call: OperatorRequest): Promise<unknown> {
+  switch (call.name) {
     case 'SealUnclean':
-      return await services.uncleanSeal.seal(call.request);
+      return await services.cluster.sealUnclean(call.request);
+    case 'DeleteRecords':
+      return await services.deletion.delete(call.request);
+    case 'MarkDiskLost':
+      return await services.cluster.markDiskLost(call.request);
+    case 'TransferLeadership':
+      return await services.cluster.transferLeadership(call.request);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Wakes whoever waits for a topic to move on: records committed here, segments sealed or opened. */
+import type { Clock } from '../../base/clock.ts';
 import type { NodeParts } from '../walrusNode.ts';
 
 type Listener = () => void;
@@ -34,6 +35,19 @@ export class Progress {
         this.#listeners.delete(topic);
       }
     };
+  }
+
+  /** Resolves when the topic moves, or after `withinMs`. */
+  moved(topic: string, withinMs: number, clock: Clock): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        timer.cancel();
+        forget();
+        resolve();
+      };
+      const timer = clock.setTimer(withinMs, finish);
+      const forget = this.onMove(topic, finish);
+    });
   }
 
   #wake(topic: string): void {

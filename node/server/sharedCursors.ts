@@ -120,29 +120,17 @@ export class SharedCursors {
   #demandFor(topic: string): CursorDemand {
     const known = this.#demands.get(topic);
     if (known !== undefined) return known;
+    const { progress } = this.#services;
     const { clock, limits } = this.#services.context;
     const demand = new CursorDemand({
       clock,
       requestTimeoutMs: limits.requestTimeoutMs,
       look: (count) => this.#look(topic, count),
-      pause: () => this.#moveOrRetry(topic),
+      pause: () => progress.moved(topic, RETRY_MS, clock),
       onIdle: () => void this.#demands.delete(topic),
     });
     this.#demands.set(topic, demand);
     return demand;
-  }
-
-  /** Until the topic moves, or for a moment. */
-  #moveOrRetry(topic: string): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#services.context.clock.setTimer(RETRY_MS, () => finish());
-      const forget = this.#services.progress.onMove(topic, () => finish());
-      const finish = (): void => {
-        timer.cancel();
-        forget();
-        resolve();
-      };
-    });
   }
 
   /** Asks the partitions' cursors, beginning behind the one that gave the last record, until there are enough. */

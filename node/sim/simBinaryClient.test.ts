@@ -1,7 +1,7 @@
 /** Whole clusters serving binary clients on virtual time. */
 import { describe, expect, test } from '@jest/globals';
 import { isWalrusError } from '../../base/errors.ts';
-import { offset } from '../../base/units.ts';
+import { nodeId, offset } from '../../base/units.ts';
 import { APIS } from '../../protocol/client/apis.ts';
 import { ProducerPipeline, stampProducer } from '../../protocol/producerPipeline.ts';
 import { batchSizeOf } from '../../protocol/recordBatch.ts';
@@ -156,6 +156,96 @@ describe('binary clients of a cluster', () => {
     await expect(at.wait(one!.call(APIS.DescribeTopic, { topic: 't' }))).rejects.toMatchObject({
       code: 'TOPIC_NOT_FOUND',
     });
+  });
+
+  test('DeleteRecords lets a partition begin later, in the open segment too, and may be repeated', async () => {
+    const at = await world({ entries: 10 });
+    const [one, two, three] = at.machines.map((machine) => at.client(machine));
+    await at.wait(one!.call(APIS.CreateTopic, { name: 't', ...TOPIC }));
+    const produce = async (batches: Uint8Array): Promise<void> => {
+      for (;;) {
+        try {
+          await at.wait(one!.call(APIS.Produce, { ...PRODUCE, batches }));
+          return;
+        } catch (error) {
+          if (!isWalrusError(error, 'NOT_LEADER')) throw error; // between two segments
+          await at.cluster.run(20);
+        }
+      }
+    };
+    for (let i = 0; i < 25; i += 5) await produce(batchOf([i, i + 1, i + 2, i + 3, i + 4]));
+    const before = (client: SimBinaryClient, beforeOffset: number) =>
+      client.call(APIS.DeleteRecords, {
+        topic: 't',
+        partition: 0,
+        beforeOffset: offset(beforeOffset),
+      });
+    const basesSeenBy = async (client: SimBinaryClient) => {
+      const found = await at.wait(client.call(APIS.DescribeTopic, { topic: 't' }));
+      return found.partitions[0]!.segments.map(({ baseOffset }) => baseOffset as number);
+    };
+    expect(await at.wait(before(one!, 12))).toEqual({ logStartOffset: 12 });
+    expect(await basesSeenBy(one!)).toEqual([10, 20]);
+    expect(await at.wait(before(two!, 7))).toEqual({ logStartOffset: 12 });
+    await expect(at.wait(before(three!, 26))).rejects.toMatchObject({
+      code: 'OFFSET_OUT_OF_RANGE',
+      details: { endOffset: 25, logStartOffset: 12 },
+    });
+    expect(await at.wait(before(three!, 25))).toEqual({ logStartOffset: 25 });
+    // The segment 20..25 was closed for it; it stays, for its snapshot of the producers.
+    expect(await basesSeenBy(three!)).toEqual([20, 25]);
+    await produce(batchOf([25]));
+    const record = await at.wait(three!.call(APIS.GetNext, { topic: 't' }));
+    expect(record).toMatchObject({ record: { partition: 0, offset: 25 } });
+    const partitions = [{ topic: 't', partition: 0, offset: offset(3) }];
+    const fetch = { maxWaitMs: 0, minBytes: 1, maxBytes: 1000, partitions };
+    const { results } = await at.wait(two!.call(APIS.Fetch, fetch));
+    expect(results[0]).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' });
+  });
+
+  test('TransferLeadership moves the metadata to a named voter, or any', async () => {
+    const at = await world();
+    await at.cluster.runUntil(
+      () => at.machines[0]!.parts!.raft.status().configuration.voters.length === 3,
+      20_000,
+    );
+    const client = at.client(at.machines[1]!);
+    const transfer = (to: number | undefined) =>
+      client.call(APIS.TransferLeadership, { nodeId: to === undefined ? undefined : nodeId(to) });
+    const leads = (): number[] =>
+      at.machines.filter(({ parts }) => parts!.metadata.isLeader).map((machine) => machine.nodeId);
+    for (const to of [3, 3, 2]) {
+      expect(await at.wait(transfer(to))).toEqual({ nodeId: to });
+      await at.cluster.runUntil(() => leads().join() === String(to), 2000);
+      await at.cluster.run(500);
+    }
+    const { nodeId: next } = await at.wait(transfer(undefined));
+    expect(next).not.toBe(2);
+    await at.cluster.runUntil(() => leads().join() === String(next), 2000);
+    await at.cluster.run(500);
+    await expect(at.wait(transfer(9))).rejects.toMatchObject({ code: 'INVALID_MEMBERSHIP' });
+  });
+
+  test('MarkDiskLost says what it would mean, is refused while the node is up, and may be repeated', async () => {
+    const at = await world();
+    const [one, victim] = [at.client(at.machines[0]!), at.machines[1]!];
+    await at.wait(one.call(APIS.CreateTopic, { name: 't', ...TOPIC }));
+    const { diskId } = victim.parts!.self;
+    const mark = (confirm: boolean, id = diskId) =>
+      one.call(APIS.MarkDiskLost, { diskId: id, confirm });
+    await expect(at.wait(mark(true))).rejects.toMatchObject({ code: 'CONFLICT' });
+    await expect(at.wait(mark(true, 'f'.repeat(32)))).rejects.toMatchObject({
+      code: 'DISK_REFUSED',
+    });
+    at.cluster.kill(victim);
+    await at.cluster.run(3000);
+    const before = { nodeId: 2, isLost: false, blocked: 0 };
+    expect(await at.wait(mark(false))).toMatchObject(before);
+    expect(await at.wait(mark(true))).toMatchObject(before);
+    const after = { nodeId: 2, isLost: true, segments: 0, blocked: 0 };
+    expect(await at.wait(mark(true))).toEqual(after);
+    const cluster = await at.wait(one.call(APIS.DescribeCluster, {}));
+    expect(cluster.disks.find((disk) => disk.diskId === diskId)?.state).toBe('LOST');
   });
 
   test('CommitPositions sets all positions or none', async () => {

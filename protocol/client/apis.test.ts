@@ -245,6 +245,15 @@ const SAMPLES: Record<ApiName, readonly [fc.Arbitrary<object>, fc.Arbitrary<obje
     fc.record({ topic: name }),
     fc.record({ record: maybe(fc.record({ partition: u32, offset: anOffset, value: bytes })) }),
   ],
+  DeleteRecords: [
+    fc.record({ ...topicPartition, beforeOffset: anOffset }),
+    fc.record({ logStartOffset: anOffset }),
+  ],
+  MarkDiskLost: [
+    fc.record({ diskId: hex, confirm: fc.boolean() }),
+    fc.record({ nodeId: node, isLost: fc.boolean(), segments: u32, blocked: u32 }),
+  ],
+  TransferLeadership: [fc.record({ nodeId: maybe(node) }), fc.record({ nodeId: node })],
 };
 
 const NAMES = Object.keys(APIS) as ApiName[];

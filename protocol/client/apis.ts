@@ -4,6 +4,7 @@ import type { AnyApi } from './codec.ts';
 import { commitPositions } from './commitPositions.ts';
 import { createTopic } from './createTopic.ts';
 import { deleteGroup } from './deleteGroup.ts';
+import { deleteRecords } from './deleteRecords.ts';
 import { deleteTopic } from './deleteTopic.ts';
 import { describeCluster } from './describeCluster.ts';
 import { describeTopic } from './describeTopic.ts';
@@ -15,9 +16,11 @@ import { handshake } from './handshake.ts';
 import { initProducer } from './initProducer.ts';
 import { listGroups } from './listGroups.ts';
 import { listOffsets } from './listOffsets.ts';
+import { markDiskLost } from './markDiskLost.ts';
 import { metadata } from './metadata.ts';
 import { produce } from './produce.ts';
 import { sealUnclean } from './sealUnclean.ts';
+import { transferLeadership } from './transferLeadership.ts';
 
 /** Every api by its name. */
 export const APIS = {
@@ -37,6 +40,9 @@ export const APIS = {
   DescribeCluster: describeCluster,
   SealUnclean: sealUnclean,
   GetNext: getNext,
+  DeleteRecords: deleteRecords,
+  MarkDiskLost: markDiskLost,
+  TransferLeadership: transferLeadership,
 } as const;
 
 export type ApiName = keyof typeof APIS;
