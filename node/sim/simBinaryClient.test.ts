@@ -52,6 +52,11 @@ async function world(
   };
 }
 
+async function threeVoters({ cluster, machines }: World): Promise<void> {
+  const count = (): number => machines[0]!.parts!.raft.status().configuration.voters.length;
+  await cluster.runUntil(() => count() === 3, 20_000);
+}
+
 function batchOf(values: readonly number[]): Uint8Array {
   const builder = new RecordBatchBuilder({ maxBytes: 100_000 });
   for (const value of values)
@@ -205,10 +210,7 @@ describe('binary clients of a cluster', () => {
 
   test('TransferLeadership moves the metadata to a named voter, or any', async () => {
     const at = await world();
-    await at.cluster.runUntil(
-      () => at.machines[0]!.parts!.raft.status().configuration.voters.length === 3,
-      20_000,
-    );
+    await threeVoters(at);
     const client = at.client(at.machines[1]!);
     const transfer = (to: number | undefined) =>
       client.call(APIS.TransferLeadership, { nodeId: to === undefined ? undefined : nodeId(to) });
@@ -228,6 +230,7 @@ describe('binary clients of a cluster', () => {
 
   test('MarkDiskLost says what it would mean, is refused while the node is up, and may be repeated', async () => {
     const at = await world();
+    await threeVoters(at);
     const [one, victim] = [at.client(at.machines[0]!), at.machines[1]!];
     await at.wait(one.call(APIS.CreateTopic, { name: 't', ...TOPIC }));
     const { diskId } = victim.parts!.self;
