@@ -1,5 +1,5 @@
 /** Whole clusters serving binary clients on virtual time. */
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { isWalrusError } from '../../base/errors.ts';
 import { nodeId, offset } from '../../base/units.ts';
 import { APIS } from '../../protocol/client/apis.ts';
@@ -20,6 +20,9 @@ const CONFIG = {
   maxSegmentBytes: 16 * 1024 * 1024,
   maxSegmentAgeMs: 3_600_000,
 };
+
+/** Real time, for a busy machine: what is tested passes in virtual time. */
+jest.setTimeout(60_000);
 
 interface World {
   readonly cluster: SimCluster;

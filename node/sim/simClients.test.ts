@@ -1,5 +1,5 @@
 /** Whole clusters serving text clients on virtual time. */
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { decodeUtf8Lossy } from '../../base/bytes.ts';
 import type { ServerLimits } from '../server/serverContext.ts';
 import { SimClients } from './simClients.ts';
@@ -13,6 +13,9 @@ const CONFIG = {
   maxSegmentBytes: 16 * 1024 * 1024,
   maxSegmentAgeMs: 3_600_000,
 };
+
+/** Real time, for a busy machine: what is tested passes in virtual time. */
+jest.setTimeout(60_000);
 
 interface World {
   readonly cluster: SimCluster;
