@@ -30,6 +30,24 @@ function codeOf(action: () => unknown): string {
   return 'nothing thrown';
 }
 
+describe('RealDisk in a directory that cannot be one', () => {
+  test.each(['file', 'file/below', '/proc/absent/below', `/${'x'.repeat(300)}`])(
+    'refuses %s as INVALID_CONFIG, and comes back',
+    (directory) => {
+      fs.writeFileSync(path.join(root, 'file'), '');
+      expect(codeOf(() => new RealDisk(path.resolve(root, directory)))).toBe('INVALID_CONFIG');
+    },
+  );
+
+  test('refuses one that it may not write to', () => {
+    const denied = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+    jest.spyOn(fs, 'accessSync').mockImplementation(() => {
+      throw denied;
+    });
+    expect(codeOf(() => new RealDisk(root))).toBe('INVALID_CONFIG');
+  });
+});
+
 describe('RealDisk files', () => {
   test('write, read, grow, truncate and keep their bytes across open', async () => {
     const file = disk.create('log');
@@ -170,10 +188,5 @@ describe('RealDisk directories', () => {
     const stats = fs.statfsSync(root);
     expect(disk.freeBytes()).toBeGreaterThan(0);
     expect(disk.freeBytes()).toBeLessThanOrEqual(stats.blocks * stats.bsize);
-  });
-
-  test('a data directory that cannot be made is DISK_FAILED', () => {
-    fs.writeFileSync(path.join(root, 'file'), '');
-    expect(codeOf(() => new RealDisk(path.join(root, 'file', 'data')))).toBe('DISK_FAILED');
   });
 });

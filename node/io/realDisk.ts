@@ -11,6 +11,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { assert } from '../../base/assert.ts';
 import type { Disk, DiskFile, DiskLock } from '../../base/disk.ts';
+import { WalrusError, messageOf } from '../../base/errors.ts';
 import { diskError, guarded } from './diskErrors.ts';
 import { errnoOf } from './errno.ts';
 import { lockFile } from './fileLock.ts';
@@ -132,18 +133,18 @@ export class RealDisk implements Disk {
   readonly #root: string;
 
   /**
-   * Makes the directory, durably, when it does not exist.
+   * Makes the directory, durably, when it does not exist, and sees to it that it can be used.
    * @param root - The data directory.
-   * @throws {WalrusError} DISK_FAILED when it cannot be made.
+   * @throws {WalrusError} INVALID_CONFIG when it cannot be a data directory; DISK_FULL or DISK_FAILED when it cannot
+   *   be made for another reason.
    */
   constructor(root: string) {
     this.#root = path.resolve(root);
-    const first = guarded('make', this.#root, () => fs.mkdirSync(this.#root, { recursive: true }));
-    if (first === undefined) return;
-    const top = path.dirname(first);
-    for (let made = path.dirname(this.#root); ; made = path.dirname(made)) {
-      syncDirectoryAt(made);
-      if (made === top || made === path.dirname(made)) break;
+    makeDurably(this.#root);
+    try {
+      fs.accessSync(this.#root, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
+    } catch (cause) {
+      throw directoryError(this.#root, cause);
     }
   }
 
@@ -228,6 +229,52 @@ export class RealDisk implements Disk {
       `A path stays below the data directory: ${relative}`,
     );
     return full;
+  }
+}
+
+/** What a choice of directory brings about, and another choice mends. */
+const CHOICE_CODES: readonly unknown[] = [
+  'EACCES',
+  'EEXIST',
+  'ELOOP',
+  'ENAMETOOLONG',
+  'ENOENT',
+  'ENOTDIR',
+  'EPERM',
+  'EROFS',
+];
+
+function directoryError(full: string, cause: unknown): WalrusError {
+  const errno = errnoOf(cause);
+  if (errno === undefined || !CHOICE_CODES.includes(errno))
+    return diskError('make', full, { cause });
+  const message = `Cannot use ${full} as data directory: ${messageOf(cause)}`;
+  return new WalrusError('INVALID_CONFIG', message, { details: { directory: full, errno }, cause });
+}
+
+/**
+ * Makes a directory with those above it, each one durable before the next. Level by level: where a file system
+ * answers ENOENT below a directory that is there (/proc), the recursive call of Node never returns.
+ */
+function makeDurably(full: string): void {
+  const missing: string[] = [];
+  for (let at = full; !isDirectory(at); at = path.dirname(at)) missing.push(at);
+  for (const directory of missing.reverse()) {
+    try {
+      fs.mkdirSync(directory);
+    } catch (cause) {
+      if (!isDirectory(directory)) throw directoryError(full, cause); // another process was faster
+    }
+    syncDirectoryAt(path.dirname(directory));
+  }
+}
+
+function isDirectory(full: string): boolean {
+  try {
+    return fs.statSync(full, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOTDIR') return false; // the one above is a file, which will be told
+    throw directoryError(full, cause);
   }
 }
 
