@@ -151,8 +151,13 @@ export class Engine implements StorageEngine {
       },
       onDamage: (id) => this.#onDamage(id),
     };
-    const onFailure = (error: unknown): void => commit.fail(error);
-    this.#prewriter = new Prewriter({ arenas, allocator, clock, onFailure });
+    this.#prewriter = new Prewriter({
+      arenas,
+      allocator,
+      clock,
+      pendingBytes: () => commit.pendingBytes,
+      onFailure: (error) => commit.fail(error),
+    });
     for (const id of [...state.keys()].sort((a, b) => a - b)) {
       this.#recover(assertDefined(state.get(id), 'A key has a value'));
     }

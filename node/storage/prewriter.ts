@@ -1,16 +1,22 @@
 /**
  * Writes zeros into chunks before they are needed, in slices, while nothing else is in flight: a sync of a block that
  * has been written before is about twice as fast as one that allocates (docs/adr/0110). At rest it has no timer.
+ *
+ * That pays for small groups. While large ones stream it waits: what it writes would be overtaken or be written twice,
+ * and the disk's bandwidth is what such a stream needs.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import { isWalrusError } from '../../base/errors.ts';
-import { MIB } from '../../base/units.ts';
+import { KIB, MIB } from '../../base/units.ts';
 import type { ArenaSet } from './arenaSet.ts';
 import type { BlockAllocator } from './blockAllocator.ts';
 import { CHUNK_BYTES, FRESH_CHUNKS } from './geometry.ts';
 
 const SLICE_BYTES = MIB;
 const SLICE_INTERVAL_MS = 2;
+/** With so much accepted and not durable, groups are large: look again when that may be over. */
+const LARGE_GROUP_BYTES = 256 * KIB;
+const LARGE_GROUP_REST_MS = 50;
 const CHUNKS_AHEAD_MAX = 16;
 const ZEROS = new Uint8Array(SLICE_BYTES);
 
@@ -18,6 +24,8 @@ export interface PrewriterOptions {
   readonly arenas: ArenaSet;
   readonly allocator: BlockAllocator;
   readonly clock: Clock;
+  /** Bytes that are accepted and not durable. */
+  readonly pendingBytes: () => number;
   /** The disk failed: nothing may be written any more. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -39,9 +47,16 @@ export class Prewriter {
   /** Starts when there are too few prepared chunks. */
   wake(): void {
     if (this.#isStopped || this.#isBusy || this.#timer || !this.#isNeeded()) return;
-    this.#timer = this.#options.clock.setTimer(SLICE_INTERVAL_MS, () => {
+    this.#sliceIn(SLICE_INTERVAL_MS);
+  }
+
+  #sliceIn(delayMs: number): void {
+    const { clock, pendingBytes } = this.#options;
+    this.#timer = clock.setTimer(delayMs, () => {
       this.#timer = null;
-      if (!this.#isStopped) this.#slice();
+      if (this.#isStopped || !this.#isNeeded()) return;
+      if (pendingBytes() >= LARGE_GROUP_BYTES) this.#sliceIn(LARGE_GROUP_REST_MS);
+      else this.#slice();
     });
   }
 
