@@ -26,8 +26,10 @@ export interface ByteStream {
   /**
    * Queues bytes in order; the writes of one turn leave together. The stream owns `bytes` from here on:
    * the caller must not change them. Ignored after close.
+   * @param onReleased - Called at most once, never at once: the stream has done with the bytes, they may change. Not
+   *   called when the stream closes before that.
    */
-  write(bytes: Uint8Array): void;
+  write(bytes: Uint8Array, onReleased?: () => void): void;
   /** Stops and restarts `onData` (back-pressure to the sender). */
   pause(): void;
   resume(): void;
@@ -68,9 +70,11 @@ export interface PeerTransport {
   /**
    * Sends a message to the node at a peer address; silently dropped when the peer's queue is full
    * or nobody answers. The transport owns `parts` from here on.
+   * @param onReleased - Called at most once, when the transport has done with `parts` and they may change; perhaps
+   *   never.
    * @returns false when it was dropped at once (queue full), a hint to back off.
    */
-  send(address: string, parts: readonly Uint8Array[]): boolean;
+  send(address: string, parts: readonly Uint8Array[], onReleased?: () => void): boolean;
   /** Sets the one receiver. `message` is valid during the call only. */
   onMessage(receiver: (from: PeerIdentity, message: Uint8Array) => void): void;
 }

@@ -5,6 +5,7 @@ import { isGiven, textOf } from './command.ts';
 import { delimiterBytes } from './values.ts';
 
 export interface Formatted {
+  /** Valid until the next batch is formatted. */
   readonly bytes: Uint8Array;
   readonly count: number;
   /** The record after the last one that is in `bytes`. */
@@ -14,18 +15,20 @@ export interface Formatted {
 /** Formats at most `max` records of a batch. */
 export type Formatter = (batch: ConsumedBatch, max: number) => Formatted;
 
-/** Writes into a buffer that grows. */
+/** Writes into a buffer that grows, and is used again for each batch. */
 class Sink {
-  bytes: Buffer;
+  bytes: Buffer = Buffer.alloc(0);
   length = 0;
 
-  constructor(sizeBytes: number) {
-    this.bytes = Buffer.allocUnsafe(sizeBytes);
+  /** Begins anew, with about so much to come. */
+  clear(sizeBytes: number): void {
+    this.length = 0;
+    if (this.bytes.length < sizeBytes) this.bytes = Buffer.allocUnsafeSlow(sizeBytes);
   }
 
   add(source: Uint8Array, start: number, length: number): void {
     if (this.length + length > this.bytes.length) {
-      const grown = Buffer.allocUnsafe(2 * (this.length + length));
+      const grown = Buffer.allocUnsafeSlow(2 * (this.length + length));
       this.bytes.copy(grown, 0, 0, this.length);
       this.bytes = grown;
     }
@@ -43,8 +46,9 @@ export function formatterOf(context: CommandContext): Formatter {
   const isBetween = isGiven(context, 'no-final-delimiter');
   const write = writerOf(format, separator);
   let isFirst = true;
+  const sink = new Sink();
   return (batch, max) => {
-    const sink = new Sink(batch.sizeBytes + batch.recordsCount * delimiter.length);
+    sink.clear(batch.sizeBytes + batch.recordsCount * delimiter.length);
     let count = 0;
     let { nextOffset } = batch;
     batch.forEach((record) => {

@@ -14,7 +14,6 @@ import {
   batchError,
   isControl,
   nextOffsetOf,
-  validateBatch,
   walkBatches,
 } from '../protocol/recordBatch.ts';
 import { checkGroupName } from './admin.ts';
@@ -428,8 +427,6 @@ export class Consumer {
 
   #takeBatches(partition: Partition, bytes: Uint8Array): void {
     const problem = walkBatches(bytes, (at, sizeBytes) => {
-      const damage = validateBatch(bytes, at, at + sizeBytes);
-      if (damage !== null) throw batchError(damage);
       const nextOffset = nextOffsetOf(bytes, at);
       if (nextOffset <= partition.fetchOffset) return; // begins before the wanted offset
       const firstOffset = Math.max(baseOffsetOf(bytes, at), partition.fetchOffset) as Offset;

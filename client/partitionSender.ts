@@ -28,7 +28,9 @@ const LEADER_CHECK_MS = 1000;
 
 /** A finished batch. */
 export interface OutgoingBatch {
-  bytes: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
+  /** How often it was sent. */
+  sendingsCount: number;
   readonly recordsCount: number;
   readonly sizeBytes: number;
   readonly deadlineMs: number;
@@ -121,6 +123,7 @@ export class PartitionSender {
     const batches = stamped(sending);
     const request = { topic, partition, acks, timeoutMs, batches };
     this.#underWayCount += 1;
+    sending.batch.sendingsCount += 1;
     this.#context.pool
       .to(address)
       .request(APIS.Produce, request, timeoutMs + ANSWER_EXTRA_MS)

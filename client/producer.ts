@@ -237,11 +237,16 @@ export class Producer {
       batch: OutgoingBatch,
       error: WalrusError | null,
       outcome: ProducedBatch | null,
-    ): void => this.#settled(batch, error, outcome);
+    ): void => {
+      this.#settled(batch, error, outcome);
+      // The answer to its only sending proves that no socket needs the bytes any more.
+      if (error === null && batch.sendingsCount === 1) builder.reuse(batch.bytes);
+    };
     const maxBytes = Math.min(this.#options.batchBytes, this.#maxBatchBytes);
+    const builder = new RecordBatchBuilder({ maxBytes, initialBytes: KIB });
     return {
       partition,
-      builder: new RecordBatchBuilder({ maxBytes, initialBytes: KIB }),
+      builder,
       sender: new PartitionSender(this.#context, {
         topic,
         partition,
@@ -341,6 +346,7 @@ export class Producer {
     }
     lane.sender.add({
       bytes,
+      sendingsCount: 0,
       recordsCount,
       sizeBytes: bytes.length - BATCH_HEADER_BYTES,
       deadlineMs: clock.monotonicMs() + this.#options.deliveryTimeoutMs,

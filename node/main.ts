@@ -6,6 +6,7 @@ import type { Logger } from '../base/log.ts';
 import type { Listener } from '../base/network.ts';
 import { nodeId } from '../base/units.ts';
 import type { NodeSettings } from './config.ts';
+import { nodeBuffers } from './io/buffers.ts';
 import { ConsoleLogger } from './io/consoleLogger.ts';
 import { startHttpServer } from './io/httpServer.ts';
 import type { Check, RunningHttpServer } from './io/httpServer.ts';
@@ -86,6 +87,7 @@ class NodeProcess implements RunningNode {
   readonly #random = new RealRandom();
   readonly #registry = new Registry();
   readonly #metrics = new PrometheusMetrics(this.#registry);
+  readonly #buffers = nodeBuffers();
   readonly #network: TcpNetwork;
   readonly #transport: StreamPeerTransport;
   #peerAddress = '';
@@ -109,6 +111,7 @@ class NodeProcess implements RunningNode {
       clock: this.#clock,
       random: this.#random,
       logger,
+      buffers: this.#buffers,
       maxQueueBytes: settings.maxPeerQueueBytes,
       onDropped: () => this.#metrics.peerMessageDropped(),
       local: () => ({
@@ -209,6 +212,7 @@ class NodeProcess implements RunningNode {
         logger: this.#logger,
         transport: this.#transport,
         metrics: this.#metrics,
+        buffers: this.#buffers,
         onFatal: (error) => this.#fail(error),
       },
     );
@@ -218,6 +222,7 @@ class NodeProcess implements RunningNode {
         clock: this.#clock,
         logger: this.#logger,
         metrics: this.#metrics,
+        buffers: this.#buffers,
         softwareVersion: SOFTWARE_VERSION,
         limits: {
           maxFrameBytes: settings.maxFrameBytes,

@@ -6,6 +6,7 @@
  * on the disk (ADR 0101). Its Raft server promises nothing before its peers, or the metadata, have admitted it (ADR 0121).
  */
 import { assert } from '../base/assert.ts';
+import type { BufferPool } from '../base/bufferPool.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Disk } from '../base/disk.ts';
 import { WalrusError, isWalrusError } from '../base/errors.ts';
@@ -96,6 +97,8 @@ export interface World {
   readonly logger: Logger;
   readonly transport: PeerTransport;
   readonly metrics: Metrics;
+  /** Large buffers of batches and frames that pass through. */
+  readonly buffers: BufferPool;
   /** The node cannot go on: its disk failed, or the metadata refuses it. Called once. */
   onFatal(error: WalrusError): void;
 }
@@ -334,8 +337,9 @@ export class WalrusNode {
       host,
       rpc,
       metrics: this.#world.metrics,
-      sendAppend: (to, header, batches) =>
-        this.#sendTo(to, [encodeAppendHeader(header), ...batches]),
+      buffers: this.#world.buffers,
+      sendAppend: (to, header, batches, onReleased) =>
+        this.#sendTo(to, [encodeAppendHeader(header), ...batches], onReleased),
       sendOpen: (to, open) => this.#sendTo(to, [encodeOpen(open)]),
     });
     const { sessionTimeoutMs } = timing;
@@ -410,9 +414,9 @@ export class WalrusNode {
     });
   }
 
-  #sendTo(to: ReplicaPlace, parts: readonly Uint8Array[]): void {
+  #sendTo(to: ReplicaPlace, parts: readonly Uint8Array[], onReleased?: () => void): void {
     const node = this.parts.metadata.metadata.nodes.get(to.nodeId);
-    if (node !== undefined) this.#world.transport.send(node.peerAddress, parts);
+    if (node !== undefined) this.#world.transport.send(node.peerAddress, parts, onReleased);
   }
 
   #describe({

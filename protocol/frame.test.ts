@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { BufferPool } from '../base/bufferPool.ts';
 import { bytesEqual, concatBytes } from '../base/bytes.ts';
 import { isWalrusError } from '../base/errors.ts';
 import { FrameDecoder } from './frame.ts';
@@ -128,6 +129,33 @@ describe('FrameDecoder', () => {
     decoder.push(bytes);
     decoder.push(bytes);
     expect(seen).toEqual([1, 2]);
+  });
+
+  test('collects large frames in buffers of a pool, which are spoilt afterwards', () => {
+    const pool = new BufferPool({ maxFreeBytes: 8 * 1024 * 1024, spoils: true });
+    const seen: Uint8Array[] = [];
+    const copies: Uint8Array[] = [];
+    const ownership = new Set<boolean>();
+    const decoder = new FrameDecoder({
+      maxFrameBytes: 1_000_000,
+      what: 'message',
+      pool,
+      onFrame(content, isOwned) {
+        seen.push(content);
+        copies.push(content.slice());
+        ownership.add(isOwned);
+      },
+    });
+    const contents = [300_000, 5, 70_000, 900_000, 65_000].map((size, i) =>
+      new Uint8Array(size).fill(i + 1),
+    );
+    const bytes = concatBytes([...contents, ...contents].map(frame));
+    for (let at = 0; at < bytes.length; at += 10_000) decoder.push(bytes.slice(at, at + 10_000));
+    const isSame = copies.map((copy, i) => bytesEqual(copy, contents[i % 5] ?? noBytes));
+    expect([copies.length, isSame.every(Boolean), [...ownership]]).toEqual([10, true, [false]]);
+    expect([seen[0]?.[0], seen[3]?.[0]]).toEqual([0xdb, 0xdb]);
+    // One buffer of each size that was needed is enough.
+    expect(pool.freeBytes).toBeLessThan(3 * 1024 * 1024);
   });
 
   test('takes a new limit after a handshake', () => {

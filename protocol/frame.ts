@@ -7,9 +7,11 @@
  * | 4  |      | content |                                      |
  *
  * Memory: a frame that arrives whole is a view of the chunk. One that is cut is collected in a buffer that grows
- * with what has arrived (never with what is announced alone), up to the limit for frames.
+ * with what has arrived (up to eight times that, never to what is announced alone), up to the limit for frames. With a
+ * pool, large ones are collected in its buffers, which go back when the frame has been handled.
  */
 import { assert } from '../base/assert.ts';
+import type { BufferPool } from '../base/bufferPool.ts';
 import { WalrusError } from '../base/errors.ts';
 
 /** The size of the length field. */
@@ -17,12 +19,16 @@ export const FRAME_HEADER_BYTES = 4;
 
 /** The collecting buffer that is kept between frames; larger ones are given away with their frame. */
 const KEPT_BUFFER_BYTES = 64 * 1024;
+/** How far ahead of what has arrived the buffer grows. */
+const GROWTH_FACTOR = 8;
 
 export interface FrameDecoderOptions {
   /** The largest content of a frame, in bytes. */
   readonly maxFrameBytes: number;
   /** What the frames are, for messages: "command". */
   readonly what: string;
+  /** Lends the buffers of large frames, so that no frame is ever `isOwned`. */
+  readonly pool?: BufferPool;
   /**
    * Takes a frame's content. The view is valid during the call only, unless `isOwned`: then its buffer belongs
    * to the receiver from here on.
@@ -38,8 +44,8 @@ export class FrameDecoder {
   #header = 0;
   #headerLength = 0;
   /** Content of the frame that is being collected. Empty buffer: none yet. */
-  #kept: Uint8Array = new Uint8Array(0);
-  #buffer: Uint8Array = this.#kept;
+  #kept: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #buffer: Uint8Array<ArrayBuffer> = this.#kept;
   #collected = 0;
   #error: WalrusError | null = null;
   #isStopped = false;
@@ -117,20 +123,31 @@ export class FrameDecoder {
 
   #collect(part: Uint8Array, length: number): void {
     const needed = this.#collected + part.length;
-    if (this.#buffer.length < needed) {
-      const grown = new Uint8Array(capacityFor(length, needed));
-      grown.set(this.#buffer.subarray(0, this.#collected));
-      this.#buffer = grown;
-    }
+    if (this.#buffer.length < needed) this.#grow(capacityFor(length, needed));
     this.#buffer.set(part, this.#collected);
     this.#collected = needed;
   }
 
+  #grow(capacity: number): void {
+    const { pool } = this.#options;
+    const old = this.#buffer;
+    const isLarge = capacity > KEPT_BUFFER_BYTES;
+    this.#buffer = isLarge && pool !== undefined ? pool.take(capacity) : new Uint8Array(capacity);
+    this.#buffer.set(old.subarray(0, this.#collected));
+    if (old !== this.#kept) pool?.give(old);
+  }
+
   #deliverCollected(length: number): void {
-    const isOwned = length > KEPT_BUFFER_BYTES;
-    const frame = this.#buffer.subarray(0, length);
-    if (!isOwned) this.#kept = this.#buffer;
-    this.#deliver(frame, isOwned);
+    const { pool } = this.#options;
+    const buffer = this.#buffer;
+    const frame = buffer.subarray(0, length);
+    if (length <= KEPT_BUFFER_BYTES) {
+      this.#kept = buffer;
+      this.#deliver(frame, false);
+    } else {
+      this.#deliver(frame, pool === undefined);
+      pool?.give(buffer);
+    }
   }
 
   /** Prepares for the next frame before it hands this one over: the receiver may stop or push. */
@@ -153,6 +170,6 @@ export class FrameDecoder {
 
 /** A small frame's buffer serves later frames as well; a large one's never exceeds its frame. */
 function capacityFor(length: number, needed: number): number {
-  const roomy = Math.max(2 * needed, 256);
+  const roomy = Math.max(GROWTH_FACTOR * needed, 256);
   return Math.min(roomy, Math.max(length, KEPT_BUFFER_BYTES));
 }

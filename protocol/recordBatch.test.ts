@@ -170,6 +170,25 @@ describe('RecordBatchBuilder', () => {
     }
   });
 
+  test('builds in a buffer that came back, and takes each back once', () => {
+    const builder = new RecordBatchBuilder({ maxBytes: 1000, initialBytes: 1000 });
+    const value = new Uint8Array(700);
+    builder.appendValue(value.fill(1), 0);
+    const first = builder.finish();
+    builder.appendValue(value.fill(2), 0);
+    const second = builder.finish();
+    expect(second.buffer).not.toBe(first.buffer);
+    const copy = second.slice();
+    builder.reuse(first);
+    expect(() => builder.reuse(first)).toThrow('come back once');
+    builder.appendValue(value.fill(3), 0); // into the buffer that the builder had
+    builder.finish();
+    builder.appendValue(value.fill(2), 0);
+    const again = builder.finish();
+    expect([again.buffer, again]).toEqual([first.buffer, copy]);
+    expect(second).toEqual(copy);
+  });
+
   test('gives a view with the same bytes, and uses the buffer again', () => {
     const owning = new RecordBatchBuilder({ maxBytes: 4096, initialBytes: 256 });
     const viewing = new RecordBatchBuilder({ maxBytes: 4096, initialBytes: 256 });

@@ -53,6 +53,8 @@ export interface RecordBatchBuilderOptions {
 }
 
 const INITIAL_BYTES = 16 * 1024;
+/** Buffers that came back and are kept. */
+const SPARES_MAX = 16;
 /** Larger records do not fit the 32-bit lengths of the format. */
 const RECORD_MAX_BYTES = 2 ** 30;
 /** Values up to this size have a path of their own. */
@@ -71,6 +73,8 @@ interface EncodedHeader {
 export class RecordBatchBuilder {
   readonly #maxBytes: number;
   #bytes: Uint8Array<ArrayBuffer>;
+  /** Buffers of `maxBytes` for the batches to come. */
+  readonly #spares: Uint8Array<ArrayBuffer>[] = [];
   #length = BATCH_HEADER_BYTES;
   #count = 0;
   #baseTimestampMs = 0;
@@ -194,8 +198,20 @@ export class RecordBatchBuilder {
     const bytes = this.#bytes;
     // A buffer that is mostly empty is kept and its content copied: the batch may live long.
     if (sizeBytes < bytes.length / 2) return bytes.slice(0, sizeBytes);
-    this.#bytes = new Uint8Array(bytes.length);
+    this.#bytes = this.#spares.pop() ?? new Uint8Array(bytes.length);
     return bytes.subarray(0, sizeBytes);
+  }
+
+  /** Takes the bytes of a finished batch back, to build another one in: nobody reads them any more. */
+  reuse(batch: Uint8Array<ArrayBuffer>): void {
+    const isWhole = batch.byteOffset === 0 && batch.buffer.byteLength === this.#maxBytes;
+    if (!isWhole || this.#spares.length >= SPARES_MAX) return;
+    assert(
+      !this.#spares.some(({ buffer }) => buffer === batch.buffer) &&
+        batch.buffer !== this.#bytes.buffer,
+      'The bytes of a batch come back once',
+    );
+    this.#spares.push(new Uint8Array(batch.buffer));
   }
 
   /**

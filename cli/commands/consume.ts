@@ -1,5 +1,4 @@
 /** `walrus consume`: records of a topic to standard output. */
-import { once } from 'node:events';
 import process from 'node:process';
 import type { ConsumedBatch, Consumer, PartitionPosition } from '../../client/index.ts';
 import type { Command, CommandContext } from '../command.ts';
@@ -155,6 +154,10 @@ class Consumption {
   }
 }
 
-async function writeOut(bytes: Uint8Array): Promise<void> {
-  if (bytes.length > 0 && !process.stdout.write(bytes)) await once(process.stdout, 'drain');
+/** Resolves when the bytes may change. A failure is the process's (main.ts). */
+function writeOut(bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    if (bytes.length === 0) resolve();
+    else process.stdout.write(bytes, () => resolve());
+  });
 }

@@ -5,6 +5,7 @@
  * Invariant: a SegmentLeader exists only for a segment whose record names this disk and this boot (W1), and at
  * most one for a partition takes appends.
  */
+import type { BufferPool } from '../../base/bufferPool.ts';
 import type { Clock } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -48,7 +49,15 @@ export interface SegmentManagerOptions {
   readonly host: ReplicaHost;
   readonly rpc: PeerRpc;
   readonly metrics: Metrics;
-  sendAppend(to: ReplicaPlace, header: AppendHeader, batches: readonly Uint8Array[]): void;
+  /** For batches on their way to the members. */
+  readonly buffers: BufferPool;
+  /** As in SegmentLeaderOptions. */
+  sendAppend(
+    to: ReplicaPlace,
+    header: AppendHeader,
+    batches: readonly Uint8Array[],
+    onReleased?: () => void,
+  ): void;
   sendOpen(to: ReplicaPlace, open: Omit<Open, 'type'>): void;
 }
 
@@ -263,7 +272,9 @@ export class SegmentManager implements SegmentAppender {
       replica,
       producers,
       clock: this.#options.clock,
-      sendAppend: (to, header, batches) => this.#options.sendAppend(to, header, batches),
+      buffers: this.#options.buffers,
+      sendAppend: (to, header, batches, onReleased) =>
+        this.#options.sendAppend(to, header, batches, onReleased),
       sendOpen: (to, open) => this.#options.sendOpen(to, open),
       isLeaseHeld: () => {
         const current = metadata.metadata.segments.get(segmentId);

@@ -312,6 +312,46 @@ describe('TcpNetwork', () => {
     expect(Buffer.compare(server.bytes, sent)).toBe(0);
   });
 
+  test('says when written bytes may change, and not before they have left', async () => {
+    const server = new Recorder();
+    const client = new Recorder();
+    const address = await listen(network, () => server);
+    const stream = connect(network, address, client);
+    await client.until(() => client.events.includes('open'));
+    const large = new Uint8Array(8_000_000).fill(1);
+    const small = new Uint8Array(100).fill(2);
+    let releasedCount = 0;
+    await new Promise<void>((resolve) => {
+      const release = (): void => {
+        large.fill(0xdb);
+        small.fill(0xdb);
+        releasedCount += 1;
+        if (releasedCount === 2) resolve();
+      };
+      stream.write(large, release);
+      stream.write(small, release);
+      expect(releasedCount).toBe(0);
+    });
+    await server.until(() => server.byteCount === 8_000_100);
+    const isAsWritten = server.bytes.every((byte, i) => byte === (i < 8_000_000 ? 1 : 2));
+    expect(isAsWritten).toBe(true);
+  });
+
+  test('does not say so of bytes that never left', async () => {
+    const server = new Recorder();
+    const client = new Recorder();
+    const address = await listen(network, () => server);
+    const stream = connect(network, address, client);
+    await client.until(() => client.events.includes('open'));
+    let isReleased = false;
+    stream.write(new Uint8Array(64), () => {
+      isReleased = true;
+    });
+    stream.destroy();
+    await client.closed();
+    expect(isReleased).toBe(false);
+  });
+
   test('tells of a port in use, a host that is not ours, and nobody listening', async () => {
     const address = await listen(network, echo);
     const { port } = parseAddress(address)!;

@@ -27,6 +27,8 @@ export class TcpStream implements ByteStream {
   #handlers: StreamHandlers | undefined;
   #parts: Uint8Array[] = [];
   #partBytes = 0;
+  /** Whom to tell when the parts are sent. */
+  #onReleased: (() => void)[] = [];
   #isFlushPlanned = false;
   #state: 'open' | 'ending' | 'closed' = 'open';
   #isPaused = false;
@@ -95,10 +97,11 @@ export class TcpStream implements ByteStream {
     return this.#partBytes + (this.#socket?.writableLength ?? 0);
   }
 
-  write(bytes: Uint8Array): void {
+  write(bytes: Uint8Array, onReleased?: () => void): void {
     if (this.#state !== 'open' || bytes.length === 0) return;
     this.#parts.push(bytes);
     this.#partBytes += bytes.length;
+    if (onReleased !== undefined) this.#onReleased.push(onReleased);
     if (this.#isFlushPlanned) return;
     this.#isFlushPlanned = true;
     // A tick that is asked for from a microtask runs after all microtasks: what promises write goes along.
@@ -114,13 +117,17 @@ export class TcpStream implements ByteStream {
     const socket = this.#open();
     const parts = this.#parts;
     if (parts.length === 0 || this.#state === 'closed') return;
+    const released = this.#onReleased;
     this.#parts = [];
     this.#partBytes = 0;
+    this.#onReleased = [];
     const gathered = gather(parts);
     const last = gathered.length - 1;
     socket.cork();
     for (let i = 0; i < last; i += 1) socket.write(gathered[i] as Uint8Array);
     socket.write(gathered[last] as Uint8Array, (error) => {
+      // After a failure the system may still be at them.
+      if (!error) for (const release of released) release();
       if (!error && this.#state === 'open' && this.pendingBytes === 0) this.#owner().onDrain();
     });
     socket.uncork();

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { BufferPool } from '../../base/bufferPool.ts';
 import { encodeUtf8 } from '../../base/bytes.ts';
 import type { ErrorCode } from '../../base/errors.ts';
-import { nodeId, offset, segmentId } from '../../base/units.ts';
+import { MIB, nodeId, offset, segmentId } from '../../base/units.ts';
 import type { AppendAck, AppendHeader } from '../../protocol/peer/append.ts';
 import { baseOffsetOf } from '../../protocol/recordBatch.ts';
 import { RecordBatchBuilder } from '../../protocol/recordBatchBuilder.ts';
@@ -57,6 +58,8 @@ let answers: (number | ErrorCode)[];
 let isLeaseHeld: boolean;
 let deposed: ErrorCode[];
 let sequence: number;
+/** What the transport was given with each Append, and has not released. */
+let unreleased: { readonly batches: readonly Uint8Array[]; readonly release: () => void }[];
 
 beforeEach(() => {
   scheduler = new Scheduler();
@@ -67,13 +70,16 @@ beforeEach(() => {
   deposed = [];
   isLeaseHeld = true;
   sequence = 0;
+  unreleased = [];
   leader = new SegmentLeader({
     segment: SEGMENT,
     self: places[0]!,
     replica,
     producers: new ProducerStates(),
     clock: new SimClock(scheduler, new SimProcess(), { offsetMs: 0 }),
-    sendAppend: (to, header, batches) => {
+    buffers: new BufferPool({ maxFreeBytes: MIB, spoils: true }),
+    sendAppend: (to, header, batches, onReleased) => {
+      if (onReleased !== undefined) unreleased.push({ batches, release: onReleased });
       sent.push({ to: to.nodeId, header, offsets: batches.map((batch) => baseOffsetOf(batch)) });
     },
     sendOpen: (to) => opened.push(to.nodeId),
@@ -117,6 +123,22 @@ async function openMembers(): Promise<void> {
 }
 
 describe('append()', () => {
+  test('the bytes under way to members stay until the transport is done with all of them', async () => {
+    await openMembers();
+    append();
+    await scheduler.run(scheduler.nowMs + 1);
+    expect(unreleased.length).toBe(2);
+    const [first, second] = unreleased;
+    const offsetsUnderWay = (): number[] =>
+      unreleased.map(({ batches }) => baseOffsetOf(batches[0]!));
+    first!.release();
+    ack(2);
+    ack(3); // that they have it says nothing about what the transport still reads
+    expect(offsetsUnderWay()).toEqual([100, 100]);
+    second!.release();
+    expect(first!.batches[0]![0]).toBe(0xdb); // the pool has it
+  });
+
   test('opens the members first, then sends each turn as one message to each', async () => {
     expect(opened).toEqual([2, 3]);
     await openMembers();

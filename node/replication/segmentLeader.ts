@@ -12,6 +12,8 @@
  * Single-threaded; its owner calls it, nothing here waits.
  */
 import { assert } from '../../base/assert.ts';
+import { SharedBytes } from '../../base/bufferPool.ts';
+import type { BufferPool } from '../../base/bufferPool.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
@@ -45,8 +47,18 @@ export interface SegmentLeaderOptions {
   readonly replica: Replica;
   readonly producers: ProducerStates;
   readonly clock: Clock;
-  /** Sends to a member; the batches are owned by the transport from then on. */
-  sendAppend(to: ReplicaPlace, header: AppendHeader, batches: readonly Uint8Array[]): void;
+  /** For batches on their way to the members. */
+  readonly buffers: BufferPool;
+  /**
+   * Sends to a member; the batches are the transport's from then on.
+   * @param onReleased - Called at most once, when the transport has done with them.
+   */
+  sendAppend(
+    to: ReplicaPlace,
+    header: AppendHeader,
+    batches: readonly Uint8Array[],
+    onReleased?: () => void,
+  ): void;
   sendOpen(to: ReplicaPlace, open: Omit<Open, 'type'>): void;
   /** Whether the metadata names this leader and the node's session is fresh, now. */
   isLeaseHeld(): boolean;
@@ -67,7 +79,7 @@ export class SegmentLeader {
     all: new PendingAppends(),
   };
   /** Batches accepted in this turn, to be sent at its end. */
-  #fresh: Uint8Array[] = [];
+  #fresh: SharedBytes[] = [];
   #freshFrom: Offset;
   #isFlushDue = false;
   #timer: Timer | null = null;
@@ -146,7 +158,9 @@ export class SegmentLeader {
     const endOffset = this.#store(batch, done);
     if (endOffset === null) return;
     this.#options.producers.record(facts, baseOffset);
-    if (this.#followers.length > 0) this.#fresh.push(batch.slice());
+    if (this.#followers.length > 0) {
+      this.#fresh.push(new SharedBytes(this.#options.buffers, batch));
+    }
     this.#await({ endOffset, outcome: { baseOffset, isDuplicate: false }, done }, acks);
     this.#flushSoon();
   }
@@ -210,9 +224,10 @@ export class SegmentLeader {
       if (follower.nextOffset === from && follower.hasRoom) this.#sendFresh(follower, fresh);
       this.#pump(follower);
     }
+    for (const batch of fresh) batch.release();
   }
 
-  #sendFresh(follower: Follower, fresh: readonly Uint8Array[]): void {
+  #sendFresh(follower: Follower, fresh: readonly SharedBytes[]): void {
     let first = 0;
     while (first < fresh.length) {
       let end = first;
@@ -224,8 +239,13 @@ export class SegmentLeader {
         sizeBytes += sizeAt(fresh, end);
         end += 1;
       }
-      const endOffset = nextOffsetOf(fresh[end - 1] as Uint8Array, 0);
-      this.#sendTo(follower, { endOffset, sizeBytes }, fresh.slice(first, end));
+      const sent = fresh.slice(first, end);
+      const endOffset = nextOffsetOf((sent.at(-1) as SharedBytes).bytes, 0);
+      const batches = sent.map(({ bytes }) => bytes);
+      for (const batch of sent) batch.retain();
+      this.#sendTo(follower, { endOffset, sizeBytes }, batches, () => {
+        for (const batch of sent) batch.release();
+      });
       first = end;
     }
   }
@@ -258,6 +278,7 @@ export class SegmentLeader {
     follower: Follower,
     what: { endOffset: Offset; sizeBytes: number },
     batches: readonly Uint8Array[],
+    onReleased?: () => void,
   ): void {
     const header = {
       segmentId: this.segment.segmentId,
@@ -268,7 +289,7 @@ export class SegmentLeader {
     };
     follower.sent(what.endOffset, what.sizeBytes, this.#options.clock.monotonicMs());
     follower.committedSent = this.#committedOffset;
-    this.#options.sendAppend(follower.place, header, batches);
+    this.#options.sendAppend(follower.place, header, batches, onReleased);
   }
 
   /** Asks where the member's tail is, with what it is believed to need next. */
@@ -464,6 +485,6 @@ export class SegmentLeader {
   }
 }
 
-function sizeAt(batches: readonly Uint8Array[], index: number): number {
-  return (batches[index] as Uint8Array).length;
+function sizeAt(batches: readonly SharedBytes[], index: number): number {
+  return (batches[index] as SharedBytes).bytes.length;
 }

@@ -41,6 +41,7 @@ export class BinarySession implements StreamHandlers {
     this.#decoder = new FrameDecoder({
       maxFrameBytes: services.context.limits.maxFrameBytes,
       what: 'request',
+      pool: services.context.buffers,
       onFrame: (frame) => this.#onFrame(frame),
     });
   }

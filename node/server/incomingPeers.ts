@@ -70,6 +70,7 @@ export class IncomingPeers {
     const decoder = new FrameDecoder({
       maxFrameBytes: HELLO_FRAME_LIMIT_BYTES,
       what: 'peer message',
+      pool: this.#context.buffers,
       onFrame: (frame) => {
         this.#onFrame(connection, decoder, frame);
       },

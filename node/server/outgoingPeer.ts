@@ -30,6 +30,11 @@ const MAX_REFUSED_REST_MS = 5_000;
 /** A peer that is sent to and says nothing for so long is connected to anew. */
 const SILENCE_MS = 3_000;
 
+interface Message {
+  readonly parts: readonly Uint8Array[];
+  readonly onReleased: (() => void) | undefined;
+}
+
 type State = 'idle' | 'connecting' | 'greeting' | 'ready' | 'resting';
 
 export class OutgoingPeer {
@@ -38,7 +43,7 @@ export class OutgoingPeer {
   readonly #trouble: TroubleLog;
   #state: State = 'idle';
   #stream: ByteStream | undefined;
-  #waiting: (readonly Uint8Array[])[] = [];
+  #waiting: Message[] = [];
   #waitingBytes = 0;
   #failures = 0;
   #timer: Timer | undefined;
@@ -62,14 +67,14 @@ export class OutgoingPeer {
   }
 
   /** Sends or queues a message. @returns false when the queue is full. */
-  send(parts: readonly Uint8Array[], bytes: number): boolean {
+  send(parts: readonly Uint8Array[], bytes: number, onReleased?: () => void): boolean {
     this.#checkSilence();
     if (this.queuedBytes + bytes > this.#context.maxQueueBytes) return false;
     if (this.#state === 'ready') {
-      this.#write(parts);
+      this.#write(parts, onReleased);
       return true;
     }
-    this.#waiting.push(parts);
+    this.#waiting.push({ parts, onReleased });
     this.#waitingBytes += bytes;
     if (this.#state === 'idle') this.#connect();
     else if (this.#state === 'resting') this.#planConnect();
@@ -93,8 +98,12 @@ export class OutgoingPeer {
     this.#leave('idle');
   }
 
-  #write(parts: readonly Uint8Array[]): void {
-    for (const part of encodePeerFrame(parts)) this.#stream?.write(part);
+  #write(parts: readonly Uint8Array[], onReleased?: () => void): void {
+    const frame = encodePeerFrame(parts);
+    const last = frame.length - 1; // the stream is done with it last
+    for (const [i, part] of frame.entries()) {
+      this.#stream?.write(part, i === last ? onReleased : undefined);
+    }
   }
 
   #connect(): void {
@@ -176,7 +185,7 @@ export class OutgoingPeer {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    for (const parts of waiting) this.#write(parts);
+    for (const { parts, onReleased } of waiting) this.#write(parts, onReleased);
   }
 
   #checkSilence(): void {

@@ -1,4 +1,5 @@
 /** What both directions of the peer transport share: who this node is, the rule for its peers, and the log. */
+import type { BufferPool } from '../../base/bufferPool.ts';
 import type { Clock } from '../../base/clock.ts';
 import { WalrusError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -24,6 +25,7 @@ export interface PeerTransportOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly buffers: BufferPool;
   readonly local: () => LocalPeer;
   /** Bytes that may wait for one peer (setting `maxPeerQueueBytes`). */
   readonly maxQueueBytes?: number;

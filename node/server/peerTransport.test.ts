@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { BufferPool } from '../../base/bufferPool.ts';
 import { decodeUtf8Lossy, encodeUtf8 } from '../../base/bytes.ts';
 import type { LogFields, LogLevel } from '../../base/log.ts';
 import { SILENT } from '../../base/log.ts';
 import type { Network } from '../../base/network.ts';
 import { SeededRandom } from '../../base/random.ts';
-import { nodeId } from '../../base/units.ts';
+import { MIB, nodeId } from '../../base/units.ts';
 import {
   PEER_PROTOCOL_VERSION,
   encodeHello,
@@ -46,6 +47,7 @@ async function startNode(
     clock: new RealClock(),
     random: new SeededRandom(id),
     logger,
+    buffers: new BufferPool({ maxFreeBytes: MIB, spoils: true }),
     local: () => ({
       clusterId: state.clusterId,
       nodeId: nodeId(id),
@@ -299,6 +301,7 @@ describe('StreamPeerTransport over TCP', () => {
       clock: new RealClock(),
       random: new SeededRandom(2),
       logger: SILENT,
+      buffers: new BufferPool({ maxFreeBytes: MIB, spoils: true }),
       local: () => ({
         clusterId: CLUSTER,
         nodeId: nodeId(2),

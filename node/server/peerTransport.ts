@@ -60,7 +60,7 @@ export class StreamPeerTransport implements PeerTransport {
     return this.#listener.port;
   }
 
-  send(address: string, parts: readonly Uint8Array[]): boolean {
+  send(address: string, parts: readonly Uint8Array[], onReleased?: () => void): boolean {
     if (this.#isStopped) return false;
     let bytes = PEER_FRAME_HEADER_BYTES;
     for (const part of parts) bytes += part.length;
@@ -68,7 +68,7 @@ export class StreamPeerTransport implements PeerTransport {
       bytes <= this.#context.maxMessageBytes,
       `A message between nodes has at most ${this.#context.maxMessageBytes} bytes, has ${bytes}`,
     );
-    const isTaken = this.#peer(address).send(parts, bytes);
+    const isTaken = this.#peer(address).send(parts, bytes, onReleased);
     if (!isTaken) this.#onDropped();
     return isTaken;
   }

@@ -1,4 +1,5 @@
 /** What all parts of the client server share: the node's parts, its limits, and where things are counted. */
+import type { BufferPool } from '../../base/bufferPool.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -19,6 +20,7 @@ export interface ServerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly buffers: BufferPool;
   readonly limits: ServerLimits;
   readonly softwareVersion: string;
 }

@@ -1,8 +1,10 @@
 /** Client servers on every machine of a simulated cluster, and clients of the text protocol to use them with. */
 import { assert } from '../../base/assert.ts';
+import { BufferPool } from '../../base/bufferPool.ts';
 import { decodeUtf8Lossy, encodeUtf8 } from '../../base/bytes.ts';
 import { SILENT } from '../../base/log.ts';
 import type { ByteStream } from '../../base/network.ts';
+import { MIB } from '../../base/units.ts';
 import { FrameDecoder } from '../../protocol/frame.ts';
 import { NO_METRICS } from '../metrics.ts';
 import { ClientServer } from '../server/clientServer.ts';
@@ -33,6 +35,7 @@ export class SimClients {
         clock: machine.clock,
         logger: SILENT,
         metrics: NO_METRICS,
+        buffers: new BufferPool({ maxFreeBytes: 8 * MIB, spoils: true }),
         softwareVersion: 'sim',
         limits: { ...SIM_LIMITS, ...limits },
       });

@@ -3,6 +3,7 @@
  * Machines (a disk, a wall clock, an address) outlive the processes that run on them.
  */
 import { assert, assertDefined } from '../../base/assert.ts';
+import { BufferPool } from '../../base/bufferPool.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { WalrusError } from '../../base/errors.ts';
 import { isWalrusError } from '../../base/errors.ts';
@@ -155,6 +156,7 @@ export class SimCluster {
       logger,
       transport,
       metrics: NO_METRICS,
+      buffers: new BufferPool({ maxFreeBytes: 8 * MIB, spoils: true }),
       onFatal: (error) => this.#fail(machine, process, error),
     });
     machine.node = node;

@@ -58,8 +58,9 @@ export class SimNetwork {
     const endpoint: Endpoint = { identity, process, receive: () => undefined };
     this.#endpoints.set(identity.address, endpoint);
     return {
-      send: (address, parts) => {
+      send: (address, parts, onReleased) => {
         if (process.isAlive) this.#send(identity, address, concatBytes(parts));
+        onReleased?.(); // the parts were copied
         return true;
       },
       onMessage: (receiver) => {
