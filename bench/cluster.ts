@@ -86,7 +86,7 @@ export class Cluster {
     const join = others.map(({ peerAddress }) => peerAddress).join(',');
     const log = fs.openSync(path.join(this.#directory, `node-${id}.log`), 'a');
     const args = isCreator || join === '' ? node.args : [...node.args, '--join', join];
-    node.process = startNode('cli/main.ts', args, ['ignore', log, log]);
+    node.process = startNode('cli/walrus.mjs', args, ['ignore', log, log]);
     fs.closeSync(log);
   }
 

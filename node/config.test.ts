@@ -162,7 +162,7 @@ describe('resolveConfig()', () => {
       ),
     ).toEqual([
       'Invalid peerHost "0.0.0.0": others need a host to connect to, give --peer-advertise-host',
-      'Invalid raftHeartbeatTicks "4": it must be at most a third of raftElectionTicks (10)',
+      'Invalid raftHeartbeatTicks "4": it must be at most a third of raftElectionTicks (5)',
       'Invalid maxConnectionInFlightBytes: it must be at least maxFrameBytes',
       'Invalid maxNodeInFlightBytes: it must be at least maxConnectionInFlightBytes',
     ]);

@@ -31,7 +31,7 @@ export const SOFTWARE_VERSION = '0.1.0';
 /** A node stops acknowledging at this part of the session time-out: before it can be replaced. */
 const LEASE_SHARE = 0.8;
 /** Heartbeats within one session time-out. */
-const HEARTBEATS_PER_SESSION = 10;
+const HEARTBEATS_PER_SESSION = 5;
 /** How often a stopping node looks whether its segments are led by others. */
 const HANDOVER_CHECK_MS = 20;
 /** How long each part of a node may take to close, after `shutdownTimeout`. */

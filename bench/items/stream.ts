@@ -45,7 +45,7 @@ async function produceFile(context: BenchContext, topic: string): Promise<Sample
   await cluster.client.admin.createTopic({ name: topic, replicas: 3, ackQuorum: 2 });
   const args = ['produce', topic, file, '--json', '--addr', cluster.addresses.join(',')];
   const startMs = performance.now();
-  const printed = await runNode('cli/main.ts', args);
+  const printed = await runNode('cli/walrus.mjs', args);
   const ms = performance.now() - startMs;
   const { records } = JSON.parse(printed) as { records: number };
   if (records !== linesCount(context)) throw new Error(`${records} records were acknowledged`);
@@ -132,7 +132,7 @@ const consume: Comparison = {
     hasConsumedTopic = true;
     const args = ['consume', CONSUMED_TOPIC, '--addr', cluster.addresses.join(',')];
     const startMs = performance.now();
-    const child = startNode('cli/main.ts', args, ['ignore', 'pipe', 'inherit']);
+    const child = startNode('cli/walrus.mjs', args, ['ignore', 'pipe', 'inherit']);
     let bytes = 0;
     child.stdout?.on('data', (chunk: Buffer) => {
       bytes += chunk.length;

@@ -1,5 +1,6 @@
 /** `walrus node`: runs one node in this process. */
 import fs from 'node:fs/promises';
+import { flushCompileCache } from 'node:module';
 import process from 'node:process';
 import { messageOf } from '../../base/errors.ts';
 import { commandFlags, printConfig, resolveConfig } from '../../node/config.ts';
@@ -61,6 +62,8 @@ async function serve(running: RunningNode, signal: AbortSignal): Promise<number>
   // A node of `walrus dev` does not outlive it.
   process.once('disconnect', stop);
   process.channel?.unref();
+  // Not at the end: a node that is killed would never leave its compiled code to the next start.
+  running.registered.then(flushCompileCache, () => undefined);
   const reason = await running.ended;
   exitSoon();
   if (reason === null) return EXIT.ok;

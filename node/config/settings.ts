@@ -170,13 +170,13 @@ const CLUSTER = {
 
 const TIMING = {
   raftTickInterval: duration({
-    default: 50,
+    default: 100,
     min: 5,
     max: SECOND,
     description: 'The unit of time of the metadata group. The same on all nodes.',
   }),
   raftElectionTicks: integer({
-    default: 10,
+    default: 5,
     min: 4,
     max: 1000,
     description:
@@ -184,7 +184,7 @@ const TIMING = {
       'as many, at random).',
   }),
   raftHeartbeatTicks: integer({
-    default: 2,
+    default: 1,
     min: 1,
     max: 100,
     description: 'Ticks between heartbeats. At most a third of `raftElectionTicks`.',
@@ -195,7 +195,7 @@ const TIMING = {
     max: MINUTE,
     description:
       'A node that the metadata leader has not heard of for so long counts as down: the segments ' +
-      'that it leads are recovered and led by others. Nodes say so ten times within it, and one that gets ' +
+      'that it leads are recovered and led by others. Nodes say so five times within it, and one that gets ' +
       'no answer for four fifths of it stops acknowledging writes by itself.',
   }),
   requestTimeout: duration({

@@ -11,11 +11,21 @@ const SECONDS_BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 const GROUP_BYTES_BUCKETS = [1024, 4096, 16384, 65536, 262144, 1048576, 4194304];
+/**
+ * The library samples the event loop's delay with a timer, by default a hundred times a second: most of what an idle
+ * node would do. So it hardly samples, and what it says of the samples is left out.
+ */
+const LAG_SAMPLE_MS = 60_000;
+const LAG_STATISTICS = [
+  ...['min_seconds', 'max_seconds', 'mean_seconds', 'stddev_seconds'],
+  ...['p50_seconds', 'p90_seconds', 'p99_seconds'],
+];
 const ROLES = ['Follower', 'PreCandidate', 'Candidate', 'Leader', 'Learner'] as const;
 
 /** Adds what Node itself knows (memory, event loop, garbage collection). Their timers stay until the process ends. */
 export function addProcessMetrics(registry: Registry): void {
-  collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_SAMPLE_MS });
+  for (const name of LAG_STATISTICS) registry.removeSingleMetric(`nodejs_eventloop_lag_${name}`);
 }
 
 /** The counters and histograms of a node, in a registry. */
