@@ -128,7 +128,7 @@ export class SegmentLeader {
   }
 
   /**
-   * Appends one record batch, whose layout the caller has checked. Its base offset is patched in place.
+   * Appends one record batch, whose layout and CRC the caller has checked. Its base offset is patched in place.
    * @param batch - Valid during the call only.
    * @param done - Called once: with the outcome when the ack level is reached, or with a WalrusError.
    *   SEGMENT_SEALED means: not in this segment, send it to the successor.
@@ -188,7 +188,7 @@ export class SegmentLeader {
   /** The leader's own copy: the same checks as on any member (W4). */
   #store(batch: Uint8Array, done: AppendCallback): Offset | null {
     try {
-      return this.#replica.append(batch, { token: this.segment.token, epoch: 0 });
+      return this.#replica.append(batch, { token: this.segment.token, epoch: 0, isChecked: true });
     } catch (error) {
       if (!isWalrusError(error)) throw error;
       done(error, null);

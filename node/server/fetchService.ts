@@ -134,7 +134,7 @@ export class FetchService {
         case 'Batches': {
           const { bytes, nextOffset } = found.read;
           if (maxBytes <= 0) return this.#result(wanted, at, NO_BATCHES);
-          return this.#result(wanted, nextOffset, bytes.slice()); // the view ends with this turn
+          return this.#result(wanted, nextOffset, bytes);
         }
       }
     }

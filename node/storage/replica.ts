@@ -66,7 +66,8 @@ export class StoredReplica implements Replica {
 
   append(batch: Uint8Array, credentials: AppendCredentials): Offset {
     this.#admit(credentials);
-    this.#checkBatch(batch);
+    if (credentials.isChecked === true) this.#checkSize(batch);
+    else this.#checkBatch(batch);
     if (baseOffsetOf(batch) !== this.log.tail) return this.#repeat(batch);
     this.#context.commit.assertWritable(frameBytes(batch.length));
     this.log.push(batch);

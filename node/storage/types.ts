@@ -31,6 +31,8 @@ export interface AppendCredentials {
   readonly token: string;
   /** 0 for the leader; the recovery's epoch for a copy made by recovery or repair. */
   readonly epoch: number;
+  /** The batch has passed `validateBatch` in this process and has not left it: it is not read through again. */
+  readonly isChecked?: boolean;
 }
 
 /** A replica's end: where it ends and what it holds up to there. */
@@ -55,7 +57,7 @@ export interface CreateReplicaOptions {
 
 /** Batches of a read, whole ones only, as they were written. */
 export interface ReadResult {
-  /** A view or a copy of consecutive batches; valid until the caller's turn ends. */
+  /** Consecutive batches, in memory of their own: the caller may keep it. */
   readonly bytes: Uint8Array;
   /** The offset after the last batch of `bytes`. */
   readonly nextOffset: Offset;

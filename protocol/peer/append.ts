@@ -127,6 +127,11 @@ export function encodeAppendHeader(header: AppendHeader): Uint8Array {
     .finish();
 }
 
+/** Whether bytes begin as those of `encodeAppendHeader` do. */
+export function isAppendHeader(bytes: Uint8Array): boolean {
+  return bytes[0] === REPLICATION_MESSAGE_KIND && bytes[1] === TYPE_APPEND;
+}
+
 export function encodeOpen(open: Omit<Open, 'type'>): Uint8Array {
   return new ByteWriter(42 + open.producerSnapshot.length)
     .u8(REPLICATION_MESSAGE_KIND)

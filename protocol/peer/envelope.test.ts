@@ -2,10 +2,13 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { concatBytes, encodeUtf8, toHex } from '../../base/bytes.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
-import { nodeId, offset } from '../../base/units.ts';
+import { nodeId, offset, segmentId } from '../../base/units.ts';
 import { APIS } from '../client/apis.ts';
 import { FrameDecoder } from '../frame.ts';
+import { setBaseOffset } from '../recordBatch.ts';
+import { RecordBatchBuilder } from '../recordBatchBuilder.ts';
 import { fuzz } from '../testing/fuzz.ts';
+import { encodeAppendHeader } from './append.ts';
 import type { PeerHello, PeerWelcome } from './envelope.ts';
 import {
   HELLO_FRAME_LIMIT_BYTES,
@@ -60,6 +63,56 @@ function codeOf(action: () => unknown): string {
     return isWalrusError(error) ? error.code : String(error);
   }
 }
+
+/** A batch with a body of about so many bytes. */
+function batchOf(bodyBytes: number): Uint8Array {
+  const builder = new RecordBatchBuilder({ maxBytes: 2 * bodyBytes + 1000 });
+  builder.appendValue(new Uint8Array(bodyBytes).fill(bodyBytes % 251), 1);
+  const batch = builder.finish();
+  setBaseOffset(batch, 0, offset(bodyBytes)); // not covered by the batch's own checksum
+  return batch;
+}
+
+describe('the frame of an Append', () => {
+  const header = encodeAppendHeader({
+    segmentId: segmentId(1),
+    token: 'ab'.repeat(16),
+    diskId: 'cd'.repeat(16),
+    committedOffset: offset(5),
+    firstOffset: offset(6),
+  });
+
+  test('has the checksum of all its bytes, without reading large batches again', () => {
+    const large = batchOf(100_000);
+    const parts = [header, large, batchOf(10), concatBytes([batchOf(50_000), batchOf(200), large])];
+    const frame = concatBytes(encodePeerFrame(parts));
+    expect(frame).toEqual(concatBytes(encodePeerFrame([concatBytes(parts)])));
+    expect(openPeerFrame(frame.subarray(4))).toEqual(concatBytes(parts));
+  });
+
+  test('finds every damaged byte of a batch and of its header', () => {
+    const batch = batchOf(40_000);
+    const frame = concatBytes(encodePeerFrame([header, batch])).subarray(4);
+    const start = frame.length - batch.length;
+    for (const at of [0, 7, 8, 12, 16, 17, 21, 30, 60, 61, 20_000, batch.length - 1]) {
+      const damaged = frame.slice();
+      damaged[start + at] = (damaged[start + at] ?? 0) ^ 4;
+      expect([at, codeOf(() => openPeerFrame(damaged))]).toEqual([at, 'CONNECTION_FAILED']);
+    }
+  });
+
+  test('is made of bytes that are no batches, too', () => {
+    const rest = new Uint8Array(60_000).fill(9);
+    for (const parts of [
+      [header, rest],
+      [header, batchOf(40_000), rest],
+      [header, batchOf(40_000).subarray(0, 30_000)],
+    ]) {
+      const frame = concatBytes(encodePeerFrame(parts));
+      expect(openPeerFrame(frame.subarray(4))).toEqual(concatBytes(parts));
+    }
+  });
+});
 
 describe('peer frames', () => {
   test('are these bytes', () => {
