@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { WalrusError } from '../../base/errors.ts';
-import type { Handed, NextDone } from './sharedCursors.ts';
+import type { Handed, NextDone } from './handed.ts';
 
 /** Requests served by one look. */
 export const TAKE_COUNT_MAX = 1024;

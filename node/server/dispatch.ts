@@ -14,7 +14,8 @@ import type { ProduceService } from './produceService.ts';
 import type { RecordDeletion } from './recordDeletion.ts';
 import type { Router } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
-import type { Handed, SharedCursors } from './sharedCursors.ts';
+import type { Handed } from './handed.ts';
+import type { SharedCursors } from './sharedCursors.ts';
 import type { TopicAdmin } from './topicAdmin.ts';
 
 /** What a Produce takes beside its batches, at most. */

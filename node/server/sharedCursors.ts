@@ -10,7 +10,6 @@
 import type { Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
-import type { Offset, SegmentId } from '../../base/units.ts';
 import type { NextRecord } from '../../protocol/client/getNext.ts';
 import { CONFIRM_DELIVERY, TAKE_NEXT } from '../../protocol/peer/requests.ts';
 import type { TakeNextRequest, TakeNextResponse } from '../../protocol/peer/requests.ts';
@@ -19,6 +18,7 @@ import { committedPosition } from '../state/queries.ts';
 import type { SegmentRecord, TopicRecord } from '../state/types.ts';
 import { CursorDemand, TAKE_COUNT_MAX } from './cursorDemand.ts';
 import type { Look } from './cursorDemand.ts';
+import type { Handed, NextDone } from './handed.ts';
 import { Deliveries } from './deliveries.ts';
 import type { LogReader } from './logReader.ts';
 import { PartitionCursor } from './partitionCursor.ts';
@@ -39,17 +39,6 @@ const RETRY_MS = 25;
 /** Bytes of records in one answer to another node, one record apart. */
 const TAKE_BYTES_MAX = 1024 * 1024;
 const COMMIT_RETRY_MS = 100;
-
-/** A record for a client. `settle` must be called once: whether it reached the client's stream. */
-export interface Handed {
-  readonly partition: number;
-  readonly offset: Offset;
-  readonly value: Uint8Array;
-  settle(wasDelivered: boolean): void;
-}
-
-/** `null, null`: the cursor stands at the end. */
-export type NextDone = (error: WalrusError | null, handed: Handed | null) => void;
 
 interface Owned {
   readonly name: PartitionName;

@@ -7,7 +7,8 @@ import type { PutOwner } from './partitionPuts.ts';
 import type { PutMerger, TopicPuts } from './putMerger.ts';
 import type { Router } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
-import type { Handed, SharedCursors } from './sharedCursors.ts';
+import type { Handed } from './handed.ts';
+import type { SharedCursors } from './sharedCursors.ts';
 import { raftMetrics, topicState } from './textStatus.ts';
 import type { TopicAdmin } from './topicAdmin.ts';
 

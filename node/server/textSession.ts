@@ -23,7 +23,7 @@ import type { TopicPuts } from './putMerger.ts';
 import { OK_REPLY, ReplyQueue } from './replyQueue.ts';
 import { OVERLOADED_MESSAGE } from './serverContext.ts';
 import type { ServerContext } from './serverContext.ts';
-import type { Handed } from './sharedCursors.ts';
+import type { Handed } from './handed.ts';
 import type { TextCommands } from './textCommands.ts';
 
 /** What a command takes beside its bytes. */

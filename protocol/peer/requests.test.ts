@@ -92,6 +92,11 @@ const EXAMPLES: readonly Example[] = [
   example(requests.PRODUCER_SNAPSHOT, { segmentId: id, endOffset: at }, { snapshot: bytes }),
   example(requests.ROLL_SEGMENT, { segmentId: id }, null),
   example(
+    requests.TAKE_NEXT,
+    { topic: 't', maxCount: 3 },
+    { records: [{ partition: 1, offset: at, value: bytes }], isEnd: true },
+  ),
+  example(
     requests.CONFIRM_DELIVERY,
     { topic: 't', partition: 1, deliveries: [{ offset: at, wasDelivered: true }] },
     null,

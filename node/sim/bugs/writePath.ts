@@ -151,9 +151,9 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     changes: [
       {
         file: LEADER,
-        find: 'return this.#replica.append(batch, { token: this.segment.token, epoch: 0 });',
+        find: 'return this.#replica.append(batch, { token: this.segment.token, epoch: 0, isChecked: true });',
         replace:
-          'return this.#replica.append(batch, { token: this.segment.token, epoch: this.#replica.fenceEpoch });',
+          'return this.#replica.append(batch, { token: this.segment.token, epoch: this.#replica.fenceEpoch, isChecked: true });',
       },
       WITHOUT_LEASE,
       LEASE_NOT_CHECKED,

@@ -1,0 +1,14 @@
+/** What a shared cursor hands out. */
+import type { WalrusError } from '../../base/errors.ts';
+import type { Offset } from '../../base/units.ts';
+
+/** A record for a client. `settle` must be called once: whether it reached the client's stream. */
+export interface Handed {
+  readonly partition: number;
+  readonly offset: Offset;
+  readonly value: Uint8Array;
+  settle(wasDelivered: boolean): void;
+}
+
+/** `null, null`: the cursor stands at the end. */
+export type NextDone = (error: WalrusError | null, handed: Handed | null) => void;
