@@ -10,6 +10,7 @@
 import type { Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
+import type { SegmentId } from '../../base/units.ts';
 import type { NextRecord } from '../../protocol/client/getNext.ts';
 import { CONFIRM_DELIVERY, TAKE_NEXT } from '../../protocol/peer/requests.ts';
 import type { TakeNextRequest, TakeNextResponse } from '../../protocol/peer/requests.ts';
