@@ -98,8 +98,9 @@ async function main(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv);
   if (typeof options === 'string') {
     const items = ITEMS.map(({ name, title }) => `${name.padEnd(20)} ${title}`);
-    process.stderr.write(`${options}${usage(items)}`);
-    process.exitCode = 2;
+    const isHelp = argv.includes('--help');
+    process[isHelp ? 'stdout' : 'stderr'].write(`${options}${usage(items)}`);
+    process.exitCode = isHelp ? 0 : 2;
     return;
   }
   const { only } = options;

@@ -1,5 +1,6 @@
 /** From a command line to a command that runs, and from its outcome to an exit code. */
 import process from 'node:process';
+import { SOFTWARE_VERSION } from '../base/version.ts';
 import { connect } from '../client/index.ts';
 import type { Client } from '../client/index.ts';
 import type { CommandContext, Given } from './command.ts';
@@ -36,9 +37,14 @@ async function run(
   options: DispatchOptions,
   output: Output,
 ): Promise<number> {
+  if (argv[0] === '--version') {
+    output.result({ version: SOFTWARE_VERSION }, `walrus ${SOFTWARE_VERSION}`);
+    return EXIT.ok;
+  }
   const found = findCommand(COMMANDS, argv);
   if (found === null) return showOverview(argv, options.streams);
-  const { command, rest } = found;
+  const { command } = found;
+  const rest = isHelp(found.rest) ? ['--help'] : found.rest;
   const given: Given =
     command.isRaw === true ? { args: rest, flags: new Map() } : parseArguments(command, rest);
   if (given.flags.has('help')) {
@@ -64,10 +70,16 @@ async function run(
   }
 }
 
+/** `-h` is short for `--help` where it stands alone: elsewhere it may be a value. */
+function isHelp(words: readonly string[]): boolean {
+  return words.length === 1 && words[0] === '-h';
+}
+
 /** Without a command there is help: asked for, or with the exit code of a mistake. */
 function showOverview(argv: readonly string[], streams: Streams): number {
   const group = groupOf(COMMANDS, argv[0] ?? '');
-  const wantsHelp = argv.length === 0 || argv.some((word) => word === '--help' || word === 'help');
+  const wantsHelp =
+    argv.length === 0 || argv.some((word) => ['--help', '-h', 'help'].includes(word));
   if (!wantsHelp && (group.length === 0 || argv.length > 1)) unknownCommand(COMMANDS, argv);
   streams.out(overview(group.length > 0 ? group : COMMANDS));
   return wantsHelp ? EXIT.ok : EXIT.usage;

@@ -40,7 +40,8 @@ export function commandHelp(command: Command): string {
 /** The list of all commands, or of some. */
 export function overview(commands: readonly Command[]): string {
   const rows = commands.map(({ name, summary }): [string, string] => [name, summary]);
-  const usage = 'Usage: walrus COMMAND [arguments] [flags]; walrus COMMAND --help says more';
+  const usage =
+    'Usage: walrus COMMAND [arguments] [flags]; walrus COMMAND --help says more, walrus --version the version';
   return `${[usage, '', ...columns(rows)].join('\n')}\n`;
 }
 

@@ -48,7 +48,7 @@ export function startPosition(text: string, nowMs: number): StartPosition {
   );
 }
 
-const DEFAULT_ADDRESS = '127.0.0.1:9091';
+export const DEFAULT_ADDRESS = '127.0.0.1:9091';
 
 /** The nodes to connect to: the flag, else the environment, else the default. */
 export function addressesOf(

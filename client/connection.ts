@@ -9,6 +9,7 @@ import type { Timer } from '../base/clock.ts';
 import { WalrusError, isWalrusError } from '../base/errors.ts';
 import type { ByteStream } from '../base/network.ts';
 import { MIB } from '../base/units.ts';
+import { SOFTWARE_VERSION } from '../base/version.ts';
 import { APIS } from '../protocol/client/apis.ts';
 import type { AnyApi, Api } from '../protocol/client/codec.ts';
 import { correlationIdOf, decodeResponse, encodeRequest } from '../protocol/client/frames.ts';
@@ -24,7 +25,6 @@ const IN_FLIGHT_COUNT_MAX = 4096;
 const CORRELATION_MODULUS = 2 ** 32;
 /** 0 is no request's: a node says with it why it ends the connection. */
 const FIRST_CORRELATION_ID = 1;
-const CLIENT_VERSION = '0.1.0';
 
 export interface ConnectionOptions {
   /** `host:port`. */
@@ -134,7 +134,7 @@ export class Connection {
     const { clientName, connectTimeoutMs: timeoutMs } = this.#options;
     this.#connectTimer.cancel();
     this.#stream.write(CLIENT_MAGIC.slice());
-    const request = { clientName, clientVersion: CLIENT_VERSION };
+    const request = { clientName, clientVersion: SOFTWARE_VERSION };
     this.#send(APIS.Handshake, request, {
       timeoutMs,
       resolve: (node) => this.#onHandshake(node),

@@ -97,11 +97,22 @@ function contradictions(settings: NodeSettings): string[] {
   return problems;
 }
 
+/** Each value as a flag would give it, with its source: for `--print-config --json`. */
+export function describeConfig(
+  config: ResolvedConfig,
+): { readonly name: SettingName; readonly value: string; readonly source: string }[] {
+  return SETTING_NAMES.map((name) => ({
+    name,
+    value: settingOf(name).format(config.settings[name]),
+    source: config.sources[name],
+  }));
+}
+
 /** Shows each value with its source, for `--print-config`: `name = value  # source`. */
 export function printConfig(config: ResolvedConfig): string {
-  const rows = SETTING_NAMES.map((name) => ({
-    text: `${name} = ${settingOf(name).format(config.settings[name]) || '""'}`,
-    source: config.sources[name],
+  const rows = describeConfig(config).map(({ name, value, source }) => ({
+    text: `${name} = ${value || '""'}`,
+    source,
   }));
   const width = Math.max(...rows.map(({ text }) => text.length));
   return rows.map(({ text, source }) => `${text.padEnd(width)}  # ${source}\n`).join('');

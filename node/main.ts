@@ -5,6 +5,7 @@ import { WalrusError, isWalrusError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Listener } from '../base/network.ts';
 import { nodeId } from '../base/units.ts';
+import { SOFTWARE_VERSION } from '../base/version.ts';
 import type { NodeSettings } from './config.ts';
 import { nodeBuffers } from './io/buffers.ts';
 import { ConsoleLogger } from './io/consoleLogger.ts';
@@ -27,7 +28,6 @@ import type { NodeTiming } from './walrusNode.ts';
 export { lockFile } from './io/fileLock.ts';
 
 /** The version that nodes and clients are told. */
-export const SOFTWARE_VERSION = '0.1.0';
 /** A node stops acknowledging at this part of the session time-out: before it can be replaced. */
 const LEASE_SHARE = 0.8;
 /** Heartbeats within one session time-out. */

@@ -3,7 +3,7 @@ import fs from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
 import process from 'node:process';
 import { messageOf } from '../../base/errors.ts';
-import { commandFlags, printConfig, resolveConfig } from '../../node/config.ts';
+import { commandFlags, describeConfig, printConfig, resolveConfig } from '../../node/config.ts';
 import { SETTING_NAMES, flagsOf, settingOf } from '../../node/config/settings.ts';
 import { runNode } from '../../node/main.ts';
 import type { RunningNode } from '../../node/main.ts';
@@ -24,7 +24,8 @@ export const node: Command = {
     'Its settings come from flags, over variables (`WALRUS_...`), over a file (`--config FILE`), over defaults: see docs/configuration.md. `--print-config` shows each with its source and ends.',
   ],
   async run(context) {
-    const input = { argv: context.args, env: process.env };
+    const argv = context.args.filter((word) => word !== '--json'); // the output's (dispatch.ts)
+    const input = { argv, env: process.env };
     const command = commandFlags(input);
     if (command.shouldHelp) {
       context.output.result(SETTING_NAMES, settingsHelp());
@@ -37,7 +38,7 @@ export const node: Command = {
       return EXIT.usage;
     }
     if (command.shouldPrintConfig) {
-      process.stdout.write(printConfig(config));
+      context.output.result(describeConfig(config), printConfig(config).trimEnd());
       return undefined;
     }
     return await serve(await runNode(config.settings), context.signal);

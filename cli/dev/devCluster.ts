@@ -16,6 +16,7 @@ import { connect } from '../../client/index.ts';
 import type { Output } from '../output.ts';
 import { NodeProcess } from './nodeProcess.ts';
 import { HOST } from './ports.ts';
+import { DEFAULT_ADDRESS } from '../values.ts';
 import type { NodePorts } from './ports.ts';
 
 /** Held by the supervisor in the data directory, and by each node in its own. */
@@ -25,6 +26,9 @@ const CREATED_FILE = 'cluster-created';
 const CLUSTER_ID_FILE = 'cluster-id';
 const CLUSTER_ID_BYTES = 16;
 const POLL_MS = 100;
+/** A start that takes so long says what it waits for, and again from time to time. */
+const FIRST_NOTE_MS = 5000;
+const NOTE_INTERVAL_MS = 10_000;
 const ATTEMPT_MS = 2000;
 const VOTERS_MAX = 3;
 
@@ -78,6 +82,9 @@ export class DevCluster {
       if (await this.#isReady()) {
         const addresses = this.#ports.map(({ client }) => `${HOST}:${client}`);
         output.result({ addresses }, `walrus cluster ready: ${addresses.join(',')}`);
+        // The commands of another terminal would go to whoever listens on the usual port.
+        const [first = ''] = addresses;
+        if (first !== DEFAULT_ADDRESS) output.note(`export WALRUS_ADDR=${first}`);
         await stopped;
       }
       output.note('walrus: stopping the nodes');
@@ -134,15 +141,33 @@ export class DevCluster {
   async #isReady(): Promise<boolean> {
     const { signal } = this.#options;
     const votersCount = this.#ports.length >= VOTERS_MAX ? VOTERS_MAX : 1;
+    let nextNoteMs = performance.now() + FIRST_NOTE_MS;
     while (!signal.aborted) {
-      if (await this.#isServing(votersCount)) return true;
+      const missing = await this.#missing(votersCount);
+      if (missing === null) return true;
+      if (performance.now() >= nextNoteMs) {
+        nextNoteMs = performance.now() + NOTE_INTERVAL_MS;
+        this.#options.output.note(`walrus: still waiting for ${missing}`);
+      }
       await sleep(POLL_MS);
     }
     return false;
   }
 
-  async #isServing(votersCount: number): Promise<boolean> {
+  /** The nodes that are waited for, each with the last line of its log. */
+  async #describe(ids: readonly number[]): Promise<string> {
+    const lines = ids.map(async (id) => {
+      const file = path.join(this.#options.dataDir, `node-${id}.log`);
+      const log = await fs.readFile(file, 'utf8').catch(() => '');
+      return `node ${id} (${log.trimEnd().split('\n').at(-1) || 'no log yet'})`;
+    });
+    return (await Promise.all(lines)).join(', ');
+  }
+
+  /** What is not there yet; null when everything is. */
+  async #missing(votersCount: number): Promise<string | null> {
     const addresses = this.#ports.map(({ client }) => `${HOST}:${client}`);
+    const ids = this.#ports.map((_, index) => index + 1);
     const first = addresses.slice(0, 1);
     const isCreated = existsSync(this.#createdFile);
     const client = await connect({
@@ -154,11 +179,16 @@ export class DevCluster {
     try {
       const { nodes, raft } = await client.admin.describeCluster();
       if (!isCreated) await fs.writeFile(this.#createdFile, '');
-      const alive = nodes.filter(({ isAlive }) => isAlive);
-      return alive.length >= addresses.length && raft.voters.length >= votersCount;
+      const alive = new Set(
+        nodes.filter(({ isAlive }) => isAlive).map(({ nodeId }) => Number(nodeId)),
+      );
+      const absent = ids.filter((id) => !alive.has(id));
+      if (absent.length > 0) return await this.#describe(absent);
+      if (raft.voters.length >= votersCount) return null;
+      return `${votersCount} voters of the metadata: there are ${raft.voters.length}`;
     } catch (error) {
       if (!isWalrusError(error)) throw error;
-      return false; // not yet
+      return await this.#describe(isCreated ? ids : ids.slice(0, 1));
     } finally {
       client.abort();
     }

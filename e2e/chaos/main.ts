@@ -6,7 +6,7 @@ import process from 'node:process';
 import { messageOf } from '../../base/errors.ts';
 import { useNativeCrc32c } from '../../client/io/system.ts';
 import { Cluster } from './cluster.ts';
-import { parseOptions } from './options.ts';
+import { USAGE, parseOptions } from './options.ts';
 import type { ChaosOptions } from './options.ts';
 import { showReport } from './report.ts';
 import { runFailover, showFailover } from './scenarioFailover.ts';
@@ -82,7 +82,9 @@ async function main(options: ChaosOptions): Promise<boolean> {
 }
 
 const options = parseOptions(process.argv.slice(2), Date.now());
-if (typeof options === 'string') {
+if (process.argv.includes('--help')) {
+  process.stdout.write(USAGE);
+} else if (typeof options === 'string') {
   process.stderr.write(options);
   process.exitCode = 2;
 } else {

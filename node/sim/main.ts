@@ -1,10 +1,6 @@
-/**
- * `npm run sim -- [--seed N] [--count M] [--jobs J] [--trace] [--focus SCENARIO] [--bug NAME]`: runs seeds N..N+M-1
- * and prints a line for each; a failure with its property, its step and the command that replays it. `--fixed` runs
- * the fixed seeds too. `--bugs [--share K/N]` hunts planted bugs instead, `--bugs --measure` counts the seeds that
- * each takes. Exits with 1 when a seed failed, or when a planted bug survived.
- */
+/** `npm run sim`: runs whole clusters of the real code on virtual time, under faults drawn from seeds (USAGE below). */
 import { parseArgs } from 'node:util';
+import { messageOf } from '../../base/errors.ts';
 import { SILENT } from '../../base/log.ts';
 import { installNativeCrc32c } from '../io/nativeCrc32c.ts';
 import { FIXED_SEEDS } from './fixedSeeds.ts';
@@ -74,6 +70,21 @@ async function runHere({
   return counts;
 }
 
+const USAGE = `npm run sim -- [options]: runs seeds, each a whole cluster on virtual time, and prints a line for each; a
+failure with its property, its step and the command that replays it. Exit code 1: a seed failed, or a planted bug was not found.
+
+  --seed N          the first seed, default: from the time
+  --count M         how many seeds, default 1
+  --seeds N,N,...   these seeds
+  --fixed           the fixed seeds, too
+  --jobs J          processes side by side, default 1
+  --trace           prints what happens
+  --focus SCENARIO  only this scenario, often
+  --bug NAME        with this bug planted, until it is found
+  --bugs            hunts all planted bugs instead; --share K/N: the K-th of N shares, --measure: counts the seeds that each takes
+  --help            prints this text
+`;
+
 const OPTIONS = {
   seed: { type: 'string' },
   count: { type: 'string', default: '1' },
@@ -89,6 +100,7 @@ const OPTIONS = {
   /** Of the planted bugs, as K/N: the K-th of N shares. */
   share: { type: 'string', default: '1/1' },
   measure: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
 } as const;
 
 function seedsOf(values: {
@@ -124,8 +136,30 @@ function shareOf(text: string): Share {
   throw new Error(`--share must be K/N with K in 1..N, not ${text}`);
 }
 
+function refuse(problem: string): void {
+  process.stderr.write(`${problem}\n\n${USAGE}`);
+  process.exitCode = 2;
+}
+
+/** null when everything is said. */
+function valuesOf(): ReturnType<typeof parse> | null {
+  try {
+    const values = parse();
+    if (!values.help) return values;
+    process.stdout.write(USAGE);
+  } catch (error) {
+    refuse(messageOf(error));
+  }
+  return null;
+}
+
+function parse() {
+  return parseArgs({ options: OPTIONS }).values;
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: OPTIONS });
+  const values = valuesOf();
+  if (values === null) return;
   const jobs = Number(values.jobs);
   if (values.bugs) {
     const share = shareOf(values.share);
@@ -140,8 +174,7 @@ async function main(): Promise<void> {
   }
   const seeds = seedsOf(values);
   if (seeds.length === 0 || !seeds.every(Number.isSafeInteger) || !(jobs >= 1)) {
-    process.stderr.write('usage: npm run sim -- [--seed N] [--count M] [--jobs J] [--trace]\n');
-    process.exitCode = 2;
+    refuse('--seed, --count, --seeds and --jobs take whole numbers');
     return;
   }
   const { passed, failed } =
