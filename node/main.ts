@@ -27,7 +27,6 @@ import type { NodeTiming } from './walrusNode.ts';
 
 export { lockFile } from './io/fileLock.ts';
 
-/** The version that nodes and clients are told. */
 /** A node stops acknowledging at this part of the session time-out: before it can be replaced. */
 const LEASE_SHARE = 0.8;
 /** Heartbeats within one session time-out. */
