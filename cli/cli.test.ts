@@ -9,6 +9,7 @@ import { RecordCutter } from './recordCutter.ts';
 import { addressesOf, delimiterBytes, startPosition } from './values.ts';
 import { splitWords } from './words.ts';
 import { WalrusError } from '../base/errors.ts';
+import { SETTING_NAMES, flagsOf } from '../node/config/settings.ts';
 
 function parse(...words: string[]) {
   const found = findCommand(COMMANDS, words);
@@ -39,6 +40,22 @@ describe('the command line', () => {
     const file = path.join(__dirname, '..', 'docs', 'cli.md');
     const plain = (text: string) => text.replaceAll(/[ -]+/g, ' ').trim();
     expect(plain(readFileSync(file, 'utf8'))).toBe(plain(cliDocument(COMMANDS)));
+  });
+
+  test('docs/errors.md names commands and flags that exist', () => {
+    const text = readFileSync(path.join(__dirname, '..', 'docs', 'errors.md'), 'utf8');
+    const commands = [...text.matchAll(/`walrus ([a-z -]*[a-z])/g)].map(([, words = '']) => words);
+    expect(commands.length).toBeGreaterThan(5);
+    expect(commands.filter((words) => findCommand(COMMANDS, words.split(' ')) === null)).toEqual(
+      [],
+    );
+    const flags = new Set([
+      ...SETTING_NAMES.flatMap((name) => flagsOf(name)),
+      ...COMMANDS.flatMap((command) => Object.keys(command.flags)),
+    ]);
+    const named = [...text.matchAll(/`--([a-z-]+)`/g)].map(([, flag = '']) => flag);
+    expect(named.length).toBeGreaterThan(2);
+    expect(named.filter((flag) => !flags.has(flag))).toEqual([]);
   });
 
   test('parses flags with = and without, and arguments after --', () => {

@@ -1,6 +1,7 @@
 /** The command line against real nodes: what it prints, its exit codes and its error codes, when things are not well. */
 import { afterEach, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -101,6 +102,39 @@ test(
     }
     const limit = await walrus(address, ['topic', 'create', 't', '--partitions', '100000']);
     expect(limit.err).toContain('with 100000 partitions: a topic has 1 to 1000');
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'help, version and settings need no cluster, and end with 0',
+  async () => {
+    const { version } = JSON.parse(fs.readFileSync('package.json', 'utf8')) as { version: string };
+    const said = { code: 0, out: `walrus ${version}\n`, err: '' };
+    expect(await walrus('', ['--version'])).toEqual(said);
+    for (const args of [['-h'], ['topic', '-h'], ['consume', '-h'], ['consume', '--help']]) {
+      expect(await walrus('', args)).toMatchObject({ code: 0, err: '' });
+    }
+    const { code, out } = await walrus('', ['node', '--print-config', '--json', '--node-id', '7']);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toContainEqual({
+      name: 'nodeId',
+      value: '7',
+      source: 'flag --node-id',
+    });
+    for (const tool of ['node/sim/main.ts', 'e2e/chaos/main.ts', 'bench/main.ts']) {
+      const child = spawn(process.execPath, [tool, '--help'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let text = '';
+      child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      const [end] = (await once(child, 'close')) as [number];
+      expect({ tool, end, text }).toEqual({
+        tool,
+        end: 0,
+        text: expect.stringContaining('npm run'),
+      });
+    }
   },
   TEST_MS_MAX,
 );
