@@ -49,6 +49,8 @@ export interface Command {
   readonly flags: Readonly<Record<string, FlagSpec>>;
   /** Further paragraphs and examples. */
   readonly notes?: readonly string[];
+  /** Comes to an end by itself when it is interrupted; any other command is left at once. */
+  readonly endsBySignal?: boolean;
   /** Takes its arguments as they are: it has a parser of its own. */
   readonly isRaw?: boolean;
   /** @returns the exit code; 0 when it gives none. */

@@ -12,6 +12,9 @@ import type { Streams } from './output.ts';
 import { findCommand, groupOf, parseArguments, unknownCommand } from './parse.ts';
 import { addressesOf } from './values.ts';
 
+/** How long a cluster is looked for: nobody waits a request's whole time in front of a wrong address. */
+const FIRST_CONTACT_MS = 3000;
+
 export interface DispatchOptions {
   readonly streams: Streams;
   readonly signal: AbortSignal;
@@ -61,10 +64,18 @@ async function run(
     addresses,
     output,
     signal: options.signal,
-    client: async () => (client ??= await connect({ addresses, clientName: 'walrus-cli' })),
+    client: async () =>
+      (client ??= await connect({
+        addresses,
+        clientName: 'walrus-cli',
+        firstContactMs: FIRST_CONTACT_MS,
+      })),
   };
   try {
-    return (await command.run(context)) ?? EXIT.ok;
+    const running = command.run(context);
+    const ending =
+      command.endsBySignal === true ? [running] : [running, interrupted(options.signal)];
+    return (await Promise.race(ending)) ?? EXIT.ok;
   } finally {
     (client as Client | null)?.abort();
   }
@@ -73,6 +84,13 @@ async function run(
 /** `-h` is short for `--help` where it stands alone: elsewhere it may be a value. */
 function isHelp(words: readonly string[]): boolean {
   return words.length === 1 && words[0] === '-h';
+}
+
+function interrupted(signal: AbortSignal): Promise<number> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(EXIT.interrupted);
+    signal.addEventListener('abort', () => resolve(EXIT.interrupted));
+  });
 }
 
 /** Without a command there is help: asked for, or with the exit code of a mistake. */

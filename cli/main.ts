@@ -23,5 +23,7 @@ const code = await dispatch(process.argv.slice(2), {
   signal: abort.signal,
 });
 process.exitCode = code;
+// What it was waiting for does not matter any more.
+if (code === EXIT.interrupted) process.exit();
 // A command that ends before its input does must not wait for it.
 if (!process.stdin.isTTY) process.stdin.destroy();

@@ -4,7 +4,14 @@ import type { ErrorCode, ErrorDetails } from '../base/errors.ts';
 import { UsageError } from './usageError.ts';
 
 /** What a process ends with; also in docs/cli.md. */
-export const EXIT = { ok: 0, failure: 1, usage: 2, notFound: 3, unavailable: 4 } as const;
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  notFound: 3,
+  unavailable: 4,
+  interrupted: 130,
+} as const;
 
 /** The meaning of each exit code, for the documentation. */
 export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
@@ -13,6 +20,7 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   usage: 'The command line or a setting is wrong.',
   notFound: 'The topic, partition, segment, group or offset does not exist.',
   unavailable: 'The cluster cannot be reached or cannot do it now: trying again may help.',
+  interrupted: 'It was interrupted (Ctrl-C) before it was done; what it asked for may take place.',
 };
 
 const USAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

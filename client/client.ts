@@ -19,6 +19,8 @@ export interface ClientOptions {
   readonly connectTimeoutMs?: number;
   /** A request with all its attempts, default 15 s. */
   readonly requestTimeoutMs?: number;
+  /** How long requests are tried while no node has ever answered, default `requestTimeoutMs`. */
+  readonly firstContactMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS = 3000;
@@ -36,8 +38,9 @@ export class Client {
   constructor(world: ClientWorld, options: ClientOptions) {
     const { addresses, clientName = 'walrus-client' } = options;
     const { connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
-    const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
-    this.#pool = new ConnectionPool(world, { addresses, clientName, connectTimeoutMs });
+    const { requestTimeoutMs = REQUEST_TIMEOUT_MS, firstContactMs = Infinity } = options;
+    const contact = { connectTimeoutMs, firstContactMs };
+    this.#pool = new ConnectionPool(world, { addresses, clientName, ...contact });
     const metadata = new MetadataCache(world, this.#pool, requestTimeoutMs);
     this.#context = { world, pool: this.#pool, metadata };
     this.admin = new Admin(this.#pool, requestTimeoutMs);

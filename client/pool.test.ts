@@ -98,6 +98,24 @@ describe('the handshake', () => {
   });
 });
 
+describe('a cluster that never answered', () => {
+  test('is looked for as long as was asked for; one that did, for the time of a request', async () => {
+    const cluster = new FakeCluster(1);
+    cluster.crash(0);
+    const client = cluster.client({ firstContactMs: 500 });
+    await expect(cluster.until(client.admin.listTopics(), 600)).rejects.toMatchObject({
+      code: 'CONNECTION_FAILED',
+    });
+    cluster.node(0).isUp = true;
+    await cluster.until(client.admin.listTopics(), 1000);
+    cluster.crash(0);
+    const listing = client.admin.listTopics();
+    await cluster.run(2000);
+    cluster.node(0).isUp = true;
+    await cluster.until(listing, 5000);
+  });
+});
+
 describe('several addresses', () => {
   test('nodes that are down are passed by', async () => {
     for (let seed = 0; seed < 10; seed += 1) {

@@ -28,6 +28,8 @@ export interface PoolOptions {
   readonly addresses: readonly string[];
   readonly clientName: string;
   readonly connectTimeoutMs: number;
+  /** How long a request is tried while no node has ever answered. */
+  readonly firstContactMs: number;
 }
 
 /** What became of an address. */
@@ -112,7 +114,8 @@ export class ConnectionPool {
     options: { readonly timeoutMs: number; retry?(error: WalrusError): Request | null },
   ): Promise<Response> {
     const { clock } = this.#world;
-    const deadlineMs = clock.monotonicMs() + options.timeoutMs;
+    const startMs = clock.monotonicMs();
+    const deadlineMs = startMs + options.timeoutMs;
     let current = request;
     let failure: WalrusError | null = null;
     for (let failures = 1; ; failures += 1) {
@@ -124,7 +127,9 @@ export class ConnectionPool {
         failure = this.#toTell(failure, error, isSilence(error, api, connection));
         const next = options.retry === undefined ? current : options.retry(error);
         const waitMs = backOffMs(this.#world, failures);
-        if (next === null || clock.monotonicMs() + waitMs >= deadlineMs) throw failure;
+        const contactMs = this.#clusterId === null ? this.#options.firstContactMs : Infinity;
+        const untilMs = Math.min(deadlineMs, startMs + contactMs);
+        if (next === null || clock.monotonicMs() + waitMs >= untilMs) throw failure;
         current = next;
         if (error.code !== 'CONNECTION_FAILED') this.#turnFrom(connection.address);
         await sleep(this.#world, waitMs);

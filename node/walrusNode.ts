@@ -262,8 +262,9 @@ export class WalrusNode {
 
   #open(isCreator: boolean): NodeParts {
     const { clock, disk, logger, random } = this.#world;
-    const { nodeId, addresses } = this.#options;
-    const storage = openStorage({ disk, clock, random, logger, expected: { nodeId } });
+    const { nodeId, clusterId, addresses } = this.#options;
+    const expected = clusterId === '' ? { nodeId } : { nodeId, clusterId };
+    const storage = openStorage({ disk, clock, random, logger, expected });
     const { identity } = storage;
     const self: ReplicaPlace = { nodeId, diskId: identity.diskId };
     const stateMachine = new MetadataStateMachine();

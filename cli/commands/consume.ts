@@ -13,6 +13,7 @@ const COMMIT_INTERVAL_MS = 1000;
 
 export const consume: Command = {
   name: 'consume',
+  endsBySignal: true,
   summary: 'Writes the records of a topic to standard output.',
   args: [{ name: 'TOPIC', description: 'the topic' }],
   flags: {

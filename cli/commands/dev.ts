@@ -6,6 +6,7 @@ import { choosePorts } from '../dev/ports.ts';
 
 export const dev: Command = {
   name: 'dev',
+  endsBySignal: true,
   summary: 'Runs a cluster of nodes on this machine and restarts those that die.',
   args: [],
   flags: {

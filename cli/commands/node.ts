@@ -16,6 +16,7 @@ const EXIT_MS_MAX = 2000;
 
 export const node: Command = {
   name: 'node',
+  endsBySignal: true,
   summary: 'Runs one node in this process.',
   args: [],
   flags: {},

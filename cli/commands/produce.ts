@@ -17,6 +17,7 @@ const CHUNK_BYTES = 256 * 1024;
 
 export const produce: Command = {
   name: 'produce',
+  endsBySignal: true,
   summary: 'Sends records to a topic: lines of standard input or of files.',
   args: [
     { name: 'TOPIC', description: 'the topic, which must exist' },

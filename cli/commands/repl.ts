@@ -25,6 +25,7 @@ export function setRunLine(run: RunLine): void {
 
 export const repl: Command = {
   name: 'repl',
+  endsBySignal: true,
   summary: 'Takes commands line by line, with history and completion.',
   notes: ['Through a pipe it ends with the exit code of the last command that failed.'],
   args: [],

@@ -3,6 +3,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { Cluster } from '../chaos/cluster.ts';
@@ -222,6 +223,88 @@ test(
     });
     const put = await failureOf(survivor.clientAddress, 'put', 't', 'x');
     expect(put[0]).toBe(4);
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'a command that waits for an answer ends at once when it is interrupted',
+  async () => {
+    const silent = net.createServer();
+    const sockets: net.Socket[] = [];
+    silent.on('connection', (socket) => sockets.push(socket));
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    cleanups.push(() => {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
+    const { port } = silent.address() as net.AddressInfo;
+    for (const command of [
+      ['topic', 'list'],
+      ['get', 't'],
+    ]) {
+      const child = spawn(process.execPath, [MAIN, ...command, '--addr', `127.0.0.1:${port}`]);
+      const count = sockets.length;
+      await waitFor('it asks', WAIT_MS_MAX, () => sockets.length > count);
+      child.kill('SIGINT');
+      const [code] = (await once(child, 'close')) as [number | null];
+      expect(code).toBe(130);
+    }
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'what operators ask of a cluster is done, may be repeated, and is refused with a code',
+  async () => {
+    const cluster = await startCluster(3);
+    const [address = ''] = cluster.addresses;
+    const json = async (...args: string[]): Promise<unknown> => {
+      const { code, out, err } = await walrus(address, [...args, '--json']);
+      expect([code, err]).toEqual([0, '']);
+      return JSON.parse(out);
+    };
+    await cluster.createTopic('t');
+    await walrus(address, ['produce', 't'], lines(0, 10));
+    const begins = { topic: 't', partitions: [{ partition: 0, logStartOffset: 4 }] };
+    for (let i = 0; i < 2; i += 1) {
+      expect(await json('topic', 'delete-records', 't', '--before', '4')).toEqual(begins);
+    }
+    const rest = await walrus(address, ['consume', 't']);
+    expect(rest.out).toBe(lines(4, 10));
+    const beyond = ['topic', 'delete-records', 't', '--before', '11'];
+    expect(await failureOf(address, ...beyond)).toEqual([3, 'OFFSET_OUT_OF_RANGE']);
+    expect(await json('segment', 'list', 't')).toMatchObject([
+      { topic: 't', state: 'SEALED', baseOffset: 0, endOffset: 10 },
+      { topic: 't', state: 'OPEN', baseOffset: 10 },
+    ]);
+
+    for (const to of ['2', '2', '3']) {
+      await waitFor(`node ${to} leads the metadata`, WAIT_MS_MAX, async () => {
+        const { code } = await walrus(address, ['cluster', 'transfer-leadership', '--to', to]);
+        return code === 0; // a voter first has to be one
+      });
+      await waitFor('it says so', WAIT_MS_MAX, async () => {
+        return (await cluster.metadataLeader())?.nodeId === Number(to);
+      });
+    }
+    const nobody = ['cluster', 'transfer-leadership', '--to', '9'];
+    expect(await failureOf(address, ...nobody)).toEqual([1, 'INVALID_MEMBERSHIP']);
+
+    const { disks } = (await json('cluster', 'status')) as { disks: { diskId: string }[] };
+    const [, disk = { diskId: '' }] = disks;
+    const mark = ['cluster', 'mark-disk-lost', disk.diskId.slice(0, 8), '--yes'];
+    expect((await failureOf(address, ...mark))[1]).toBe('CONFLICT');
+    expect((await failureOf(address, 'cluster', 'mark-disk-lost', 'ffffffff'))[1]).toBe(
+      'DISK_REFUSED',
+    );
+    await cluster.nodes[1]?.kill();
+    await waitFor('the disk is marked lost', WAIT_MS_MAX, async () => {
+      return (await walrus(address, mark)).code === 0; // once its node counts as down
+    });
+    const again = { diskId: disk.diskId, nodeId: 2, isLost: true, segments: 0, blocked: 0 };
+    expect(await json(...mark)).toMatchObject(again);
   },
   TEST_MS_MAX,
 );
