@@ -77,6 +77,18 @@ describe('ProducerPipeline', () => {
     expect(pipeline.isIdle).toBe(true);
   });
 
+  test('a repeat is never behind more batches than the log remembers, whatever was settled behind it', () => {
+    const { pipeline, log, fail, acknowledge } = setup();
+    for (const batch of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) pipeline.add(batch, 1);
+    acknowledge('c');
+    acknowledge('d');
+    for (const batch of ['a', 'b', 'e']) fail(batch, 'CONNECTION_FAILED');
+    pipeline.resume();
+    expect(log.slice(6)).toEqual(['a@1:0', 'b@1:1', 'e@1:4']);
+    acknowledge('a');
+    expect(log.slice(9)).toEqual(['f@1:5']);
+  });
+
   test('a lost answer is asked for again under the same sequence', () => {
     const { pipeline, log, fail, acknowledge } = setup();
     pipeline.add('a', 1);

@@ -251,7 +251,8 @@ export class ProducerPipeline<Batch, Outcome> {
   #afterSettling(): void {
     if (this.#state !== 'Settling' || this.#underWay.size > 0) return;
     if (this.#mustRenew) this.#renew();
-    this.#queue = this.#queue.filter((entry) => !entry.isSettled);
+    // Under the same id a settled one behind an older one that is not still takes its place in the log's memory.
+    else this.#dropSettled();
     if (this.#queue.length === 0) {
       this.#state = 'Flowing';
       return;
@@ -271,6 +272,7 @@ export class ProducerPipeline<Batch, Outcome> {
       if (entry.isInDoubt) this.#settle(entry, this.#timedOut(entry), null);
       entry.baseSequence = -1;
     }
+    this.#queue = this.#queue.filter((entry) => !entry.isSettled);
   }
 
   #pump(): void {

@@ -24,4 +24,9 @@ export const FIXED_SEEDS: readonly FixedSeed[] = [
     seed: 777091,
     reason: 'a leader whose disk was full as it opened its segment never tried again',
   },
+  {
+    seed: 5042,
+    reason:
+      'a producer sent more batches behind a repeat than the log remembers, and the repeat was refused',
+  },
 ];
