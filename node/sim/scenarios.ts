@@ -18,7 +18,7 @@ import {
   shuffled,
 } from './stage.ts';
 import type { Stage } from './stage.ts';
-import { emptyVoter, putBackVoter } from './voterScenarios.ts';
+import { emptyVoter, forgottenVote, putBackVoter } from './voterScenarios.ts';
 
 /** Returns how long it takes; what it has done by then is taken back; null when there is nothing to do. */
 type Scenario = (stage: Stage) => number | null;
@@ -65,6 +65,8 @@ export const SCENARIOS = {
   putBackVoter,
   /** The same with a voter whose Raft log was emptied. */
   emptyVoter,
+  /** A voter loses power right after its vote has decided an election; then the other candidate's request arrives. */
+  forgottenVote,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;

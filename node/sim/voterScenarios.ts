@@ -4,10 +4,24 @@ import { nodeOfServer } from '../raft/types.ts';
 import { isRollBackDetectable } from './rollBack.ts';
 import type { Machine } from './simCluster.ts';
 import type { SimDisk } from './simDisk.ts';
-import { healBoth, machineOf, metadataLeader, powerFail, shuffled, termOf } from './stage.ts';
+import {
+  cutBoth,
+  healBoth,
+  machineOf,
+  metadataLeader,
+  powerFail,
+  shuffled,
+  termOf,
+} from './stage.ts';
 import type { Stage } from './stage.ts';
 
 const POLL_MS = 20;
+/** Between two looks at candidates, whose requests are slowed down so that others stand meanwhile. */
+const ELECTION_POLL_MS = 1;
+const ELECTION_SLOW_MS = 400;
+/** Less than a message takes. */
+const DECISION_POLL_MS = 0.05;
+const FORGOTTEN_VOTE_MS = 4000;
 
 /** The metadata leader, which is cut off in the end; a voter that will forget; and the last one, if there are three. */
 function drawVoters({ cluster, random }: Stage): readonly [Machine, Machine, Machine] | null {
@@ -22,9 +36,14 @@ function drawVoters({ cluster, random }: Stage): readonly [Machine, Machine, Mac
   return forgetful === undefined || last === undefined ? null : [leader, forgetful, last];
 }
 
-function whenTrue(stage: Stage, condition: () => boolean, act: () => void): void {
+function whenTrue(
+  stage: Stage,
+  condition: () => boolean,
+  act: () => void,
+  pollMs: number = POLL_MS,
+): void {
   if (condition()) act();
-  else stage.later(POLL_MS, () => whenTrue(stage, condition, act));
+  else stage.later(pollMs, () => whenTrue(stage, condition, act, pollMs));
 }
 
 export function putBackVoter(stage: Stage): number | null {
@@ -50,6 +69,37 @@ export function emptyVoter(stage: Stage): number | null {
   if (cast === null) return null;
   voteTwice(stage, cast, (disk) => disk.empty('raft'));
   return 9000;
+}
+
+/**
+ * Two servers stand for election in the same term, and cannot hear each other. The third, which both have asked, is just
+ * starting; it votes, decides the election, and loses power before it hears more of it. Then the other request arrives.
+ */
+export function forgottenVote(stage: Stage): number | null {
+  const cast = drawVoters(stage);
+  if (cast === null) return null;
+  const { cluster } = stage;
+  const [old, ...others] = cast;
+  const calm = cluster.network.faults;
+  const roleOf = (machine: Machine): string | undefined => machine.parts?.raft.status().role;
+  const isSplit = (): boolean =>
+    others.every((machine) => roleOf(machine) === 'Candidate') &&
+    termOf(others[0]) === termOf(others[1]);
+  const isDecided = (): boolean => others.some((machine) => roleOf(machine) === 'Leader');
+  const startVoter = (): void => {
+    cluster.network.faults = calm; // the requests stay under way
+    cutBoth(cluster, ...others);
+    cluster.start(old);
+    whenTrue(stage, isDecided, () => powerFail(stage, [old], 1), DECISION_POLL_MS);
+  };
+  cluster.kill(old);
+  cluster.network.faults = { ...calm, slowProbability: 1, slowMs: ELECTION_SLOW_MS };
+  whenTrue(stage, isSplit, startVoter, ELECTION_POLL_MS);
+  stage.later(FORGOTTEN_VOTE_MS - 1000, () => {
+    cluster.network.faults = calm;
+    if (!old.isRunning) cluster.start(old);
+  });
+  return FORGOTTEN_VOTE_MS;
 }
 
 /**

@@ -4,10 +4,11 @@ import type { PlantedBug } from './types.ts';
 export const METADATA_BUGS: readonly PlantedBug[] = [
   {
     name: 'VoteNotPersisted',
-    focus: 'electionStorm',
+    focus: 'forgottenVote',
     rule: 'Raft, Figure 2',
     what: 'a server that restarts has forgotten its vote',
-    seeds: 400,
+    seeds: 60,
+    knownSeed: 6,
     changes: [
       {
         file: 'node/raft/log/recovery.ts',
