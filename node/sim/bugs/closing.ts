@@ -90,6 +90,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     rule: 'R5',
     what: 'a segment is sealed although fewer than W disks hold it',
     seeds: 400,
+    isUnproven: true,
     changes: [
       {
         file: RECOVERY,
@@ -119,6 +120,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     rule: 'I3, R3',
     what: 'an empty disk in the place of a lost member answers a fence, and counts',
     seeds: 400,
+    isUnproven: true,
     changes: [
       { file: RECOVERY, find: 'if (answer.diskId !== place.diskId) return null;', replace: '' },
       {
