@@ -84,6 +84,7 @@ async function done(child: ChildProcess, what: string): Promise<void> {
   if (code !== 0) throw new Error(`${what} ended with ${code}: ${errors.text}`);
 }
 
+/** The nodes' processes are found in /proc. */
 const testOnLinux = process.platform === 'linux' ? test : test.skip;
 
 testOnLinux(
@@ -118,6 +119,7 @@ testOnLinux(
     expect(received.digest('hex')).toBe(sent.digest('hex'));
 
     expect(noted.text).toContain('node 2 died (SIGKILL)');
+    expect(noted.text).toContain(`export WALRUS_ADDR=${first}`);
     await until('node 2 to serve again', () => isReady(base + 22));
   },
   LIMIT_MS,

@@ -99,8 +99,11 @@ export class DevCluster {
 
   async #readClusterId(): Promise<string> {
     const file = path.join(this.#options.dataDir, CLUSTER_ID_FILE);
-    if (!existsSync(file)) await fs.writeFile(file, randomBytes(CLUSTER_ID_BYTES).toString('hex'));
-    return (await fs.readFile(file, 'utf8')).trim();
+    const known = existsSync(file) ? (await fs.readFile(file, 'utf8')).trim() : '';
+    if (known !== '') return known; // it is empty when its writing was cut off: no node has started then
+    const clusterId = randomBytes(CLUSTER_ID_BYTES).toString('hex');
+    await fs.writeFile(file, clusterId);
+    return clusterId;
   }
 
   async #deleteData(): Promise<void> {

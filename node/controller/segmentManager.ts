@@ -5,21 +5,20 @@
  * Invariant: a SegmentLeader exists only for a segment whose record names this disk and this boot (W1), and at
  * most one for a partition takes appends.
  */
-import type { BufferPool } from '../../base/bufferPool.ts';
-import type { Clock } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { SegmentId } from '../../base/units.ts';
-import type { AppendAck, AppendHeader, Open } from '../../protocol/peer/append.ts';
+import type { AppendAck } from '../../protocol/peer/append.ts';
 import { CLOSE_SEGMENT, ROLL_SEGMENT } from '../../protocol/peer/requests.ts';
 import type { Metrics } from '../metrics.ts';
 import type { AckLevel, AppendCallback } from '../replication/pendingAppends.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
 import type { ProducerStates } from '../replication/producerStates.ts';
 import { SegmentLeader } from '../replication/segmentLeader.ts';
+import type { SegmentLeaderOptions } from '../replication/segmentLeader.ts';
 import type { MetadataChange } from '../state/change.ts';
 import { isLeader, segmentsLedBy, unsealedSegment } from '../state/queries.ts';
-import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
+import type { SegmentRecord } from '../state/types.ts';
 import type { ReplicaTail } from '../storage/types.ts';
 import { ProducerLoader } from './producerLoader.ts';
 import type { BeforeClose, MetadataService, PeerRpc, SegmentAppender, Session } from './types.ts';
@@ -39,26 +38,17 @@ const OPEN_RETRY_MS = 100;
 /** How often ages are looked at. */
 const AGE_CHECK_MS = 1000;
 
-export interface SegmentManagerOptions {
-  readonly self: ReplicaPlace;
+export interface SegmentManagerOptions extends Pick<
+  SegmentLeaderOptions,
+  'self' | 'clock' | 'buffers' | 'sendAppend' | 'sendOpen'
+> {
   readonly bootEpoch: number;
-  readonly clock: Clock;
   readonly logger: Logger;
   readonly metadata: MetadataService;
   readonly session: Session;
   readonly host: ReplicaHost;
   readonly rpc: PeerRpc;
   readonly metrics: Metrics;
-  /** For batches on their way to the members. */
-  readonly buffers: BufferPool;
-  /** As in SegmentLeaderOptions. */
-  sendAppend(
-    to: ReplicaPlace,
-    header: AppendHeader,
-    batches: readonly Uint8Array[],
-    onReleased?: () => void,
-  ): void;
-  sendOpen(to: ReplicaPlace, open: Omit<Open, 'type'>): void;
 }
 
 export class SegmentManager implements SegmentAppender {

@@ -47,8 +47,7 @@ export function applyCommand(
   return result;
 }
 
-// One line a command: the length is that of the list of commands.
-// eslint-disable-next-line complexity
+// eslint-disable-next-line complexity -- one case a command: the length is that of the list of commands
 function dispatch(state: MutableMetadata, command: Command): ApplyResult {
   switch (command.type) {
     case 'Bootstrap':
