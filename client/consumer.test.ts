@@ -2,9 +2,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { WalrusError } from '../base/errors.ts';
 import { SeededRandom, chance, pick } from '../base/random.ts';
+import { offset } from '../base/units.ts';
 import type { Consumer, ConsumerOptions } from './consumer.ts';
 import { FakeCluster } from './testing/fakeCluster.ts';
-import type { Fate } from './testing/fakeCluster.ts';
+import type { Fate, Seen } from './testing/fakeCluster.ts';
 import { bytesOf, numbered, readValues } from './testing/records.ts';
 
 /** A cluster whose topic holds numbered records, three in each batch. */
@@ -257,6 +258,49 @@ describe('groups', () => {
     await cluster.until(first.close());
     const second = await consumerOf(cluster, { group: 'g' });
     expect(await cluster.until(readValues(second, 23))).toEqual(numbered(30).slice(7));
+  });
+
+  test('a commit of unknown outcome that is applied late undoes no newer one', async () => {
+    const cluster = await filled(30);
+    const consumer = await consumerOf(cluster, { group: 'g' });
+    const commit = (at: number): Promise<void> =>
+      cluster.until(consumer.commit([{ partition: 0, offset: offset(at) }]));
+    const late: Seen[] = [];
+    cluster.onRequest = (seen) => {
+      if (seen.call.name !== 'CommitPositions' || late.length > 0) return undefined;
+      late.push(seen);
+      return 'CloseBefore'; // as far as the client knows; it is on its way for long
+    };
+    await commit(2);
+    await commit(20);
+    const { node, call } = late[0]!;
+    expect(await cluster.serve(node, call)).toMatchObject({ code: 'CONFLICT' });
+    expect(cluster.positions.get('t/0')?.offset).toBe(20);
+    // Back to where the late one would have begun, on purpose.
+    await commit(0);
+    expect(await cluster.serve(node, call)).toMatchObject({ code: 'CONFLICT' });
+    expect(cluster.positions.get('t/0')?.offset).toBe(0);
+  });
+
+  test('the last commit of a group wins, whichever consumer it comes from; a repeat is no error', async () => {
+    const cluster = await filled(30);
+    const [one, two] = [
+      await consumerOf(cluster, { group: 'g' }),
+      await consumerOf(cluster, { group: 'g' }),
+    ];
+    const at = (position: number) => [{ partition: 0, offset: offset(position) }];
+    await cluster.until(one.commit(at(10)));
+    let isLost = false;
+    cluster.onRequest = ({ call }) => {
+      if (call.name !== 'CommitPositions' || isLost) return undefined;
+      isLost = true;
+      return 'CloseAfter';
+    };
+    await cluster.until(one.commit(at(12)));
+    await cluster.until(two.commit(at(7)));
+    expect(cluster.positions.get('t/0')?.offset).toBe(7);
+    await cluster.until(Promise.all([one.commit(at(20)), one.commit(at(21))]));
+    expect(cluster.positions.get('t/0')?.offset).toBe(21);
   });
 
   test('a commit needs a group', async () => {

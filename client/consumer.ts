@@ -19,6 +19,7 @@ import {
 import { checkGroupName } from './admin.ts';
 import { ConsumedBatch } from './consumedBatch.ts';
 import type { ConsumedRecord } from './consumedBatch.ts';
+import { GroupPositions } from './groupPositions.ts';
 import type { SenderContext } from './partitionSender.ts';
 import { ANSWER_EXTRA_MS, closed } from './pool.ts';
 import { backOffMs } from './world.ts';
@@ -102,6 +103,8 @@ export class Consumer {
   readonly #context: SenderContext;
   readonly #options: ConsumerOptions & Required<Pick<ConsumerOptions, keyof typeof DEFAULTS>>;
   readonly #partitions: Partition[];
+  /** null without a group. */
+  readonly #group: GroupPositions | null;
   readonly #onClose: () => void;
   readonly #ready: ConsumedBatch[] = [];
   #bufferedBytes = 0;
@@ -116,6 +119,11 @@ export class Consumer {
     this.#options = { ...DEFAULTS, ...options };
     this.#partitions = [];
     this.#onClose = onClose;
+    const { group, topic, requestTimeoutMs: timeoutMs } = this.#options;
+    this.#group =
+      group === undefined
+        ? null
+        : new GroupPositions({ pool: context.pool, group, topic, timeoutMs });
   }
 
   /** Made by `Client.consumer`: finds the positions to begin at. */
@@ -169,23 +177,22 @@ export class Consumer {
   }
 
   /**
-   * Makes positions the group's: by default those after all that was handed out.
+   * Makes positions the group's: by default those after all that was handed out. The last commit wins, whichever consumer
+   * of the group it comes from; they may go back.
    * @throws {WalrusError} INVALID_CONFIG without a group.
    */
   async commit(positions: readonly PartitionPosition[] = this.positions): Promise<void> {
-    const { group, topic, requestTimeoutMs: timeoutMs } = this.#options;
-    if (group === undefined) {
+    if (this.#group === null) {
       throw new WalrusError('INVALID_CONFIG', 'Cannot commit positions: the consumer has no group');
     }
-    const request = { group, positions: positions.map((each) => ({ topic, ...each })) };
-    await this.#context.pool.call(APIS.CommitPositions, request, { timeoutMs });
+    await this.#group.commit(positions);
   }
 
   /** Commits the positions when there is a group, then ends. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.abort();
-    if (this.#options.group !== undefined) await this.commit();
+    if (this.#group !== null) await this.commit();
   }
 
   /** Ends without a commit. */
@@ -206,7 +213,7 @@ export class Consumer {
       const message = `There is no partition ${missing} of ${topic}: it has ${infos.length}`;
       throw new WalrusError('PARTITION_NOT_FOUND', message);
     }
-    const committed = await this.#committed(wanted);
+    const committed = (await this.#group?.fetch(wanted)) ?? new Map<number, Offset>();
     for (const partition of wanted) {
       const start =
         committed.get(partition) ?? (await this.#offsetAt(partition, this.#options.from));
@@ -251,22 +258,6 @@ export class Consumer {
       else this.#error ??= error;
     }
     this.#changed();
-  }
-
-  async #committed(wanted: readonly number[]): Promise<Map<number, Offset>> {
-    const { group, topic, requestTimeoutMs: timeoutMs } = this.#options;
-    const found = new Map<number, Offset>();
-    if (group === undefined) return found;
-    const partitions = wanted.map((partition) => ({ topic, partition }));
-    const { positions } = await this.#context.pool.call(
-      APIS.FetchPositions,
-      { group, partitions },
-      { timeoutMs },
-    );
-    for (const { partition, offset } of positions) {
-      if (offset !== undefined) found.set(partition, offset);
-    }
-    return found;
   }
 
   async #offsetAt(partition: number, at: StartPosition): Promise<Offset> {

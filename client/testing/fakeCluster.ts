@@ -10,6 +10,7 @@ import { SeededRandom } from '../../base/random.ts';
 import type { NodeId, Offset, SegmentId } from '../../base/units.ts';
 import { Scheduler } from '../../node/sim/scheduler.ts';
 import { APIS, spokenVersions } from '../../protocol/client/apis.ts';
+import type { CommitPositionsRequest } from '../../protocol/client/commitPositions.ts';
 import type { FetchRequest, FetchResult } from '../../protocol/client/fetch.ts';
 import type { AnyRequest } from '../../protocol/client/frames.ts';
 import {
@@ -55,6 +56,12 @@ export interface FakeNode {
   connectionsCount: number;
 }
 
+/** A group's position, and the epoch in which it was set. */
+interface FakePosition {
+  readonly offset: Offset;
+  readonly changedAt: number;
+}
+
 interface FakeTopic {
   readonly logs: FakeLog[];
   /** The leader of each partition; null while there is none. */
@@ -66,7 +73,7 @@ export class FakeCluster {
   readonly world: ClientWorld;
   readonly nodes: FakeNode[] = [];
   readonly topics = new Map<string, FakeTopic>();
-  readonly positions = new Map<string, Offset>();
+  readonly positions = new Map<string, FakePosition>();
   /** Requests in the order of their arrival. */
   readonly seen: Seen[] = [];
   /** The script. */
@@ -203,22 +210,33 @@ export class FakeCluster {
   }
 
   #serveGroups(call: AnyRequest): Answer {
-    if (call.name === 'CommitPositions') {
-      for (const { topic, partition, offset } of call.request.positions) {
-        this.positions.set(`${topic}/${partition}`, offset);
-      }
-      return {};
-    }
+    if (call.name === 'CommitPositions') return this.#commit(call.request);
     if (call.name !== 'FetchPositions') {
       return new WalrusError('UNKNOWN_COMMAND', `The fake does not serve ${call.name}`);
     }
     const partitions = call.request.partitions ?? [];
     return {
+      metadataEpoch: this.epoch,
       positions: partitions.map(({ topic, partition }) => {
-        const offset = this.positions.get(`${topic}/${partition}`);
+        const offset = this.positions.get(`${topic}/${partition}`)?.offset;
         return { topic, partition, offset };
       }),
     };
+  }
+
+  #commit({ unchangedSince = Infinity, positions }: CommitPositionsRequest): Answer {
+    this.epoch += 1;
+    const { epoch: metadataEpoch } = this;
+    for (const { topic, partition, offset } of positions) {
+      const current = this.positions.get(`${topic}/${partition}`);
+      if (current === undefined || current.changedAt <= unchangedSince) continue;
+      const details = { topic, partition, metadataEpoch };
+      if (current.offset !== offset) return new WalrusError('CONFLICT', 'It moved', { details });
+    }
+    for (const { topic, partition, offset } of positions) {
+      this.positions.set(`${topic}/${partition}`, { offset, changedAt: metadataEpoch });
+    }
+    return { metadataEpoch };
   }
 
   #handshake(node: FakeNode): Answer {

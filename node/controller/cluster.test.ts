@@ -216,8 +216,9 @@ describe('disks and nodes', () => {
     await scenario.cluster.run(500);
     const leader = scenario.metadataLeader();
     let isDone = false;
+    const { topicId } = leader.parts!.metadata.metadata.topics.get('t')!;
     void leader
-      .parts!.metadata.propose({ type: 'DeleteTopic', name: 't' })
+      .parts!.metadata.propose({ type: 'DeleteTopic', name: 't', topicId })
       .then(() => (isDone = true));
     await scenario.cluster.runUntil(() => isDone, 3000);
     const isEmpty = (): boolean =>

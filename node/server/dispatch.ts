@@ -85,8 +85,7 @@ async function serveAdmin(services: DispatchServices, call: AdminRequest): Promi
       await services.topics.delete(call.request.name);
       return EMPTY;
     case 'CommitPositions':
-      await services.groups.commit(call.request);
-      return EMPTY;
+      return await services.groups.commit(call.request);
     case 'FetchPositions':
       return await services.groups.fetch(call.request);
     case 'DeleteGroup':

@@ -1,6 +1,11 @@
 /** The positions of consumer groups: CommitPositions, FetchPositions, DeleteGroup, ListGroups. */
+import { assert } from '../../base/assert.ts';
 import { WalrusError } from '../../base/errors.ts';
-import type { CommitPositionsRequest } from '../../protocol/client/commitPositions.ts';
+import { logIndex } from '../../base/units.ts';
+import type {
+  CommitPositionsRequest,
+  CommitPositionsResponse,
+} from '../../protocol/client/commitPositions.ts';
 import type {
   FetchPositionsRequest,
   FetchPositionsResponse,
@@ -30,7 +35,8 @@ export class GroupsService {
    * @throws {WalrusError} CONFLICT, TOPIC_NOT_FOUND, PARTITION_NOT_FOUND, LIMIT_REACHED ... of the first refused;
    *   TOO_LARGE.
    */
-  async commit({ group, positions }: CommitPositionsRequest): Promise<void> {
+  async commit(request: CommitPositionsRequest): Promise<CommitPositionsResponse> {
+    const { group, unchangedSince, positions } = request;
     if (positions.length > MAX_POSITIONS_PER_COMMAND) {
       const bound = `up to ${MAX_POSITIONS_PER_COMMAND} are taken`;
       const message = `Cannot commit ${positions.length} positions at once: ${bound}`;
@@ -38,15 +44,16 @@ export class GroupsService {
     }
     const commit: PositionsCommit = {
       group,
-      positions: positions.map(({ expected, ...position }) =>
-        expected === undefined ? position : { ...position, expected },
-      ),
+      ...(unchangedSince === undefined ? {} : { unchangedSince: logIndex(unchangedSince) }),
+      positions,
     };
-    const refusal = await this.#committer.commit(positions.length, () => commit);
-    if (refusal === null) return;
+    const outcome = await this.#committer.commit(positions.length, () => commit);
+    assert(outcome !== null, 'This commit is never given up');
+    const { index: metadataEpoch, refusal } = outcome;
+    if (refusal === null) return { metadataEpoch };
     const { topic, partition } = positions[refusal.position] ?? { topic: '', partition: 0 };
     const message = `Cannot commit the position of group ${group} in ${topic}/${partition}`;
-    const details = { topic, partition };
+    const details = { topic, partition, metadataEpoch };
     throw new WalrusError(refusal.code, `${message}: ${refusal.code}`, { details });
   }
 
@@ -56,29 +63,33 @@ export class GroupsService {
    */
   async fetch({ group, partitions }: FetchPositionsRequest): Promise<FetchPositionsResponse> {
     await this.#router.barrier();
-    const known = this.#router.metadata.groups.get(group);
+    const { groups, lastApplied: metadataEpoch } = this.#router.metadata;
+    const known = groups.get(group);
     if (partitions !== undefined) {
       return {
+        metadataEpoch,
         positions: partitions.map(({ topic, partition }) => ({
           topic,
           partition,
-          offset: known?.get(topic)?.get(partition),
+          offset: known?.get(topic)?.get(partition)?.offset,
         })),
       };
     }
     if (known === undefined) throw groupNotFound(group);
     const positions: Position[] = [];
     for (const [topic, offsets] of known) {
-      for (const [partition, offset] of offsets) positions.push({ topic, partition, offset });
+      for (const [partition, { offset }] of offsets) positions.push({ topic, partition, offset });
     }
-    return { positions };
+    return { metadataEpoch, positions };
   }
 
-  /** @throws {WalrusError} GROUP_NOT_FOUND */
+  /** @throws {WalrusError} GROUP_NOT_FOUND; CONFLICT when it commits meanwhile. */
   async delete(group: string): Promise<void> {
     await this.#router.barrier();
     if (!this.#router.metadata.groups.has(group)) throw groupNotFound(group);
-    const result = await this.#context.parts.metadata.propose({ type: 'DeleteGroup', group });
+    const { lastApplied: unchangedSince } = this.#router.metadata;
+    const command = { type: 'DeleteGroup', group, unchangedSince } as const;
+    const result = await this.#context.parts.metadata.propose(command);
     if (!result.ok) throw new WalrusError(result.code, result.message);
   }
 

@@ -3,8 +3,10 @@
  * meanwhile goes into the next. What is committed is asked for at the last moment, so that a position that moved
  * on is written once.
  */
+import { assert } from '../../base/assert.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
+import type { LogIndex } from '../../base/units.ts';
 import type { MetadataService } from '../controller/types.ts';
 import type { PositionsCommit, RefusedCommit } from '../state/commands.ts';
 import { MAX_POSITIONS_PER_COMMAND } from '../state/limits.ts';
@@ -15,12 +17,19 @@ export interface CommitRefusal {
   readonly position: number;
 }
 
+/** What became of a commit. */
+export interface CommitOutcome {
+  /** Of the command that it was part of. */
+  readonly index: LogIndex;
+  readonly refusal: CommitRefusal | null;
+}
+
 interface Waiting {
   /** An upper bound of its positions. */
   readonly count: number;
   /** null: there is nothing to commit any more. */
   readonly commit: () => PositionsCommit | null;
-  readonly done: (refusal: CommitRefusal | null) => void;
+  readonly done: (outcome: CommitOutcome | null) => void;
   readonly failed: (error: WalrusError) => void;
 }
 
@@ -40,15 +49,15 @@ export class PositionCommitter {
    * Commits some positions of a group: all or none.
    * @param count - How many there are at most, up to `MAX_POSITIONS_PER_COMMAND`.
    * @param commit - Asked when the proposal is made; null gives it up.
-   * @returns null when it was committed (or given up), or why the metadata refuses it.
+   * @returns null when it was given up.
    * @throws {WalrusError} What a proposal fails with: the outcome may be unknown.
    */
-  commit(count: number, commit: () => PositionsCommit | null): Promise<CommitRefusal | null> {
+  commit(count: number, commit: () => PositionsCommit | null): Promise<CommitOutcome | null> {
     if (this.#waiting.length >= WAITING_COUNT_MAX) {
       const message = `Cannot commit a position: ${this.#waiting.length} others wait`;
       return Promise.reject(new WalrusError('OVERLOADED', message));
     }
-    const answer = new Promise<CommitRefusal | null>((resolve, reject) => {
+    const answer = new Promise<CommitOutcome | null>((resolve, reject) => {
       this.#waiting.push({ count, commit, done: resolve, failed: reject });
     });
     if (!this.#isUnderWay) void this.#run();
@@ -89,9 +98,12 @@ export class PositionCommitter {
     try {
       const result = await this.#metadata.propose({ type: 'CommitPositions', commits });
       if (!result.ok) throw new WalrusError(result.code, result.message);
-      const refused = result.value.type === 'Positions' ? result.value.refused : [];
+      assert(result.value.type === 'Positions', 'CommitPositions says what it refused');
+      const { index, refused } = result.value;
       const refusals = new Map<number, RefusedCommit>(refused.map((each) => [each.index, each]));
-      for (const [index, { done }] of members.entries()) done(refusals.get(index) ?? null);
+      for (const [at, { done }] of members.entries()) {
+        done({ index, refusal: refusals.get(at) ?? null });
+      }
     } catch (error) {
       if (!isWalrusError(error)) throw error;
       for (const { failed } of members) failed(error);

@@ -263,14 +263,14 @@ export class SharedCursors {
   /** What to commit for a cursor now; null when the metadata has it, or another cursor is in charge. */
   #commitOf(owned: Owned): PositionsCommit | null {
     if (this.#owned.get(keyOf(owned.name)) !== owned) return null;
+    const { metadata } = this.#services.router;
     const { topic, partition } = owned.name;
-    const expected =
-      committedPosition(this.#services.router.metadata, SHARED_GROUP, owned.name) ?? offset(0);
     const position = owned.cursor.safePosition;
-    if (position <= expected) return null;
+    const committed = committedPosition(metadata, SHARED_GROUP, owned.name) ?? offset(0);
+    if (position <= committed) return null;
     const { topicId } = owned;
-    const positions = [{ topic, topicId, partition, offset: position, expected }];
-    return { group: SHARED_GROUP, positions };
+    const positions = [{ topic, topicId, partition, offset: position }];
+    return { group: SHARED_GROUP, unchangedSince: metadata.lastApplied, positions };
   }
 
   /** Commits a cursor's position, again and again while it moves on. */

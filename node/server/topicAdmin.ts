@@ -73,8 +73,9 @@ export class TopicAdmin {
 
   /** @throws {WalrusError} TOPIC_NOT_FOUND, METADATA_UNAVAILABLE, TIMED_OUT */
   async delete(name: string): Promise<void> {
-    await this.#router.findTopic(name);
-    const result = await this.#context.parts.metadata.propose({ type: 'DeleteTopic', name });
+    const { topicId } = await this.#router.findTopic(name);
+    const command = { type: 'DeleteTopic', name, topicId } as const;
+    const result = await this.#context.parts.metadata.propose(command);
     if (result.ok) return;
     if (result.code === 'TOPIC_NOT_FOUND') throw topicNotFound(name);
     throw new WalrusError(result.code, result.message);

@@ -154,7 +154,7 @@ describe('binary clients of a cluster', () => {
     expect(info.nodes.map(({ isAlive }) => isAlive)).toEqual([true, true, true]);
     const commit = { topic: 't', partition: 0, offset: offset(4) };
     await at.wait(one!.call(APIS.CommitPositions, { group: 'g', positions: [commit] }));
-    expect(await at.wait(two!.call(APIS.FetchPositions, { group: 'g' }))).toEqual({
+    expect(await at.wait(two!.call(APIS.FetchPositions, { group: 'g' }))).toMatchObject({
       positions: [commit],
     });
     expect(await at.wait(three!.call(APIS.GetNext, { topic: 't' }))).toMatchObject({
@@ -259,20 +259,25 @@ describe('binary clients of a cluster', () => {
     const [one, two] = at.machines.map((machine) => at.client(machine));
     await at.wait(one!.call(APIS.CreateTopic, { name: 't', ...TOPIC, partitions: 2 }));
     const position = (partition: number) => ({ topic: 't', partition, offset: offset(1) });
-    const stale = { ...position(1), expected: offset(9) };
+    const positions = [position(0), position(1)];
+    const moved = { group: 'h', positions: [{ ...position(1), offset: offset(9) }] };
+    const { metadataEpoch } = await at.wait(one!.call(APIS.CommitPositions, moved));
     const refused = one!.call(APIS.CommitPositions, {
-      group: 'g',
-      positions: [position(0), stale],
+      group: 'h',
+      unchangedSince: metadataEpoch - 1,
+      positions,
     });
     await expect(at.wait(refused)).rejects.toMatchObject({
       code: 'CONFLICT',
-      details: { topic: 't', partition: 1 },
+      details: { topic: 't', partition: 1, metadataEpoch: metadataEpoch + 1 },
     });
+    const before = await at.wait(two!.call(APIS.FetchPositions, { group: 'h' }));
+    expect(before.positions).toEqual(moved.positions);
     const nothing = two!.call(APIS.FetchPositions, { group: 'g' });
     await expect(at.wait(nothing)).rejects.toMatchObject({ code: 'GROUP_NOT_FOUND' });
-    const positions = [position(0), position(1)];
     await at.wait(one!.call(APIS.CommitPositions, { group: 'g', positions }));
-    expect(await at.wait(two!.call(APIS.FetchPositions, { group: 'g' }))).toEqual({ positions });
+    const found = await at.wait(two!.call(APIS.FetchPositions, { group: 'g' }));
+    expect(found.positions).toEqual(positions);
   });
 
   test('a fetch waits for records; one beyond the end is refused with the range', async () => {

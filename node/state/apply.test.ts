@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ErrorCode } from '../../base/errors.ts';
 import { logIndex, nodeId, offset, segmentId } from '../../base/units.ts';
+import type { LogIndex } from '../../base/units.ts';
 import { applyCommand } from './apply.ts';
 import { encodeSnapshot } from './codec/snapshotCodec.ts';
 import type { Command, CommittedPosition, OpenPlan, PositionsCommit } from './commands.ts';
@@ -28,6 +29,15 @@ function cluster(...commands: Command[]): TestCluster {
   return new TestCluster(4).ok(createTopic('t', plan(1, 1, 2, 3)), ...commands);
 }
 
+/** A group's positions, by `topic/partition`. */
+function positionsOf({ state }: TestCluster, group: string): Record<string, number> {
+  const found = [...(state.groups.get(group) ?? [])].flatMap(([topic, positions]) =>
+    [...positions].map(([partition, { offset: at }]) => [`${topic}/${partition}`, at] as const),
+  );
+  return Object.fromEntries(found);
+}
+
+const AT_T = { topic: 't', partition: 0 };
 const lose = (node: number): Command => ({ type: 'MarkDiskLost', diskId: place(node).diskId });
 const recover = (epoch: number, id = ID1): Command => ({
   type: 'BeginRecovery',
@@ -214,7 +224,18 @@ const REFUSED: readonly (readonly [string, ErrorCode, readonly Command[], Comman
     [registration(place(1), 2)],
     createTopic('u', plan(2, 1, 2, 3)),
   ],
-  ['DeleteTopic that does not exist', 'TOPIC_NOT_FOUND', [], { type: 'DeleteTopic', name: 'u' }],
+  [
+    'DeleteTopic that does not exist',
+    'TOPIC_NOT_FOUND',
+    [],
+    { type: 'DeleteTopic', name: 'u', topicId: 1 },
+  ],
+  [
+    'DeleteTopic that was meant for an earlier one of the same name',
+    'TOPIC_NOT_FOUND',
+    [{ type: 'DeleteTopic', name: 't', topicId: 1 }, createTopic('t', plan(2, 1, 2, 3))],
+    { type: 'DeleteTopic', name: 't', topicId: 1 },
+  ],
 
   ['BeginRecovery of an unknown segment', 'SEGMENT_NOT_FOUND', [], recover(1, segmentId(9))],
   ['BeginRecovery with epoch 0', 'CONFLICT', [], recover(0)],
@@ -224,7 +245,7 @@ const REFUSED: readonly (readonly [string, ErrorCode, readonly Command[], Comman
   [
     'BeginRecovery of a deleted segment',
     'CONFLICT',
-    [{ type: 'DeleteTopic', name: 't' }],
+    [{ type: 'DeleteTopic', name: 't', topicId: 1 }],
     recover(1),
   ],
 
@@ -238,7 +259,12 @@ const REFUSED: readonly (readonly [string, ErrorCode, readonly Command[], Comman
   ['SealAndOpen by the leader after recovery began', 'CONFLICT', [recover(1)], close(1)],
   ['SealAndOpen by a recovery that did not begin', 'CONFLICT', [], recovered(1, [1, 2])],
   ['SealAndOpen by an older recovery', 'CONFLICT', [recover(1), recover(2)], recovered(1, [1, 2])],
-  ['SealAndOpen of a deleted segment', 'CONFLICT', [{ type: 'DeleteTopic', name: 't' }], close(1)],
+  [
+    'SealAndOpen of a deleted segment',
+    'CONFLICT',
+    [{ type: 'DeleteTopic', name: 't', topicId: 1 }],
+    close(1),
+  ],
   [
     'SealAndOpen again at another end',
     'CONFLICT',
@@ -410,7 +436,7 @@ const REFUSED: readonly (readonly [string, ErrorCode, readonly Command[], Comman
   [
     'DropCopies of a deleted segment',
     'CONFLICT',
-    [{ type: 'DeleteTopic', name: 't' }],
+    [{ type: 'DeleteTopic', name: 't', topicId: 1 }],
     copies('DropCopies', 1),
   ],
   [
@@ -653,7 +679,7 @@ describe('applyCommand() accepts', () => {
     const positions = [{ topic: 't', partition: 0, offset: offset(5) }];
     const commits = [{ group: 'g', positions }];
     const subject = cluster(close(1), { type: 'CommitPositions', commits });
-    subject.ok({ type: 'DeleteTopic', name: 't' });
+    subject.ok({ type: 'DeleteTopic', name: 't', topicId: 1 });
     expect([subject.segment(1).state, subject.segment(2).state]).toEqual(['DELETED', 'DELETED']);
     expect(subject.state.groups.size).toBe(0);
     subject.ok(createTopic('t', plan(9, 1, 2, 3)), confirm(1, 1, 2), confirm(2, 1, 2));
@@ -661,17 +687,18 @@ describe('applyCommand() accepts', () => {
     checkInvariants(subject.state);
   });
 
-  test('CommitPositions: each commit on its own, with and without an expectation', () => {
+  test('CommitPositions: each commit on its own', () => {
     const at = { topic: 't', partition: 0 };
     const subject = cluster();
     const commit = (position: Partial<CommittedPosition>, group = 'g'): PositionsCommit => ({
       group,
       positions: [{ ...at, offset: offset(7), ...position }],
     });
+    const now = subject.state.lastApplied;
     const commits = [
-      commit({ offset: offset(5), expected: offset(0) }),
-      commit({ offset: offset(9), expected: offset(4) }),
-      commit({ expected: offset(5) }),
+      { ...commit({ offset: offset(5) }), unchangedSince: now },
+      { ...commit({ offset: offset(9) }), unchangedSince: now },
+      commit({}),
       commit({ topic: 'u' }),
       commit({ partition: 1 }),
       commit({ topicId: 8 }),
@@ -682,6 +709,7 @@ describe('applyCommand() accepts', () => {
       ok: true,
       value: {
         type: 'Positions',
+        index: now + 1,
         refused: [
           { index: 1, position: 0, code: 'CONFLICT' },
           { index: 3, position: 0, code: 'TOPIC_NOT_FOUND' },
@@ -691,13 +719,63 @@ describe('applyCommand() accepts', () => {
         ],
       },
     });
-    const expected = new Map([
-      ['g', new Map([['t', new Map([[0, 7]])]])],
-      ['h', new Map([['t', new Map([[0, 3]])]])],
-    ]);
-    expect(subject.state.groups).toEqual(expected);
-    subject.ok({ type: 'DeleteGroup', group: 'g' }, { type: 'DeleteGroup', group: 'g' });
-    expect([...subject.state.groups.keys()]).toEqual(['h']);
+    expect(positionsOf(subject, 'g')).toEqual({ 't/0': 7 });
+    expect(positionsOf(subject, 'h')).toEqual({ 't/0': 3 });
+  });
+
+  test('CommitPositions: a try that is applied late undoes nothing, a repeat changes nothing', () => {
+    const subject = cluster();
+    const commit = (at: number, unchangedSince: LogIndex, group = 'g'): Command => {
+      const positions = [{ topic: 't', partition: 0, offset: offset(at) }];
+      return { type: 'CommitPositions', commits: [{ group, unchangedSince, positions }] };
+    };
+    /** Whether it is taken, and the position then. */
+    const apply = (command: Command): string => {
+      const result = subject.apply(command);
+      const value = result.ok && result.value.type === 'Positions' ? result.value : null;
+      const [refusal] = value?.refused ?? [];
+      return `${refusal?.code ?? 'OK'} ${positionsOf(subject, 'g')['t/0']}`;
+    };
+    const start = subject.state.lastApplied;
+    const first = commit(2, start);
+    expect([apply(first), apply(first)]).toEqual(['OK 2', 'OK 2']);
+    const second = commit(55, logIndex(start + 2));
+    expect([apply(second), apply(first), apply(second)]).toEqual(['OK 55', 'CONFLICT 55', 'OK 55']);
+    // A deliberate seek back, to what the late one expects to find.
+    const { lastApplied } = subject.state;
+    expect(apply(commit(2, lastApplied))).toBe('OK 2');
+    expect([apply(second), apply(first)]).toEqual(['CONFLICT 2', 'OK 2']);
+    // The same position again counts as a change, too.
+    const again = subject.state.lastApplied;
+    expect([apply(commit(2, again)), apply(commit(9, again))]).toEqual(['OK 2', 'CONFLICT 2']);
+  });
+
+  test('CommitPositions: a late try brings no position back that was removed', () => {
+    const subject = cluster();
+    const { lastApplied: unchangedSince } = subject.state;
+    const late: Command = {
+      type: 'CommitPositions',
+      commits: [{ group: 'g', unchangedSince, positions: [{ ...AT_T, offset: offset(5) }] }],
+    };
+    subject.ok(late);
+    const removed: Command = {
+      type: 'DeleteGroup',
+      group: 'g',
+      unchangedSince: subject.state.lastApplied,
+    };
+    subject.ok(removed, removed);
+    expect(subject.apply(late)).toMatchObject({ value: { refused: [{ code: 'CONFLICT' }] } });
+    expect(subject.state.groups.size).toBe(0);
+  });
+
+  test('DeleteGroup: a late try deletes nothing that was committed since', () => {
+    const subject = cluster();
+    const commits = [{ group: 'g', positions: [{ ...AT_T, offset: offset(5) }] }];
+    const { lastApplied: unchangedSince } = subject.state;
+    subject.ok({ type: 'CommitPositions', commits });
+    const late: Command = { type: 'DeleteGroup', group: 'g', unchangedSince };
+    expect(subject.apply(late)).toMatchObject({ ok: false, code: 'CONFLICT' });
+    expect(positionsOf(subject, 'g')).toEqual({ 't/0': 5 });
   });
 
   test('CommitPositions: all positions of a commit, or none', () => {
@@ -707,9 +785,11 @@ describe('applyCommand() accepts', () => {
       partition,
       offset: offset(7),
     });
-    const stale = { ...at('u', 1), expected: offset(3) };
+    const { lastApplied: unchangedSince } = subject.state;
+    const moved = { group: 'g', positions: [{ ...at('u', 1), offset: offset(3) }] };
+    subject.ok({ type: 'CommitPositions', commits: [moved] });
     const commits = [
-      { group: 'g', positions: [at('t', 0), at('u', 0), stale] },
+      { group: 'g', unchangedSince, positions: [at('t', 0), at('u', 0), at('u', 1)] },
       { group: 'h', positions: [at('t', 0), at('u', 1)] },
       { group: 'g', positions: [at('u', 1), at('u', 2)] },
     ];
@@ -717,17 +797,15 @@ describe('applyCommand() accepts', () => {
       ok: true,
       value: {
         type: 'Positions',
+        index: unchangedSince + 2,
         refused: [
           { index: 0, position: 2, code: 'CONFLICT' },
           { index: 2, position: 1, code: 'PARTITION_NOT_FOUND' },
         ],
       },
     });
-    const ofH = new Map([
-      ['t', new Map([[0, 7]])],
-      ['u', new Map([[1, 7]])],
-    ]);
-    expect(subject.state.groups).toEqual(new Map([['h', ofH]]));
+    expect(positionsOf(subject, 'g')).toEqual({ 'u/1': 3 });
+    expect(positionsOf(subject, 'h')).toEqual({ 't/0': 7, 'u/1': 7 });
     checkInvariants(subject.state);
   });
 
@@ -750,8 +828,8 @@ describe('applyCommand() accepts', () => {
 
 test('applyCommand() asserts that indexes rise', () => {
   const state = new MutableMetadata();
-  applyCommand(state, logIndex(3), { type: 'DeleteGroup', group: 'g' });
-  expect(() => applyCommand(state, logIndex(3), { type: 'DeleteGroup', group: 'g' })).toThrow(
+  applyCommand(state, logIndex(3), { type: 'AllocateProducerIds', count: 1 });
+  expect(() => applyCommand(state, logIndex(3), { type: 'AllocateProducerIds', count: 1 })).toThrow(
     'Cannot apply 3 after 3',
   );
 });

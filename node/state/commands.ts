@@ -4,7 +4,7 @@
  * compare-and-set, never "whatever is there now". A refusal is a result, the same on every node.
  */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { NodeId, Offset, SegmentId } from '../../base/units.ts';
+import type { LogIndex, NodeId, Offset, SegmentId } from '../../base/units.ts';
 import type { ClusterConfig, LossyRange, NodeRecord, ReplicaPlace, Replication } from './types.ts';
 
 /** Chosen by the controller for a segment that is to be opened; the id is given by `apply`. */
@@ -49,7 +49,8 @@ export type Command =
       readonly plans: readonly OpenPlan[];
       readonly nowMs: number;
     }
-  | { readonly type: 'DeleteTopic'; readonly name: string }
+  /** The topic that was meant, not a new one with its name: a proposal may be applied late. */
+  | { readonly type: 'DeleteTopic'; readonly name: string; readonly topicId: number }
   /** R1: OPEN | RECOVERING(e - 1 or lower) -> RECOVERING(e). */
   | { readonly type: 'BeginRecovery'; readonly segmentId: SegmentId; readonly epoch: number }
   /** Close (leader) or R6: seals and opens the successor in one command. */
@@ -113,13 +114,20 @@ export type Command =
       readonly type: 'CommitPositions';
       readonly commits: readonly PositionsCommit[];
     }
-  | { readonly type: 'DeleteGroup'; readonly group: string }
+  /** While no position of the group has changed after this index: a proposal may be applied late. */
+  | { readonly type: 'DeleteGroup'; readonly group: string; readonly unchangedSince: LogIndex }
   | { readonly type: 'AllocateProducerIds'; readonly count: number }
   | { readonly type: 'SetConfig'; readonly config: ClusterConfig };
 
 /** What one caller commits: all of its positions, or none. */
 export interface PositionsCommit {
   readonly group: string;
+  /**
+   * Compare-and-set when given: none of the positions has changed after this index of the metadata's log, unless it is
+   * already what is wanted. So a try that is applied late undoes nothing that was committed since, and a
+   * repeat of one that was applied succeeds.
+   */
+  readonly unchangedSince?: LogIndex;
   readonly positions: readonly CommittedPosition[];
 }
 
@@ -129,8 +137,6 @@ export interface CommittedPosition {
   readonly topicId?: number;
   readonly partition: number;
   readonly offset: Offset;
-  /** Compare-and-set when given: the position must still be this one; one never committed counts as 0. */
-  readonly expected?: Offset;
 }
 
 export type CommandType = Command['type'];
@@ -153,8 +159,12 @@ export type ApplyValue =
       /** The segment was already sealed at this end; look the successor up, it may not be the proposed one. */
       readonly isRepeat: boolean;
     }
-  /** Each commit is decided on its own; those that were refused. */
-  | { readonly type: 'Positions'; readonly refused: readonly RefusedCommit[] }
+  /** Each commit is decided on its own. `index`: of the command; `refused`: the commits that were. */
+  | {
+      readonly type: 'Positions';
+      readonly index: LogIndex;
+      readonly refused: readonly RefusedCommit[];
+    }
   | { readonly type: 'ProducerIds'; readonly first: number; readonly count: number }
   | { readonly type: 'Node'; readonly nodeId: NodeId };
 

@@ -67,7 +67,7 @@ describe('MetadataStateMachine', () => {
   test.each([
     ['version', [9, 6, 0, 0, 0, 0], 'UNSUPPORTED_VERSION'],
     ['type', [1, 200], 'UNSUPPORTED_VERSION'],
-    ['layout', [1, 6, 9], 'MALFORMED'],
+    ['layout', [1, 4, 9], 'MALFORMED'],
   ])('stops for good at a command with an unknown %s', (_what, bytes, code) => {
     const machine = machineWith(SETUP);
     const before = machine.snapshot();

@@ -15,6 +15,7 @@ import type { MetadataChange } from './change.ts';
 import type {
   ClusterConfig,
   DiskRecord,
+  GroupPosition,
   Metadata,
   NodeRecord,
   PartitionRecord,
@@ -85,7 +86,8 @@ export class MutableMetadata implements IndexedMetadata {
   disks = new Map<string, DiskRecord>();
   topics = new Map<string, MutableTopic>();
   segments = new Map<SegmentId, SegmentRecord>();
-  groups = new Map<string, Map<string, Map<number, Offset>>>();
+  groups = new Map<string, Map<string, Map<number, GroupPosition>>>();
+  positionsRemovedAt = logIndex(0);
   nextSegmentId = segmentId(1);
   nextTopicId = 1;
   nextProducerId = 1;
@@ -193,7 +195,7 @@ export class MutableMetadata implements IndexedMetadata {
   }
 
   /** A group's positions of one topic, created when they are not there. */
-  positionsFor(group: string, topic: string): Map<number, Offset> {
+  positionsFor(group: string, topic: string): Map<number, GroupPosition> {
     let byTopic = this.groups.get(group);
     if (byTopic === undefined) {
       byTopic = new Map();
@@ -213,11 +215,13 @@ export class MutableMetadata implements IndexedMetadata {
     const byTopic = this.groups.get(group);
     if (byTopic?.delete(topic) !== true) return;
     if (byTopic.size === 0) this.groups.delete(group);
+    this.positionsRemovedAt = this.lastApplied;
     this.#recorder.groups.add(group);
   }
 
   removeGroup(group: string): void {
     this.groups.delete(group);
+    this.positionsRemovedAt = this.lastApplied;
     this.#recorder.groups.add(group);
   }
 

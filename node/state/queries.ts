@@ -222,5 +222,5 @@ export function committedPosition(
   group: string,
   at: { readonly topic: string; readonly partition: number },
 ): Offset | undefined {
-  return metadata.groups.get(group)?.get(at.topic)?.get(at.partition);
+  return metadata.groups.get(group)?.get(at.topic)?.get(at.partition)?.offset;
 }

@@ -108,8 +108,16 @@ export interface SegmentRecord {
   readonly lossy: LossyRange | null;
 }
 
-/** A consumer group's committed positions: topic -> partition -> the next offset to read. */
-export type GroupPositions = ReadonlyMap<string, ReadonlyMap<number, Offset>>;
+/** Where a consumer group goes on reading in one partition. */
+export interface GroupPosition {
+  /** The next offset to read. */
+  readonly offset: Offset;
+  /** The index of the command that set it last. */
+  readonly changedAt: LogIndex;
+}
+
+/** A consumer group's committed positions: topic -> partition -> position. */
+export type GroupPositions = ReadonlyMap<string, ReadonlyMap<number, GroupPosition>>;
 
 /** Settings of the whole cluster that the metadata holds. */
 export interface ClusterConfig {
@@ -131,6 +139,8 @@ export interface Metadata {
   /** DELETED ones stay until every replica place has confirmed that it holds nothing any more. */
   readonly segments: ReadonlyMap<SegmentId, SegmentRecord>;
   readonly groups: ReadonlyMap<string, GroupPositions>;
+  /** The index of the last command that removed positions: one that is not there counts as changed then. */
+  readonly positionsRemovedAt: LogIndex;
   readonly nextSegmentId: SegmentId;
   readonly nextTopicId: number;
   readonly nextProducerId: number;

@@ -173,15 +173,17 @@ const SAMPLES: Record<ApiName, readonly [fc.Arbitrary<object>, fc.Arbitrary<obje
   CommitPositions: [
     fc.record({
       group: name,
-      positions: list(
-        fc.record({ ...topicPartition, offset: anOffset, expected: maybe(anOffset) }),
-      ),
+      unchangedSince: maybe(count),
+      positions: list(fc.record({ ...topicPartition, offset: anOffset })),
     }),
-    empty,
+    fc.record({ metadataEpoch: count }),
   ],
   FetchPositions: [
     fc.record({ group: name, partitions: maybe(list(fc.record(topicPartition))) }),
-    fc.record({ positions: list(fc.record({ ...topicPartition, offset: maybe(anOffset) })) }),
+    fc.record({
+      metadataEpoch: count,
+      positions: list(fc.record({ ...topicPartition, offset: maybe(anOffset) })),
+    }),
   ],
   DeleteGroup: [fc.record({ group: name }), empty],
   ListGroups: [empty, fc.record({ groups: list(name) })],
@@ -285,7 +287,7 @@ describe.each(NAMES)('%s', (apiName) => {
       fc.property(requests, u32, (request, correlationId) => {
         const frame = content(encodeRequest(api, correlationId, request));
         const header = decodeRequestHeader(frame);
-        expect(header).toEqual({ apiKey: api.apiKey, apiVersion: 0, correlationId });
+        expect(header).toEqual({ apiKey: api.apiKey, apiVersion: api.maxVersion, correlationId });
         expect(decodeRequest(frame, header)).toEqual({ name: apiName, request });
       }),
     );
@@ -309,7 +311,7 @@ describe.each(NAMES)('%s', (apiName) => {
       .map((request) => content(encodeRequest(api, 7, request)));
     fuzz(api.apiKey, sent, (frame) => {
       const header = decodeRequestHeader(frame);
-      decodeRequest(frame, { ...header, apiKey: api.apiKey, apiVersion: 0 });
+      decodeRequest(frame, { ...header, apiKey: api.apiKey, apiVersion: api.maxVersion });
     });
     const answered = fc
       .sample(responses, { numRuns: 30, seed: 2 })

@@ -2,7 +2,7 @@
  * FetchPositions: where a group goes on reading.
  *
  * Request: text group, optional list partitions (text topic, u32 partition); absent = all that the group has.
- * Response: list positions (text topic, u32 partition, optional u64 offset; absent = never committed).
+ * Response: u64 metadataEpoch, list positions (text topic, u32 partition, optional u64 offset; absent = never committed).
  */
 import type { Offset } from '../../base/units.ts';
 import type { Api } from './codec.ts';
@@ -25,14 +25,16 @@ export interface Position extends TopicPartition {
 }
 
 export interface FetchPositionsResponse {
+  /** What the positions are as of: for `unchangedSince` of a commit. */
+  readonly metadataEpoch: number;
   readonly positions: readonly Position[];
 }
 
 export const fetchPositions: Api<FetchPositionsRequest, FetchPositionsResponse> = {
   apiKey: 10,
   name: 'FetchPositions',
-  minVersion: 0,
-  maxVersion: 0,
+  minVersion: 1,
+  maxVersion: 1,
   writeRequest(writer, request) {
     writer.text(request.group).optional(request.partitions, (w, partitions) => {
       w.list(partitions, (inner, item) => inner.text(item.topic).u32(item.partition));
@@ -47,13 +49,14 @@ export const fetchPositions: Api<FetchPositionsRequest, FetchPositionsResponse> 
     };
   },
   writeResponse(writer, response) {
-    writer.list(response.positions, (w, position) => {
+    writer.u64(response.metadataEpoch).list(response.positions, (w, position) => {
       w.text(position.topic).u32(position.partition);
       w.optional(position.offset, (inner, offset) => inner.u64(offset));
     });
   },
   readResponse(reader) {
     return {
+      metadataEpoch: reader.u64(),
       positions: reader.list((r) => ({
         topic: readTopicName(r),
         partition: r.u32(),

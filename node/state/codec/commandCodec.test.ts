@@ -25,7 +25,6 @@ describe('encodeCommand() and decodeCommand()', () => {
       MarkDiskLost: 3,
       RemoveNode: 4,
       CreateTopic: 5,
-      DeleteTopic: 6,
       BeginRecovery: 7,
       SealAndOpen: 8,
       ReplaceReplicas: 9,
@@ -33,34 +32,31 @@ describe('encodeCommand() and decodeCommand()', () => {
       DropCopies: 11,
       AdvanceLogStart: 12,
       ConfirmDeleted: 13,
-      DeleteGroup: 15,
       AllocateProducerIds: 16,
       SetConfig: 17,
-      CommitPositions: 18,
+      CommitPositions: 19,
+      DeleteGroup: 20,
+      DeleteTopic: 21,
     });
   });
 
   test('keep the bytes that logs on disk hold', () => {
-    const bytes = encodeCommand({ type: 'DeleteTopic', name: 'orders' });
-    expect([...bytes]).toEqual([1, 6, 6, 0, 0, 0, 111, 114, 100, 101, 114, 115]);
+    const bytes = encodeCommand({ type: 'DeleteTopic', name: 'orders', topicId: 3 });
+    const name = [6, 0, 0, 0, 111, 114, 100, 101, 114, 115];
+    expect([...bytes]).toEqual([1, 21, ...name, 3, 0, 0, 0, 0, 0, 0, 0]);
   });
 
   test('refuse versions and types that are not known', () => {
-    const bytes = encodeCommand({ type: 'DeleteGroup', group: 'g' });
+    const bytes = encodeCommand({ type: 'MarkDiskLost', diskId: 'd'.repeat(32) });
     const withByte = (at: number, value: number): Uint8Array => bytes.with(at, value);
-    for (const other of [
-      withByte(0, 0),
-      withByte(0, 2),
-      withByte(1, 0),
-      withByte(1, 14),
-      withByte(1, 19),
-    ]) {
+    const unknown = [0, 6, 14, 15, 18, 22].map((number) => withByte(1, number));
+    for (const other of [withByte(0, 0), withByte(0, 2), ...unknown]) {
       expect(codeOf(() => decodeCommand(other))).toBe('UNSUPPORTED_VERSION');
     }
   });
 
   test('refuse what is cut short, too long or out of range', () => {
-    const bytes = encodeCommand({ type: 'DeleteGroup', group: 'group' });
+    const bytes = encodeCommand({ type: 'DeleteTopic', name: 'topic', topicId: 1 });
     for (let length = 0; length < bytes.length; length += 1) {
       expect(codeOf(() => decodeCommand(bytes.subarray(0, length)))).toBe('MALFORMED');
     }

@@ -20,14 +20,16 @@ import type { FieldCodec } from './commandFields.ts';
 /** The version of the layout above. */
 export const COMMAND_VERSION = 1;
 
-/** The type byte of each command. Persisted: never changed, never reused (14 was an earlier CommitPositions). */
+/**
+ * The type byte of each command. Persisted: never changed, never reused (6 was an earlier DeleteTopic, 14 and 18 a
+ * CommitPositions, 15 a DeleteGroup).
+ */
 export const COMMAND_NUMBERS = {
   Bootstrap: 1,
   RegisterNode: 2,
   MarkDiskLost: 3,
   RemoveNode: 4,
   CreateTopic: 5,
-  DeleteTopic: 6,
   BeginRecovery: 7,
   SealAndOpen: 8,
   ReplaceReplicas: 9,
@@ -35,10 +37,11 @@ export const COMMAND_NUMBERS = {
   DropCopies: 11,
   AdvanceLogStart: 12,
   ConfirmDeleted: 13,
-  DeleteGroup: 15,
   AllocateProducerIds: 16,
   SetConfig: 17,
-  CommitPositions: 18,
+  CommitPositions: 19,
+  DeleteGroup: 20,
+  DeleteTopic: 21,
 } as const satisfies Record<CommandType, number>;
 
 const TYPES_BY_NUMBER: ReadonlyMap<number, CommandType> = new Map(

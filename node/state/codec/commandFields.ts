@@ -3,6 +3,8 @@
  * A codec never changes once released; a changed command gets a new type number.
  */
 import type { ByteReader, ByteWriter } from '../../../base/bytes.ts';
+import { logIndex } from '../../../base/units.ts';
+import type { LogIndex } from '../../../base/units.ts';
 import type {
   CommandOf,
   CommandType,
@@ -79,7 +81,6 @@ function writePosition(writer: ByteWriter, position: CommittedPosition): void {
   writer.text(position.topic);
   writer.optional(position.topicId, (w, id) => w.u64(id));
   writer.u32(position.partition).u64(position.offset);
-  writer.optional(position.expected, (w, value) => w.u64(value));
 }
 
 function readPosition(reader: ByteReader): CommittedPosition {
@@ -87,22 +88,23 @@ function readPosition(reader: ByteReader): CommittedPosition {
   const topicId = reader.optional((r) => r.u64());
   const partition = reader.u32();
   const offset = readOffset(reader);
-  const expected = reader.optional(readOffset);
-  return {
-    topic,
-    ...(topicId === undefined ? {} : { topicId }),
-    partition,
-    offset,
-    ...(expected === undefined ? {} : { expected }),
-  };
+  return { topic, ...(topicId === undefined ? {} : { topicId }), partition, offset };
+}
+
+function readLogIndex(reader: ByteReader): LogIndex {
+  return logIndex(reader.u64());
 }
 
 function writeCommit(writer: ByteWriter, commit: PositionsCommit): void {
-  writer.text(commit.group).list(commit.positions, writePosition);
+  writer.text(commit.group).optional(commit.unchangedSince, (w, index) => w.u64(index));
+  writer.list(commit.positions, writePosition);
 }
 
 function readCommit(reader: ByteReader): PositionsCommit {
-  return { group: reader.text(), positions: reader.list(readPosition) };
+  const group = reader.text();
+  const unchangedSince = reader.optional(readLogIndex);
+  const positions = reader.list(readPosition);
+  return { group, ...(unchangedSince === undefined ? {} : { unchangedSince }), positions };
 }
 
 /** Segments and places: PlanCopies and DropCopies. */
@@ -208,8 +210,8 @@ export const FIELD_CODECS: { readonly [T in CommandType]: FieldCodec<T> } = {
   },
   CreateTopic: CREATE_TOPIC,
   DeleteTopic: {
-    write: (writer, command) => void writer.text(command.name),
-    read: (reader) => ({ name: reader.text() }),
+    write: (writer, command) => void writer.text(command.name).u64(command.topicId),
+    read: (reader) => ({ name: reader.text(), topicId: reader.u64() }),
   },
   BeginRecovery: {
     write: (writer, command) => void writer.u64(command.segmentId).u64(command.epoch),
@@ -235,8 +237,8 @@ export const FIELD_CODECS: { readonly [T in CommandType]: FieldCodec<T> } = {
     read: (reader) => ({ commits: reader.list(readCommit) }),
   },
   DeleteGroup: {
-    write: (writer, command) => void writer.text(command.group),
-    read: (reader) => ({ group: reader.text() }),
+    write: (writer, command) => void writer.text(command.group).u64(command.unchangedSince),
+    read: (reader) => ({ group: reader.text(), unchangedSince: readLogIndex(reader) }),
   },
   AllocateProducerIds: {
     write: (writer, command) => void writer.u32(command.count),

@@ -75,13 +75,13 @@ describe('encodeSnapshot() and decodeSnapshot()', () => {
 
   test('keep the first bytes that snapshots on disk have', () => {
     const bytes = encodeSnapshot(new MutableMetadata());
-    expect([...bytes.subarray(0, 6)]).toEqual([0x57, 0x52, 0x4d, 0x53, 1, 0]);
-    expect(bytes.length).toBe(6 + 8 + 1 + 4 * 8 + 3 * 8 + 5 * 4 + 4);
+    expect([...bytes.subarray(0, 6)]).toEqual([0x57, 0x52, 0x4d, 0x53, 2, 0]);
+    expect(bytes.length).toBe(6 + 8 + 1 + 4 * 8 + 4 * 8 + 5 * 4 + 4);
   });
 
   test('refuse a version that is not known', () => {
     const bytes = encodeSnapshot(richState());
-    for (const version of [0, 2]) {
+    for (const version of [0, 1, 3]) {
       expect(codeOf(withChecksum(bytes.with(4, version)))).toBe('UNSUPPORTED_VERSION');
     }
   });

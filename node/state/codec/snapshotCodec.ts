@@ -5,7 +5,7 @@
  * | at      | size | field                                               |
  * |--------:|-----:|-----------------------------------------------------|
  * |       0 |    4 | magic, 0x534d5257 ("WRMS")                          |
- * |       4 |    2 | snapshot version, 1                                 |
+ * |       4 |    2 | snapshot version, 2                                 |
  * |       6 |      | sections in order: docs/metadata-format.md          |
  * | end - 4 |    4 | CRC-32C of everything before                        |
  *
@@ -22,7 +22,7 @@ import { readSections, writeSections } from './snapshotSections.ts';
 /** "WRMS", little-endian. */
 export const SNAPSHOT_MAGIC = 0x534d5257;
 /** The version of the layout above. */
-export const SNAPSHOT_VERSION = 1;
+export const SNAPSHOT_VERSION = 2;
 
 const CRC_BYTES = 4;
 const HEADER_BYTES = 6;

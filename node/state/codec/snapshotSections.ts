@@ -2,9 +2,15 @@
 import { assertDefined } from '../../../base/assert.ts';
 import type { ByteReader, ByteWriter } from '../../../base/bytes.ts';
 import { logIndex } from '../../../base/units.ts';
-import type { Offset, SegmentId } from '../../../base/units.ts';
+import type { SegmentId } from '../../../base/units.ts';
 import type { MutableMetadata, MutablePartition, MutableTopic } from '../mutableMetadata.ts';
-import type { DiskRecord, ReplicaPlace, SegmentRecord, SegmentState } from '../types.ts';
+import type {
+  DiskRecord,
+  GroupPositions,
+  ReplicaPlace,
+  SegmentRecord,
+  SegmentState,
+} from '../types.ts';
 import {
   DIGEST_BYTES,
   readConfig,
@@ -83,6 +89,7 @@ function writeCluster(writer: ByteWriter, state: MutableMetadata): void {
   if (state.isBootstrapped) writeIdentifier(writer, state.clusterId);
   writeConfig(writer, state.config);
   writer.u64(state.nextSegmentId).u64(state.nextTopicId).u64(state.nextProducerId);
+  writer.u64(state.positionsRemovedAt);
 }
 
 function readCluster(reader: ByteReader, state: MutableMetadata): SegmentId {
@@ -92,6 +99,7 @@ function readCluster(reader: ByteReader, state: MutableMetadata): SegmentId {
   const nextSegmentId = readSegmentId(reader);
   state.nextTopicId = reader.u64();
   state.nextProducerId = reader.u64();
+  state.positionsRemovedAt = logIndex(reader.u64());
   return nextSegmentId;
 }
 
@@ -206,7 +214,7 @@ function readSegmentState(reader: ByteReader): SegmentState {
   return STATES_BY_NUMBER.get(number) ?? reader.fail(`a segment has state ${number}`);
 }
 
-type Group = readonly [string, ReadonlyMap<string, ReadonlyMap<number, Offset>>];
+type Group = readonly [string, GroupPositions];
 
 function writeGroup(writer: ByteWriter, [name, topics]: Group): void {
   writer.text(name);
@@ -215,7 +223,9 @@ function writeGroup(writer: ByteWriter, [name, topics]: Group): void {
     (topicWriter, [topic, positions]) => {
       topicWriter.text(topic);
       const sorted = sortedBy([...positions], ([partition]) => partition);
-      topicWriter.list(sorted, (w, [partition, at]) => w.u32(partition).u64(at));
+      topicWriter.list(sorted, (w, [partition, { offset, changedAt }]) => {
+        w.u32(partition).u64(offset).u64(changedAt);
+      });
     },
   );
 }
@@ -226,6 +236,9 @@ function readGroup(reader: ByteReader, state: MutableMetadata): void {
     const name = topicReader.text();
     const topic = state.topics.get(name)?.name ?? name;
     const positions = state.positionsFor(group, topic);
-    topicReader.list((r) => positions.set(r.u32(), readOffset(r)));
+    topicReader.list((r) => {
+      const partition = r.u32();
+      positions.set(partition, { offset: readOffset(r), changedAt: logIndex(r.u64()) });
+    });
   });
 }

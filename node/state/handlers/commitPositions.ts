@@ -1,10 +1,12 @@
 /**
  * CommitPositions: the commits of many callers in one command. Each commit is decided on its own, in order, so that
- * one caller's stale expectation does not fail the others that were batched with it; within a commit all positions
- * are set or none. A group comes to be with its first position. Positions may go back (a group that reads again).
+ * one caller's stale view does not fail the others that were batched with it; within a commit all positions are set
+ * or none. A group comes to be with its first position. Positions may go back (a group that reads again), but not by a
+ * commit that was decided before a newer one: once a commit with `unchangedSince` = i is applied, each of its positions
+ * has changed after i, and no other commit decided at i or earlier can set it any more.
  */
-import { offset } from '../../../base/units.ts';
 import type { ErrorCode } from '../../../base/errors.ts';
+import type { LogIndex } from '../../../base/units.ts';
 import type {
   ApplyResult,
   CommandOf,
@@ -15,10 +17,8 @@ import type {
 import { MAX_GROUPS, MAX_POSITIONS_PER_COMMAND, MAX_POSITIONS_PER_GROUP } from '../limits.ts';
 import type { MutableMetadata } from '../mutableMetadata.ts';
 import { accept, refuse } from '../result.ts';
+import type { GroupPosition } from '../types.ts';
 import { isGroupName } from './names.ts';
-
-/** What an expectation names where no position was committed. */
-const NEVER_COMMITTED = offset(0);
 
 /** Commits what can be committed; the value lists what was refused and why. */
 export function commitPositions(
@@ -38,28 +38,35 @@ export function commitPositions(
     if (refusal === null) apply(state, commit);
     else refused.push({ index, ...refusal });
   }
-  return accept({ type: 'Positions', refused });
+  return accept({ type: 'Positions', index: state.lastApplied, refused });
 }
 
-function apply(state: MutableMetadata, { group, positions }: PositionsCommit): void {
-  for (const { topic, partition, offset: position } of positions) {
+function apply(state: MutableMetadata, commit: PositionsCommit): void {
+  for (const { topic, partition, offset } of commit.positions) {
     // The topic's own string: positions of many groups then share it.
     const name = state.topics.get(topic)?.name ?? topic;
-    state.positionsFor(group, name).set(partition, position);
+    const positions = state.positionsFor(commit.group, name);
+    if (isUnchanged(state, positions.get(partition), commit.unchangedSince)) {
+      positions.set(partition, { offset, changedAt: state.lastApplied });
+    }
   }
 }
 
 /** The first position that cannot be committed; looked at before any is set. */
 function refusalOf(
   state: MutableMetadata,
-  { group, positions }: PositionsCommit,
+  { group, positions, unchangedSince }: PositionsCommit,
 ): Omit<RefusedCommit, 'index'> | null {
   if (!isGroupName(group)) return { position: 0, code: 'MALFORMED' };
   let room = roomFor(state, group);
   for (const [position, asked] of positions.entries()) {
     const current = state.groups.get(group)?.get(asked.topic)?.get(asked.partition);
-    const code = missing(state, asked) ?? conflict(asked, current);
+    const code = missing(state, asked);
     if (code !== null) return { position, code };
+    const isRepeat = current?.offset === asked.offset;
+    if (!isRepeat && !isUnchanged(state, current, unchangedSince)) {
+      return { position, code: 'CONFLICT' };
+    }
     if (current !== undefined) continue;
     if (room === 0) return { position, code: 'LIMIT_REACHED' };
     room -= 1;
@@ -76,11 +83,13 @@ function missing(state: MutableMetadata, position: CommittedPosition): ErrorCode
   return topic.partitions[position.partition] === undefined ? 'PARTITION_NOT_FOUND' : null;
 }
 
-function conflict(
-  { expected }: CommittedPosition,
-  current: CommittedPosition['offset'] | undefined,
-): ErrorCode | null {
-  return expected === undefined || expected === (current ?? NEVER_COMMITTED) ? null : 'CONFLICT';
+/** A position that is not there counts as changed when any was removed last. */
+function isUnchanged(
+  state: MutableMetadata,
+  position: GroupPosition | undefined,
+  since: LogIndex | undefined,
+): boolean {
+  return since === undefined || (position?.changedAt ?? state.positionsRemovedAt) <= since;
 }
 
 /** How many positions more a group may have. */

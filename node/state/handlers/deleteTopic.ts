@@ -11,7 +11,7 @@ export function deleteTopic(
   command: CommandOf<'DeleteTopic'>,
 ): ApplyResult {
   const topic = state.topics.get(command.name);
-  if (topic === undefined) {
+  if (topic?.topicId !== command.topicId) {
     return refuse('TOPIC_NOT_FOUND', `Cannot delete topic ${command.name}: it does not exist`);
   }
   for (const partition of topic.partitions) {

@@ -1,6 +1,6 @@
 /** Any command that its type allows, for codec properties; most make no sense to `apply`. */
 import fc from 'fast-check';
-import { nodeId, offset, segmentId } from '../../../base/units.ts';
+import { logIndex, nodeId, offset, segmentId } from '../../../base/units.ts';
 import type { Command, CommandType } from '../commands.ts';
 
 const HEX_DIGITS = Array.from({ length: 16 }, (_, digit) => digit.toString(16));
@@ -11,6 +11,7 @@ const u64 = fc.maxSafeNat();
 const u32 = fc.nat(2 ** 32 - 1);
 const text = fc.string({ unit: 'grapheme', maxLength: 20 });
 const anOffset = u64.map(offset);
+const anIndex = u64.map(logIndex);
 const aNode = fc.integer({ min: 1, max: 2 ** 32 - 1 }).map(nodeId);
 const aSegment = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }).map(segmentId);
 const aPlace = fc.record({ nodeId: aNode, diskId: id });
@@ -41,7 +42,6 @@ const position = fc.record(
     topicId: u64,
     partition: u32,
     offset: anOffset,
-    expected: anOffset,
   },
   { requiredKeys: ['topic', 'partition', 'offset'] },
 );
@@ -63,7 +63,7 @@ const BY_TYPE: { readonly [T in CommandType]: fc.Arbitrary<Command> } = {
     plans: fc.array(aPlan, { maxLength: 3 }),
     nowMs: u64,
   }),
-  DeleteTopic: fc.record({ ...typed('DeleteTopic'), name: text }),
+  DeleteTopic: fc.record({ ...typed('DeleteTopic'), name: text, topicId: u64 }),
   BeginRecovery: fc.record({ ...typed('BeginRecovery'), segmentId: aSegment, epoch: u64 }),
   SealAndOpen: fc.record({
     ...typed('SealAndOpen'),
@@ -99,14 +99,18 @@ const BY_TYPE: { readonly [T in CommandType]: fc.Arbitrary<Command> } = {
   CommitPositions: fc.record({
     ...typed('CommitPositions'),
     commits: fc.array(
-      fc.record({
-        group: text,
-        positions: fc.array(position as fc.Arbitrary<never>, { maxLength: 3 }),
-      }),
+      fc.record(
+        {
+          group: text,
+          unchangedSince: anIndex,
+          positions: fc.array(position as fc.Arbitrary<never>, { maxLength: 3 }),
+        },
+        { requiredKeys: ['group', 'positions'] },
+      ) as fc.Arbitrary<never>,
       { maxLength: 5 },
     ),
   }),
-  DeleteGroup: fc.record({ ...typed('DeleteGroup'), group: text }),
+  DeleteGroup: fc.record({ ...typed('DeleteGroup'), group: text, unchangedSince: anIndex }),
   AllocateProducerIds: fc.record({ ...typed('AllocateProducerIds'), count: u32 }),
   SetConfig: fc.record({ ...typed('SetConfig'), config }),
 };

@@ -6,7 +6,8 @@
 import { assertDefined } from '../../../base/assert.ts';
 import { between, chance, pick, randomHex } from '../../../base/random.ts';
 import type { Random } from '../../../base/random.ts';
-import { nodeId, offset, segmentId } from '../../../base/units.ts';
+import type { LogIndex } from '../../../base/units.ts';
+import { logIndex, nodeId, offset, segmentId } from '../../../base/units.ts';
 import type { Command, CommandType, OpenPlan, PositionsCommit } from '../commands.ts';
 import type { IndexedMetadata } from '../mutableMetadata.ts';
 import type { ReplicaPlace, SegmentRecord } from '../types.ts';
@@ -203,16 +204,32 @@ const makeConfirmation: Make = ({ random, state }) => {
   return { type: 'ConfirmDeleted', segmentIds: [...told, segmentId(stray)], diskId };
 };
 
+/** What a proposer knew: now, or some time ago. */
+function earlierIndex({ random, state }: Pick<CommandSource, 'random' | 'state'>): LogIndex {
+  return logIndex(Math.max(0, state.lastApplied - between(random, 0, 20)));
+}
+
+const makeDeleteGroup: Make = (source) => ({
+  type: 'DeleteGroup',
+  group: pick(source.random, GROUPS),
+  unchangedSince: earlierIndex(source),
+});
+
+const makeDeleteTopic: Make = ({ random, state }) => {
+  const name = pick(random, TOPICS);
+  const topicId = state.topics.get(name)?.topicId ?? 0;
+  return { type: 'DeleteTopic', name, topicId: chance(random, 0.9) ? topicId : 1 };
+};
+
 const makeCommit = ({ random, state }: CommandSource): PositionsCommit => {
   const group = pick(random, GROUPS);
   const positions = Array.from({ length: between(random, 1, 3) }, () => {
     const topic = pick(random, TOPICS);
     const partition = between(random, 0, 2);
-    const current = state.groups.get(group)?.get(topic)?.get(partition) ?? offset(0);
-    const at = { topic, partition, offset: offset(between(random, 0, 99)) };
-    return chance(random, 0.5) ? { ...at, expected: current } : at;
+    return { topic, partition, offset: offset(between(random, 0, 99)) };
   });
-  return { group, positions };
+  if (chance(random, 0.5)) return { group, positions };
+  return { group, positions, unchangedSince: earlierIndex({ random, state }) };
 };
 
 const makePositions: Make = (source) => {
@@ -241,7 +258,7 @@ const MAKERS: { readonly [T in CommandType]: readonly [number, Make] } = {
     ({ random }) => ({ type: 'RemoveNode', nodeId: nodeId(between(random, 1, NODES)) }),
   ],
   CreateTopic: [8, makeTopic],
-  DeleteTopic: [1, ({ random }) => ({ type: 'DeleteTopic', name: pick(random, TOPICS) })],
+  DeleteTopic: [1, makeDeleteTopic],
   BeginRecovery: [10, makeRecovery],
   SealAndOpen: [
     20,
@@ -253,7 +270,7 @@ const MAKERS: { readonly [T in CommandType]: readonly [number, Make] } = {
   AdvanceLogStart: [4, makeAdvance],
   ConfirmDeleted: [10, makeConfirmation],
   CommitPositions: [6, makePositions],
-  DeleteGroup: [1, ({ random }) => ({ type: 'DeleteGroup', group: pick(random, GROUPS) })],
+  DeleteGroup: [1, makeDeleteGroup],
   AllocateProducerIds: [
     1,
     ({ random }) => ({ type: 'AllocateProducerIds', count: between(random, 0, 9) }),
