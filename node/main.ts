@@ -17,20 +17,16 @@ import { RealClock } from './io/realClock.ts';
 import { RealDisk } from './io/realDisk.ts';
 import { RealRandom } from './io/realRandom.ts';
 import { TcpNetwork } from './io/tcpNetwork.ts';
+import { timingOf } from './config/timing.ts';
 import { meteredDisk } from './meteredDisk.ts';
 import { snapshotOf } from './metricsSnapshot.ts';
 import { ClientServer } from './server/clientServer.ts';
 import { StreamPeerTransport } from './server/peerTransport.ts';
 import { Shutdown } from './shutdown.ts';
 import { WalrusNode } from './walrusNode.ts';
-import type { NodeTiming } from './walrusNode.ts';
 
 export { lockFile } from './io/fileLock.ts';
 
-/** A node stops acknowledging at this part of the session time-out: before it can be replaced. */
-const LEASE_SHARE = 0.8;
-/** Heartbeats within one session time-out. */
-const HEARTBEATS_PER_SESSION = 5;
 /** How often a stopping node looks whether its segments are led by others. */
 const HANDOVER_CHECK_MS = 20;
 /** How long each part of a node may take to close, after `shutdownTimeout`. */
@@ -312,18 +308,6 @@ class NodeProcess implements RunningNode {
     );
     this.#clock.end();
   }
-}
-
-function timingOf(settings: NodeSettings): NodeTiming {
-  const { sessionTimeout } = settings;
-  return {
-    raftTickMs: settings.raftTickInterval,
-    electionTicks: settings.raftElectionTicks,
-    heartbeatTicks: settings.raftHeartbeatTicks,
-    sessionTimeoutMs: sessionTimeout,
-    leaseMs: LEASE_SHARE * sessionTimeout,
-    heartbeatIntervalMs: sessionTimeout / HEARTBEATS_PER_SESSION,
-  };
 }
 
 function noop(): void {

@@ -26,6 +26,7 @@ import type { HeartbeatRequest } from '../protocol/peer/requests.ts';
 import { BootAdmission, serveBoots } from './bootAdmission.ts';
 import { ClusterEntry, isBootRegistered, onceRegistered } from './clusterEntry.ts';
 import type { NodeAddresses } from './clusterEntry.ts';
+import type { NodeTiming } from './config/timing.ts';
 import { Controller } from './controller/controller.ts';
 import { Deletion } from './controller/deletion.ts';
 import { Heartbeat } from './controller/heartbeat.ts';
@@ -77,16 +78,6 @@ export interface WalrusNodeOptions {
   readonly scrub: ScrubSettings;
   /** Settings of the metadata's log that are not the defaults. */
   readonly raft?: Partial<RaftDriverSettings>;
-}
-
-export interface NodeTiming {
-  readonly raftTickMs: number;
-  readonly electionTicks: number;
-  readonly heartbeatTicks: number;
-  readonly sessionTimeoutMs: number;
-  /** Below the session time-out. */
-  readonly leaseMs: number;
-  readonly heartbeatIntervalMs: number;
 }
 
 /** What a node runs on. */

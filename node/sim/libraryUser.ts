@@ -11,6 +11,7 @@ import type { Random } from '../../base/random.ts';
 import { Client } from '../../client/client.ts';
 import type { Consumer } from '../../client/consumer.ts';
 import type { Producer } from '../../client/producer.ts';
+import type { Position } from '../../protocol/client/fetchPositions.ts';
 import type { SimPartition } from './clientPort.ts';
 import { Violation } from './history.ts';
 import type { AppendOperation, History } from './history.ts';
@@ -190,15 +191,31 @@ export class LibraryUser {
   /** A group goes on at what it has committed: not before, and not behind what its consumers were given. */
   #checkStart(consumer: Consumer): void {
     for (const { partition, offset } of consumer.positions) {
-      const progress = this.#progressOf(partition);
-      if (offset < progress.committed || offset > progress.given) {
-        const range = `${progress.committed} and ${progress.given}`;
-        throw new Violation(
-          'GroupPositions',
-          `the group goes on at ${offset}, not between ${range}`,
-        );
-      }
-      progress.next = offset;
+      this.#checkPosition(partition, offset);
+      this.#progressOf(partition).next = offset;
+    }
+  }
+
+  #checkPosition(partition: number, offset: number): void {
+    const { committed, given } = this.#progressOf(partition);
+    if (offset >= committed && offset <= given) return;
+    const range = `${committed} and ${given}`;
+    throw new Violation('GroupPositions', `the group goes on at ${offset}, not between ${range}`);
+  }
+
+  /** Nothing but what this program commits changes where the group goes on. */
+  async #checkPositions(): Promise<void> {
+    for (const { partition, offset } of await this.#insist(() => this.#describeGroup())) {
+      this.#checkPosition(partition, offset ?? 0);
+    }
+  }
+
+  async #describeGroup(): Promise<readonly Position[]> {
+    try {
+      return await this.#client.admin.describeGroup(GROUP);
+    } catch (error) {
+      if (!isWalrusError(error, 'GROUP_NOT_FOUND')) throw error;
+      return this.#progress.map((_, partition) => ({ topic: '', partition, offset: undefined }));
     }
   }
 
@@ -218,6 +235,7 @@ export class LibraryUser {
       progress.given = Math.max(progress.given, batch.nextOffset);
       if (this.#isStopped) return true;
       if (chance(random, 0.2)) await this.#insist(() => this.#commit(consumer));
+      if (chance(random, 0.2)) await this.#checkPositions();
       if (!this.isDone && chance(random, 0.05)) return chance(random, 0.5);
     }
     return true;

@@ -3,7 +3,7 @@
  * a run with everything at once finds less than many with a few things each.
  */
 import { between, chance, pick } from '../../base/random.ts';
-import type { Random } from '../../base/random.ts';
+import type { Random, SeededRandom } from '../../base/random.ts';
 import type { RaftDriverSettings } from '../raft/driver/options.ts';
 import type { ClusterConfig } from '../state/types.ts';
 import { MACHINES_MIN, SCENARIOS } from './scenarios.ts';
@@ -72,33 +72,44 @@ export interface RunPlan {
   readonly faultDurationMs: { readonly min: number; readonly max: number };
 }
 
+/** What runs with a focus are made of, and what those are that aim at other clients. */
+const FOCUSED: Partial<RunPlan> = {
+  faults: [],
+  putCount: 0,
+  libraryCount: 0,
+  topicCount: 1,
+  producersPerTopic: 2,
+  recordsPerProducer: 200,
+  paceMs: 20,
+  faultIntervalMs: { min: 50, max: 400 },
+};
+const FOCUSED_BY_KIND: Readonly<Partial<Record<ScenarioKind, Partial<RunPlan>>>> = {
+  lateProposals: { libraryCount: 400, recordsPerProducer: 50 },
+};
+
 /**
  * Draws a run.
  * @param focus - Only this scenario, often: for runs that aim at a rule.
  */
-export function drawPlan(random: Random, focus?: ScenarioKind): RunPlan {
+export function drawPlan(random: SeededRandom, focus?: ScenarioKind): RunPlan {
   const plan = drawAny(random);
   if (focus === undefined) return plan;
   return {
     ...plan,
     nodeCount: Math.max(plan.nodeCount, MACHINES_MIN[focus] ?? 0),
-    faults: [],
     scenarios: [focus],
-    putCount: 0,
-    libraryCount: 0,
-    topicCount: 1,
-    producersPerTopic: 2,
-    recordsPerProducer: 200,
-    paceMs: 20,
-    faultIntervalMs: { min: 50, max: 400 },
+    ...FOCUSED,
+    ...FOCUSED_BY_KIND[focus],
   };
 }
 
-function drawAny(random: Random): RunPlan {
+function drawAny(random: SeededRandom): RunPlan {
   const faults = (Object.keys(FAULT_PROBABILITIES) as FaultKind[]).filter((kind) =>
     chance(random, FAULT_PROBABILITIES[kind]),
   );
   const nodeCount = pick(random, [3, 3, 4, 5, 5]);
+  // Of its own, so that a new scenario leaves the rest of a seed's plan as it was.
+  const ofScenarios = random.fork();
   return {
     nodeCount,
     topicCount: between(random, 1, 2),
@@ -129,7 +140,7 @@ function drawAny(random: Random): RunPlan {
       slowMs: between(random, 5, 200),
     },
     faults: onlyOneLoss(faults),
-    scenarios: (Object.keys(SCENARIOS) as ScenarioKind[]).filter(() => chance(random, 0.3)),
+    scenarios: (Object.keys(SCENARIOS) as ScenarioKind[]).filter(() => chance(ofScenarios, 0.3)),
     faultIntervalMs: { min: 100, max: between(random, 500, 4000) },
     faultDurationMs: { min: 50, max: between(random, 500, 4000) },
   };

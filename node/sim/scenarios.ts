@@ -5,6 +5,7 @@
  */
 import { between, chance, pick } from '../../base/random.ts';
 import type { SegmentRecord } from '../state/types.ts';
+import { lateProposals } from './clientScenarios.ts';
 import { rotAndLose, rotCopy, rotEveryCopy } from './rotScenarios.ts';
 import type { Machine } from './simCluster.ts';
 import { CRASH_ONLY } from './simDisk.ts';
@@ -67,6 +68,8 @@ export const SCENARIOS = {
   emptyVoter,
   /** A voter loses power right after its vote has decided an election; then the other candidate's request arrives. */
   forgottenVote,
+  /** Proposals are under way for long, and are applied behind what their clients did after they had given them up. */
+  lateProposals,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;

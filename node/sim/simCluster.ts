@@ -11,26 +11,22 @@ import type { Logger } from '../../base/log.ts';
 import { SeededRandom } from '../../base/random.ts';
 import { MIB, nodeId } from '../../base/units.ts';
 import type { NodeId } from '../../base/units.ts';
+import { resolveConfig } from '../config.ts';
+import { timingOf } from '../config/timing.ts';
+import type { NodeTiming } from '../config/timing.ts';
 import type { ScrubSettings } from '../controller/scrub.ts';
 import { NO_METRICS } from '../metrics.ts';
 import type { RaftDriverSettings } from '../raft/driver/options.ts';
 import type { ClusterConfig } from '../state/types.ts';
 import { WalrusNode } from '../walrusNode.ts';
-import type { NodeParts, NodeTiming } from '../walrusNode.ts';
+import type { NodeParts } from '../walrusNode.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimDisk } from './simDisk.ts';
 import { SimNetwork } from './simNetwork.ts';
 import { SimClock, SimProcess } from './simProcess.ts';
 
-/** The defaults of a real node. */
-export const SIM_TIMING: NodeTiming = {
-  raftTickMs: 50,
-  electionTicks: 10,
-  heartbeatTicks: 2,
-  sessionTimeoutMs: 1000,
-  leaseMs: 800,
-  heartbeatIntervalMs: 100,
-};
+/** That of a real node without settings. */
+export const SIM_TIMING: NodeTiming = timingOf(resolveConfig({ argv: [], env: {} }).settings);
 
 /** Often, since a run is short, and fast, since its segments are small. */
 export const SIM_SCRUB: ScrubSettings = { intervalMs: 1000, bytesPerSecond: 16 * MIB };

@@ -75,6 +75,20 @@ export const READING_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'LateCommitCounts',
+    focus: 'lateProposals',
+    rule: 'client',
+    what: 'a commit is applied whenever it comes, also behind newer ones',
+    seeds: 60,
+    changes: [
+      {
+        file: 'client/groupPositions.ts',
+        find: 'unchangedSince: this.#knownAt,',
+        replace: 'unchangedSince: this.#knownAt === -1 ? 0 : undefined,',
+      },
+    ],
+  },
+  {
     name: 'CommitsWhatIsFetched',
     rule: 'client',
     what: 'a consumer commits the positions of what it has fetched, handed out or not',
