@@ -84,6 +84,8 @@ const FOCUSED: Partial<RunPlan> = {
   faultIntervalMs: { min: 50, max: 400 },
 };
 const FOCUSED_BY_KIND: Readonly<Partial<Record<ScenarioKind, Partial<RunPlan>>>> = {
+  emptyWitness: { isFiveFold: false },
+  lonelyTail: { isFiveFold: false, recordsPerProducer: 400 },
   lateProposals: { libraryCount: 400, recordsPerProducer: 50 },
 };
 

@@ -4,21 +4,22 @@
  * `tryLoseDisk` and `tryRuinDisk`, which keep to what the cluster must survive.
  */
 import { between, chance, pick } from '../../base/random.ts';
-import type { SegmentRecord } from '../state/types.ts';
 import { lateProposals } from './clientScenarios.ts';
+import { emptyWitness, lonelyTail } from './recoveryScenarios.ts';
 import { rotAndLose, rotCopy, rotEveryCopy } from './rotScenarios.ts';
 import type { Machine } from './simCluster.ts';
 import { CRASH_ONLY } from './simDisk.ts';
 import {
   cutBoth,
+  drawSegment,
   healBoth,
-  machineOf,
   metadataLeader,
   metadataOf,
   powerFail,
   shuffled,
+  whenState,
 } from './stage.ts';
-import type { Stage } from './stage.ts';
+import type { Cast, Stage } from './stage.ts';
 import { emptyVoter, forgottenVote, putBackVoter } from './voterScenarios.ts';
 
 /** Returns how long it takes; what it has done by then is taken back; null when there is nothing to do. */
@@ -70,6 +71,10 @@ export const SCENARIOS = {
   forgottenVote,
   /** Proposals are under way for long, and are applied behind what their clients did after they had given them up. */
   lateProposals,
+  /** Of those who knew what was acknowledged, one has an empty disk and the other is away. */
+  emptyWitness,
+  /** What a recovery makes acknowledged is on one disk, and that is lost. */
+  lonelyTail,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;
@@ -78,31 +83,9 @@ export type ScenarioKind = keyof typeof SCENARIOS;
 export const MACHINES_MIN: Readonly<Partial<Record<ScenarioKind, number>>> = {
   fenceLeader: 4,
   copyMadeByFence: 4,
+  emptyWitness: 5,
+  lonelyTail: 5,
 };
-
-interface Cast {
-  readonly segment: SegmentRecord;
-  readonly leader: Machine;
-  /** The other members, in a drawn order. */
-  readonly others: readonly Machine[];
-}
-
-/** An open segment with all its members. */
-function drawSegment(stage: Stage, isFit: (cast: Cast) => boolean = () => true): Cast | null {
-  const casts = [...(metadataOf(stage.cluster)?.segments.values() ?? [])]
-    .map((segment) => (segment.state === 'OPEN' ? castOf(stage, segment) : null))
-    .filter((cast): cast is Cast => cast !== null && isFit(cast));
-  return casts.length === 0 ? null : pick(stage.random, casts);
-}
-
-function castOf({ cluster, random }: Stage, segment: SegmentRecord): Cast | null {
-  const leader = machineOf(cluster, segment.leader.nodeId);
-  if (leader?.isServing !== true) return null;
-  const others = segment.ensemble
-    .map((place) => machineOf(cluster, place.nodeId))
-    .filter((machine): machine is Machine => machine !== undefined && machine !== leader);
-  return { segment, leader, others: shuffled(random, others) };
-}
 
 function powerFailureAtAcknowledgement(stage: Stage): number | null {
   const { cluster, random } = stage;
@@ -173,13 +156,6 @@ function loseAfterSeal(stage: Stage): number | null {
     });
   });
   return 4000;
-}
-
-/** Runs once the metadata says that a segment is in one of some states. */
-function whenState(stage: Stage, cast: Cast, states: readonly string[], act: () => void): void {
-  const now = metadataOf(stage.cluster)?.segments.get(cast.segment.segmentId);
-  if (now !== undefined && states.includes(now.state)) act();
-  else stage.later(POLL_MS, () => whenState(stage, cast, states, act));
 }
 
 /** Leaves a leader with W-1 members and nobody else. */

@@ -1,9 +1,11 @@
 /** What scenarios work with: the stage, and who plays in them. */
-import { between } from '../../base/random.ts';
+import { between, pick } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
-import type { Metadata } from '../state/types.ts';
+import type { Metadata, SegmentRecord } from '../state/types.ts';
 import type { Machine, SimCluster } from './simCluster.ts';
 import type { SimDisk } from './simDisk.ts';
+
+const STATE_POLL_MS = 3;
 
 /** What a scenario works on. */
 export interface Stage {
@@ -76,4 +78,44 @@ export function powerFail(stage: Stage, machines: readonly Machine[], downMs: nu
       if (!machine.isRunning) cluster.start(machine);
     });
   }
+}
+
+/** Who plays in a scenario: a segment with its members. */
+export interface Cast {
+  readonly segment: SegmentRecord;
+  readonly leader: Machine;
+  /** The other members, in a drawn order. */
+  readonly others: readonly Machine[];
+}
+
+/** An open segment with all its members. */
+export function drawSegment(
+  stage: Stage,
+  isFit: (cast: Cast) => boolean = () => true,
+): Cast | null {
+  const casts = [...(metadataOf(stage.cluster)?.segments.values() ?? [])]
+    .map((segment) => (segment.state === 'OPEN' ? castOf(stage, segment) : null))
+    .filter((cast): cast is Cast => cast !== null && isFit(cast));
+  return casts.length === 0 ? null : pick(stage.random, casts);
+}
+
+function castOf({ cluster, random }: Stage, segment: SegmentRecord): Cast | null {
+  const leader = machineOf(cluster, segment.leader.nodeId);
+  if (leader?.isServing !== true) return null;
+  const others = segment.ensemble
+    .map((place) => machineOf(cluster, place.nodeId))
+    .filter((machine): machine is Machine => machine !== undefined && machine !== leader);
+  return { segment, leader, others: shuffled(random, others) };
+}
+
+/** Runs once the metadata says that a segment is in one of some states. */
+export function whenState(
+  stage: Stage,
+  cast: Cast,
+  states: readonly string[],
+  act: () => void,
+): void {
+  const now = metadataOf(stage.cluster)?.segments.get(cast.segment.segmentId);
+  if (now !== undefined && states.includes(now.state)) act();
+  else stage.later(STATE_POLL_MS, () => whenState(stage, cast, states, act));
 }

@@ -86,11 +86,11 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'CopyToFewer',
-    focus: 'loseAfterSeal',
+    focus: 'lonelyTail',
     rule: 'R5',
     what: 'a segment is sealed although fewer than W disks hold it',
-    seeds: 400,
-    isUnproven: true,
+    seeds: 60,
+    knownSeed: 8,
     changes: [
       {
         file: RECOVERY,
@@ -116,11 +116,10 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'AmnesiacEvidence',
-    focus: 'lagAndLose',
+    focus: 'emptyWitness',
     rule: 'I3, R3',
     what: 'an empty disk in the place of a lost member answers a fence, and counts',
-    seeds: 400,
-    isUnproven: true,
+    seeds: 20,
     changes: [
       { file: RECOVERY, find: 'if (answer.diskId !== place.diskId) return null;', replace: '' },
       {

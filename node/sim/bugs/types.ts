@@ -20,6 +20,4 @@ export interface PlantedBug {
   readonly seeds: number;
   /** One that finds it in the present code, tried first. When it does so no more, take the one that `--bugs` prints. */
   readonly knownSeed?: number;
-  /** No seed has found it yet: it is hunted by its name only, and `--bugs` says so. */
-  readonly isUnproven?: true;
 }
