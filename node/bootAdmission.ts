@@ -2,31 +2,34 @@
  * How a process comes to be admitted to the metadata's Raft, and how it admits others (ADR 0121). What the answers
  * amount to is decided in node/raft/boot; this asks, waits and answers.
  *
- * A process is admitted by its peers, or by the metadata: a registration that was committed after it began, and so
- * without any promise of its own, proves that a majority of the others holds all that it may have promised before.
- * That is how a server comes in that knows no members yet.
+ * It asks the members of the newest configuration that it knows, those of its own log's, and the addresses of the
+ * settings; again and again while it waits, since what they know may change. So a server that knows no members yet
+ * hears of them from any one of them.
  */
 import type { Clock, Timer } from '../base/clock.ts';
 import { WalrusError, isWalrusError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { randomHex } from '../base/random.ts';
 import type { Random } from '../base/random.ts';
+import { logIndex, nodeId, term } from '../base/units.ts';
+import type { NodeId } from '../base/units.ts';
 import { BOOT } from '../protocol/peer/boot.ts';
-import type { BootRequest, BootResponse } from '../protocol/peer/boot.ts';
+import type { BootMember, BootRequest, BootResponse } from '../protocol/peer/boot.ts';
 import type { PeerRpc } from './controller/types.ts';
 import { Admission } from './raft/boot/admission.ts';
 import { membersOf } from './raft/configuration.ts';
 import type { RaftDriver } from './raft/driver/raftDriver.ts';
-import type { NodeId } from '../base/units.ts';
-import { serverId } from './raft/types.ts';
-import type { ServerId } from './raft/types.ts';
+import { diskOfServer, nodeOfServer, serverId } from './raft/types.ts';
+import type { IndexedConfiguration, Member, ServerId } from './raft/types.ts';
 import type { Metadata } from './state/types.ts';
 import type { DiskIdentity } from './storage/types.ts';
 
 /** How long one question waits for its answer before it is asked again. */
 const ASK_TIMEOUT_MS = 200;
-/** Between two looks at who has not answered: the log may have brought new members. */
+/** Between two looks at whom to ask: the log, or an answer, may have brought new members. */
 const PASS_INTERVAL_MS = 50;
+/** After an answer, until the same address is asked again. Well below the lifetime of an answer. */
+const RENEWAL_MS = 200;
 const PROCESS_ID_BYTES = 16;
 
 export interface BootAdmissionOptions {
@@ -54,12 +57,13 @@ export class BootAdmission {
   readonly #admission: Admission;
   /** Addresses with a question under way. */
   readonly #asked = new Set<string>();
-  /** Given addresses that have answered: only once, for they may be nobody's that counts. */
-  readonly #answered = new Set<string>();
+  /** When addresses have answered. */
+  readonly #answeredAtMs = new Map<string, number>();
   readonly #timers: { pass: Timer | null; patience: Timer | null } = { pass: null, patience: null };
   #hasWaited = false;
   #isOver = false;
   #isAdmitted = false;
+  readonly #over = Promise.withResolvers<undefined>();
 
   constructor(options: BootAdmissionOptions) {
     this.#options = options;
@@ -71,6 +75,11 @@ export class BootAdmission {
 
   get isAdmitted(): boolean {
     return this.#isAdmitted;
+  }
+
+  /** Resolves when this process is admitted or refused, or is told to stop. */
+  get over(): Promise<unknown> {
+    return this.#over.promise;
   }
 
   start(): void {
@@ -86,14 +95,11 @@ export class BootAdmission {
     this.#isOver = true;
     this.#timers.pass?.cancel();
     this.#timers.patience?.cancel();
-  }
-
-  /** The metadata have taken a registration that this process has asked for. */
-  registered(): void {
-    if (!this.#isOver) this.#admit('the metadata');
+    this.#over.resolve(undefined);
   }
 
   #pass(): void {
+    this.#admission.forgetSilent(this.#options.clock.monotonicMs());
     this.#decide();
     if (this.#isOver) return;
     for (const address of this.#addressesToAsk()) void this.#ask(address);
@@ -101,15 +107,17 @@ export class BootAdmission {
   }
 
   #addressesToAsk(): ReadonlySet<string> {
-    const { raft, join, ownAddress } = this.#options;
-    const members = membersOf(raft.status().configuration)
-      .filter(({ id }) => id !== this.#id && !this.#admission.hasConfirmed(id))
-      .map(({ id, address }) => raft.addressOf(id) ?? address);
-    const given = join.filter((address) => !this.#answered.has(address));
-    const wanted = [...members, ...given].filter(
-      (address) => address !== ownAddress && !this.#asked.has(address),
+    const { clock, raft, join, ownAddress } = this.#options;
+    const own = raft.latestConfiguration();
+    const members = [...membersOf(this.#admission.newest(own)), ...membersOf(own.configuration)]
+      .filter(({ id }) => id !== this.#id)
+      .flatMap(({ id, address }) => [raft.heardAddressOf(id) ?? address, address]);
+    const soonerMs = clock.monotonicMs() - RENEWAL_MS;
+    const isDue = (address: string): boolean =>
+      !this.#asked.has(address) && (this.#answeredAtMs.get(address) ?? soonerMs) <= soonerMs;
+    return new Set(
+      [...members, ...join].filter((address) => address !== ownAddress && isDue(address)),
     );
-    return new Set(wanted);
   }
 
   async #ask(address: string): Promise<void> {
@@ -143,32 +151,52 @@ export class BootAdmission {
     };
   }
 
-  #heardFrom(address: string, { nodeId, diskId, process, refusal }: BootResponse): void {
+  #heardFrom(address: string, response: BootResponse): void {
     if (this.#isOver) return;
-    const from = serverId(nodeId, diskId);
-    if (process === this.#process) this.#answered.add(address);
-    this.#options.raft.learnAddress(from, address);
-    this.#admission.answered(from, { process, refusal: refusal ?? null });
+    const { clock, raft } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const from = serverId(response.nodeId, response.diskId);
+    this.#answeredAtMs.set(address, nowMs);
+    raft.learnAddress(from, address);
+    const { process, refusal } = response;
+    const answer = { process, refusal: refusal ?? null, configuration: configurationIn(response) };
+    this.#admission.answered(from, answer, nowMs);
     this.#decide();
   }
 
   #decide(): void {
     if (this.#isOver) return;
     const { raft } = this.#options;
-    const state = this.#admission.decide(raft.status().configuration, this.#hasWaited);
-    if (state.type === 'Admitted') this.#admit('the members');
+    const state = this.#admission.decide(raft.latestConfiguration(), this.#hasWaited);
+    if (state.type === 'Admitted') this.#admit();
     if (state.type !== 'Refused') return;
     this.stop();
     this.#options.onRefused(new WalrusError('DISK_REFUSED', state.refusal));
   }
 
-  #admit(by: string): void {
+  #admit(): void {
     this.stop();
     this.#isAdmitted = true;
     const { raft, logger } = this.#options;
-    logger.log('info', 'this start is admitted', { by, boot: raft.boot.epoch });
+    logger.log('info', 'this start is admitted', { boot: raft.boot.epoch });
     raft.admit();
   }
+}
+
+/** The configuration that came with an answer. */
+function configurationIn(response: BootResponse): IndexedConfiguration {
+  const memberOf = ({ nodeId, diskId, address }: BootMember): Member => ({
+    id: serverId(nodeId, diskId),
+    address,
+  });
+  return {
+    term: term(response.configurationTerm),
+    index: logIndex(response.configurationIndex),
+    configuration: {
+      voters: response.voters.map(memberOf),
+      learners: response.learners.map(memberOf),
+    },
+  };
 }
 
 export interface BootJudgeOptions {
@@ -188,8 +216,29 @@ export function serveBoots({ rpc, identity, raft, metadata }: BootJudgeOptions):
     // What is applied here counts as heard: so a member that joined late knows of earlier lives.
     const refusal =
       refusalByMetadata(metadata(), request, nodeId) ?? refusalByPeer(raft, request, nodeId);
-    return { nodeId, diskId, process: request.process, refusal };
+    return { nodeId, diskId, process: request.process, refusal, ...latestConfigurationOf(raft) };
   });
+}
+
+type AnsweredConfiguration = Pick<
+  BootResponse,
+  'configurationTerm' | 'configurationIndex' | 'voters' | 'learners'
+>;
+
+/** The newest configuration of this server's log, with the newest addresses that it has heard. */
+function latestConfigurationOf(raft: RaftDriver): AnsweredConfiguration {
+  const { term: configurationTerm, index, configuration } = raft.latestConfiguration();
+  const describe = ({ id, address }: Member): BootMember => ({
+    nodeId: nodeId(nodeOfServer(id)),
+    diskId: diskOfServer(id),
+    address: raft.heardAddressOf(id) ?? address,
+  });
+  return {
+    configurationTerm,
+    configurationIndex: index,
+    voters: configuration.voters.map(describe),
+    learners: configuration.learners.map(describe),
+  };
 }
 
 /** What the metadata say against a boot. */

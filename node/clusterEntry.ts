@@ -43,10 +43,11 @@ export interface Registrant {
   readonly admission: Admitted;
 }
 
-/** Whether this process may promise anything (ADR 0121): a registration that it has asked for admits it, too. */
+/** Whether this process may promise anything (ADR 0121). */
 interface Admitted {
   readonly isAdmitted: boolean;
-  registered(): void;
+  /** Resolves when it is decided, or the node stops. */
+  readonly over: Promise<unknown>;
 }
 
 /** Whether the metadata have this very boot of this disk, and not that of a copy (ADR 0101). */
@@ -118,10 +119,13 @@ export class ClusterEntry {
   }
 
   /**
-   * Registers this boot; resolves once the metadata that this node has applied knows it, and this process is admitted.
+   * Registers this boot once this process is admitted; resolves when the metadata that this node has applied knows it.
+   * Not before: a disk that the members refuse is not registered, and one that waits asks nobody to commit anything.
    * @throws {WalrusError} DISK_REFUSED and other refusals for good; SHUTTING_DOWN.
    */
   async register(registrant: Registrant): Promise<void> {
+    await registrant.admission.over;
+    while (!registrant.admission.isAdmitted) await this.pause(RETRY_MS_MIN); // until the node has stopped
     let delayMs = RETRY_MS_MIN;
     while (!this.#isKnown(registrant)) {
       try {
@@ -139,16 +143,15 @@ export class ClusterEntry {
     }
   }
 
-  #isKnown({ metadata, identity, admission }: Registrant): boolean {
+  #isKnown({ metadata, identity }: Registrant): boolean {
     const node = metadata.metadata.nodes.get(identity.nodeId);
     return (
-      admission.isAdmitted &&
       isBootRegistered(metadata.metadata, identity) &&
       node?.peerAddress === this.#options.addresses.peer
     );
   }
 
-  async #registerOnce({ metadata, identity, admission }: Registrant): Promise<void> {
+  async #registerOnce({ metadata, identity }: Registrant): Promise<void> {
     const { addresses, zone, version, replaceDisk, rpc } = this.#options;
     // A node that joins is in no Raft group yet: the members know who leads.
     const address = metadata.leaderAddress ?? (await this.#askMembers())?.leaderAddress ?? '';
@@ -171,7 +174,6 @@ export class ClusterEntry {
       replacesLostDisk: replaceDisk,
     };
     await rpc.call(address, REGISTER_NODE, request, REGISTER_TIMEOUT_MS);
-    admission.registered();
   }
 
   /** Waits. @throws {WalrusError} SHUTTING_DOWN */

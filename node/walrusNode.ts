@@ -3,7 +3,7 @@
  * process. It owns the order of starting (disk, Raft, registration, serving) and of stopping.
  *
  * A node serves nothing before the metadata has registered this boot of this disk (DESIGN I1-I3), and this is noted
- * on the disk (ADR 0101). Its Raft server promises nothing before its peers, or the metadata, have admitted it (ADR 0121).
+ * on the disk (ADR 0101). Its Raft server promises nothing before its peers have admitted it (ADR 0121).
  */
 import { assert } from '../base/assert.ts';
 import type { BufferPool } from '../base/bufferPool.ts';

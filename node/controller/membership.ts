@@ -52,12 +52,9 @@ function voterChange(
   const { voters } = status.configuration;
   const count = votersWanted(metadata);
   const gone = voters.find((member) => !wanted.has(member.id) && member.id !== status.id);
-  const promotion = voters.length <= count ? promotable(status, sessions) : null;
-  if (gone !== undefined) {
-    // The place is filled first where that can be, so that the majority stays as large.
-    return promotion ?? { type: 'RemoveServer', id: gone.id };
-  }
-  if (voters.length < count) return promotion;
+  // Before its place is filled: four voters of which one is lost need all of the other three to commit anything.
+  if (gone !== undefined) return { type: 'RemoveServer', id: gone.id };
+  if (voters.length < count) return promotable(status, sessions);
   return voters.length > count ? demotion(status, sessions) : null;
 }
 

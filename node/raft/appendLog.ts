@@ -16,6 +16,7 @@ export function appendEntries(raft: Raft, entries: readonly Entry[]): void {
     if (entry.configuration === null) continue;
     raft.configurations.push({
       index: raft.trail.lastIndex,
+      term: entry.term,
       configuration: entry.configuration,
     });
   }

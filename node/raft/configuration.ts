@@ -13,7 +13,13 @@
  */
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { WalrusError } from '../../base/errors.ts';
-import type { Configuration, Member, MembershipChange, ServerId } from './types.ts';
+import type {
+  Configuration,
+  IndexedConfiguration,
+  Member,
+  MembershipChange,
+  ServerId,
+} from './types.ts';
 
 const CONFIGURATION_VERSION = 1;
 /** More members than any cluster has; bounds what a message can make us allocate. */
@@ -35,6 +41,11 @@ export function isLearner(configuration: Configuration, id: ServerId): boolean {
 /** All members, voters first. */
 export function membersOf(configuration: Configuration): Member[] {
   return [...configuration.voters, ...configuration.learners];
+}
+
+/** Whether a configuration is newer than another one: what a later leader wrote is newer than an older term's. */
+export function isNewerConfiguration(a: IndexedConfiguration, b: IndexedConfiguration): boolean {
+  return a.term > b.term || (a.term === b.term && a.index > b.index);
 }
 
 /** How many of the voters are more than half of them. */

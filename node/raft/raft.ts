@@ -5,7 +5,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import type { Random } from '../../base/random.ts';
-import { logIndex, MIB, KIB } from '../../base/units.ts';
+import { logIndex, MIB, KIB, term } from '../../base/units.ts';
 import type { LogIndex, Term } from '../../base/units.ts';
 import { NO_BUGS } from './bugs.ts';
 import type { Bugs } from './bugs.ts';
@@ -15,7 +15,7 @@ import type { RaftOutput } from './events.ts';
 import type { SnapshotInfo } from './snapshotInfo.ts';
 import type { Progress } from './progress.ts';
 import { Trail } from './trail.ts';
-import type { Configuration, HardState, Role, ServerId } from './types.ts';
+import type { Configuration, HardState, IndexedConfiguration, Role, ServerId } from './types.ts';
 
 /** Settings of the core. Times are in ticks. */
 export interface RaftOptions {
@@ -49,12 +49,6 @@ export const DEFAULT_RAFT_OPTIONS: RaftOptions = {
   promoteLagMax: 1000,
   readsMax: 10_000,
 };
-
-/** A configuration of the log, with the index of its entry (0: given by no entry). */
-export interface IndexedConfiguration {
-  readonly index: LogIndex;
-  readonly configuration: Configuration;
-}
 
 /** A read that waits for its round, or for an own-term commit. */
 export interface PendingRead {
@@ -163,6 +157,7 @@ export function newRaft({ id, random, persisted, options, bugs }: RaftConfig): R
   const configurations: IndexedConfiguration[] = [
     {
       index: snapshot?.configurationIndex ?? logIndex(0),
+      term: snapshot?.term ?? term(0),
       configuration: snapshot?.configuration ?? EMPTY_CONFIGURATION,
     },
   ];
@@ -170,7 +165,11 @@ export function newRaft({ id, random, persisted, options, bugs }: RaftConfig): R
   for (const entry of persisted.entries) {
     trail.append(entry.term, entry.sizeBytes);
     if (entry.configuration !== null && trail.lastIndex > start)
-      configurations.push({ index: trail.lastIndex, configuration: entry.configuration });
+      configurations.push({
+        index: trail.lastIndex,
+        term: entry.term,
+        configuration: entry.configuration,
+      });
   }
   assert(trail.baseIndex <= start, 'The log must begin at the snapshot or below it');
   assert(trail.lastIndex >= start, 'The log must reach the snapshot');

@@ -63,7 +63,11 @@ export function snapshotPersisted(raft: Raft, snapshot: SnapshotInfo): void {
   raft.handedIndex = snapshot.index;
   raft.lastApplied = snapshot.index;
   raft.configurations = [
-    { index: snapshot.configurationIndex, configuration: snapshot.configuration },
+    {
+      index: snapshot.configurationIndex,
+      term: snapshot.term,
+      configuration: snapshot.configuration,
+    },
   ];
   if (raft.role === 'Follower' || raft.role === 'Learner') raft.role = followerRole(raft);
   // A committed prefix equals the log of every later leader.

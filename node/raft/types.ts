@@ -20,6 +20,18 @@ export interface Configuration {
   readonly learners: readonly Member[];
 }
 
+/** A configuration with where it stands in the log: (term, index) says how new it is (ADR 0121). */
+export interface IndexedConfiguration {
+  /** Of its entry; 0: given by no entry. */
+  readonly index: LogIndex;
+  /**
+   * Of its entry, or of the snapshot that stands for it: that is no lower, and no higher than that of any entry
+   * behind the snapshot, so that the order of committed configurations is the same.
+   */
+  readonly term: Term;
+  readonly configuration: Configuration;
+}
+
 export type Role = 'Follower' | 'PreCandidate' | 'Candidate' | 'Leader' | 'Learner';
 
 /** One change of the membership; only one may be uncommitted at a time (thesis §4.1). */
@@ -38,6 +50,11 @@ export interface HardState {
 /** Makes a server id. */
 export function serverId(nodeId: NodeId, diskId: string): ServerId {
   return `${nodeId}/${diskId}` as ServerId;
+}
+
+/** The disk of a server. */
+export function diskOfServer(id: ServerId): string {
+  return id.slice(id.indexOf('/') + 1);
 }
 
 /** The node of a server. */

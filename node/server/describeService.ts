@@ -11,7 +11,7 @@ import type {
   MetadataResponse,
   TopicInfo,
 } from '../../protocol/client/metadata.ts';
-import { nodeOfServer } from '../raft/types.ts';
+import { diskOfServer, nodeOfServer } from '../raft/types.ts';
 import type { Member } from '../raft/types.ts';
 import type { SegmentRecord, TopicRecord } from '../state/types.ts';
 import type { Router } from './router.ts';
@@ -132,6 +132,5 @@ function describeSegment(
 }
 
 function describeMember({ id }: Member): RaftMember {
-  const diskId = id.slice(id.indexOf('/') + 1);
-  return { nodeId: nodeId(nodeOfServer(id)), diskId };
+  return { nodeId: nodeId(nodeOfServer(id)), diskId: diskOfServer(id) };
 }

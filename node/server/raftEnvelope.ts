@@ -12,7 +12,7 @@
 import { ByteReader, ByteWriter, fromHex, toHex } from '../../base/bytes.ts';
 import { nodeId } from '../../base/units.ts';
 import { MESSAGE_KIND } from '../../protocol/peer/envelope.ts';
-import { nodeOfServer, serverId } from '../raft/types.ts';
+import { diskOfServer, nodeOfServer, serverId } from '../raft/types.ts';
 import type { ServerId } from '../raft/types.ts';
 
 export const RAFT_ENVELOPE_BYTES = 41;
@@ -23,8 +23,8 @@ export function encodeRaftEnvelope(from: ServerId, to: ServerId): Uint8Array {
   return new ByteWriter(RAFT_ENVELOPE_BYTES)
     .u8(MESSAGE_KIND.RAFT)
     .u64(nodeOfServer(from))
-    .raw(fromHex(diskOf(from)))
-    .raw(fromHex(diskOf(to)))
+    .raw(fromHex(diskOfServer(from)))
+    .raw(fromHex(diskOfServer(to)))
     .finish();
 }
 
@@ -44,8 +44,4 @@ export function decodeRaftEnvelope(bytes: Uint8Array): RaftEnvelope {
   const from = serverId(nodeId(node), toHex(reader.raw(DISK_ID_BYTES)));
   const toDiskId = toHex(reader.raw(DISK_ID_BYTES));
   return { from, toDiskId, message: reader.raw(reader.remaining) };
-}
-
-function diskOf(id: ServerId): string {
-  return id.slice(id.indexOf('/') + 1);
 }

@@ -20,7 +20,7 @@ import {
   whenState,
 } from './stage.ts';
 import type { Cast, Stage } from './stage.ts';
-import { emptyVoter, forgottenVote, putBackVoter } from './voterScenarios.ts';
+import { emptyVoter, forgottenVote, promotedUnaware, putBackVoter } from './voterScenarios.ts';
 
 /** Returns how long it takes; what it has done by then is taken back; null when there is nothing to do. */
 type Scenario = (stage: Stage) => number | null;
@@ -69,6 +69,8 @@ export const SCENARIOS = {
   emptyVoter,
   /** A voter loses power right after its vote has decided an election; then the other candidate's request arrives. */
   forgottenVote,
+  /** A voter dies before it hears of its promotion; then another voter's disk is lost. */
+  promotedUnaware,
   /** Proposals are under way for long, and are applied behind what their clients did after they had given them up. */
   lateProposals,
   /** Of those who knew what was acknowledged, one has an empty disk and the other is away. */

@@ -166,6 +166,9 @@ describe('text clients of a cluster', () => {
   test('a dead leader costs a pause; what was acknowledged is read once and in order', async () => {
     const at = await world({ entries: 50, seed: 3 });
     const [first] = at.machines;
+    const votersOf = ({ parts }: Machine): number =>
+      parts?.raft.status().configuration.voters.length ?? 0;
+    await at.cluster.runUntil(() => votersOf(first!) === 3, 10_000); // two could not do without one
     const setup = at.clients.text(first!);
     await at.wait(setup.ask('REGISTER logs'));
     const victim = leaderOf(at, 'logs');

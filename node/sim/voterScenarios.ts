@@ -22,6 +22,7 @@ const ELECTION_SLOW_MS = 400;
 /** Less than a message takes. */
 const DECISION_POLL_MS = 0.05;
 const FORGOTTEN_VOTE_MS = 4000;
+const PROMOTED_UNAWARE_MS = 4000;
 
 /** The metadata leader, which is cut off in the end; a voter that will forget; and the last one, if there are three. */
 function drawVoters({ cluster, random }: Stage): readonly [Machine, Machine, Machine] | null {
@@ -100,6 +101,40 @@ export function forgottenVote(stage: Stage): number | null {
     if (!old.isRunning) cluster.start(old);
   });
   return FORGOTTEN_VOTE_MS;
+}
+
+/**
+ * A voter becomes a learner, and a voter again, and dies before it hears of that. Then another voter's disk is lost: with
+ * the leader it is the majority, but its log says that the lost one is needed.
+ */
+export function promotedUnaware(stage: Stage): number | null {
+  const cast = drawVoters(stage);
+  if (cast === null) return null;
+  const { cluster } = stage;
+  const [leader, unaware, lost] = cast;
+  const leading = leader.parts?.raft;
+  const id = unaware.parts?.raft.status().id;
+  if (leading === undefined || id === undefined) return null;
+  const isVoterFor = (machine: Machine): boolean =>
+    machine.parts?.raft.status().configuration.voters.some((voter) => voter.id === id) === true;
+  const loseOther = (): void => {
+    if (!stage.tryLoseDisk(lost, between(stage.random, 50, 500))) return;
+    stage.later(between(stage.random, 0, 500), () => cluster.start(unaware));
+  };
+  const killUnaware = (): void => {
+    if (isVoterFor(unaware)) return; // it has heard of it
+    cluster.kill(unaware);
+    const { index } = leading.latestConfiguration();
+    whenTrue(stage, () => leading.status().commitIndex >= index, loseOther);
+  };
+  const whenPromoted = (): void => {
+    whenTrue(stage, () => isVoterFor(leader), killUnaware, DECISION_POLL_MS);
+  };
+  leading.changeMembership({ type: 'DemoteVoter', id }).then(whenPromoted, () => undefined);
+  stage.later(PROMOTED_UNAWARE_MS - 1, () => {
+    if (!unaware.isRunning) cluster.start(unaware);
+  });
+  return PROMOTED_UNAWARE_MS;
 }
 
 /**

@@ -28,12 +28,23 @@ const requests: fc.Arbitrary<BootRequest> = fc.record({
   diskBootNonce: id,
   process: id,
 });
-const responses: fc.Arbitrary<BootResponse> = fc.record({
+const members = fc.uniqueArray(fc.record({ nodeId: node, diskId: id, address: fc.string() }), {
+  maxLength: 9,
+  selector: ({ nodeId: number, diskId }) => `${number}/${diskId}`,
+});
+const answers = fc.record({
   nodeId: node,
   diskId: id,
   process: id,
   refusal: fc.option(fc.string(), { nil: undefined }),
+  configurationTerm: fc.maxSafeNat(),
+  configurationIndex: fc.maxSafeNat(),
 });
+const responses: fc.Arbitrary<BootResponse> = fc
+  .tuple(answers, members, fc.nat(9))
+  .map(([answer, all, count]) => {
+    return { ...answer, voters: all.slice(0, count), learners: all.slice(count) };
+  });
 
 function decodeRequest(message: Uint8Array): BootRequest {
   return decodeRpcRequest(BOOT, decodeRpcRequestHeader(message), message);
@@ -52,6 +63,22 @@ describe('Boot', () => {
     );
     const doc = readFileSync('docs/protocol.md', 'utf8');
     expect(doc).toContain(`| ${BOOT.apiKey} | \`${BOOT.name}\` (${BOOT_REQUEST_BYTES} bytes)`);
+  });
+
+  test('is not answered with a member that is named twice', () => {
+    const member = { nodeId: nodeId(1), diskId: 'ab'.repeat(16), address: 'a:1' };
+    const answer: BootResponse = {
+      nodeId: nodeId(1),
+      diskId: member.diskId,
+      process: member.diskId,
+      refusal: undefined,
+      configurationTerm: 1,
+      configurationIndex: 1,
+      voters: [member],
+      learners: [{ ...member, address: 'b:1' }],
+    };
+    const message = concatBytes(encodeRpcResponse(BOOT, 7, answer));
+    expect(() => decodeRpcResponse(BOOT, message)).toThrow(/named twice/);
   });
 
   test('and its answer survive damage', () => {

@@ -12,8 +12,18 @@
  * | diskBootNonce | 16 bytes | |
  * | process | 16 bytes | of this process only |
  *
- * Answer: nodeId u64 and diskId 16 bytes of the one who answers, process 16 bytes as it was asked, optional text: why
- * it refuses.
+ * Answer:
+ *
+ * | field | type | |
+ * |---|---|---|
+ * | nodeId | u64 | of the one who answers |
+ * | diskId | 16 bytes | |
+ * | process | 16 bytes | as it was asked |
+ * | refusal | optional text | why it refuses |
+ * | configurationTerm | u64 | of the newest configuration that it knows, which need not be committed |
+ * | configurationIndex | u64 | 0: it knows none |
+ * | voters | list (u64 nodeId, 16 bytes diskId, text address) | addresses as it knows them |
+ * | learners | the same | |
  */
 import type { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
@@ -36,12 +46,23 @@ export interface BootRequest {
   readonly process: string;
 }
 
+/** A member of a configuration. */
+export interface BootMember {
+  readonly nodeId: NodeId;
+  readonly diskId: string;
+  readonly address: string;
+}
+
 export interface BootResponse {
   readonly nodeId: NodeId;
   readonly diskId: string;
   readonly process: string;
   /** For people; absent when the boot is confirmed. */
   readonly refusal: string | undefined;
+  readonly configurationTerm: number;
+  readonly configurationIndex: number;
+  readonly voters: readonly BootMember[];
+  readonly learners: readonly BootMember[];
 }
 
 function writeId(writer: ByteWriter, id: string): ByteWriter {
@@ -50,6 +71,22 @@ function writeId(writer: ByteWriter, id: string): ByteWriter {
 
 function readId(reader: ByteReader): string {
   return toHex(reader.raw(ID_BYTES));
+}
+
+function writeMember(writer: ByteWriter, { nodeId, diskId, address }: BootMember): void {
+  writeId(writer.u64(nodeId), diskId).text(address);
+}
+
+function readMember(reader: ByteReader): BootMember {
+  return { nodeId: readNodeId(reader), diskId: readId(reader), address: reader.text() };
+}
+
+/** A server that is named twice would count twice. */
+function checkMembers(reader: ByteReader, response: BootResponse): BootResponse {
+  const members = [...response.voters, ...response.learners];
+  const ids = new Set(members.map(({ nodeId, diskId }) => `${nodeId}/${diskId}`));
+  if (ids.size !== members.length) reader.fail('a member is named twice');
+  return response;
 }
 
 export const BOOT: Api<BootRequest, BootResponse> = {
@@ -74,11 +111,18 @@ export const BOOT: Api<BootRequest, BootResponse> = {
   writeResponse: (w, response) => {
     writeId(writeId(w.u64(response.nodeId), response.diskId), response.process);
     w.optional(response.refusal, (item, text) => item.text(text));
+    w.u64(response.configurationTerm).u64(response.configurationIndex);
+    w.list(response.voters, writeMember).list(response.learners, writeMember);
   },
-  readResponse: (r) => ({
-    nodeId: readNodeId(r),
-    diskId: readId(r),
-    process: readId(r),
-    refusal: r.optional((item) => item.text()),
-  }),
+  readResponse: (r) =>
+    checkMembers(r, {
+      nodeId: readNodeId(r),
+      diskId: readId(r),
+      process: readId(r),
+      refusal: r.optional((item) => item.text()),
+      configurationTerm: r.u64(),
+      configurationIndex: r.u64(),
+      voters: r.list(readMember),
+      learners: r.list(readMember),
+    }),
 };

@@ -5,6 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { assertDefined } from '../../../base/assert.ts';
 import { chance, pick, SeededRandom } from '../../../base/random.ts';
+import { logIndex, term } from '../../../base/units.ts';
 import { idOf, memberOf } from '../testing/simCluster.ts';
 import type { ServerId } from '../types.ts';
 import { Admission } from './admission.ts';
@@ -12,7 +13,11 @@ import { judgeBoot, nextBoot } from './boot.ts';
 import type { Boot, OwnBoot } from './boot.ts';
 
 const NUMBERS = [1, 2, 3] as const;
-const CONFIGURATION = { voters: NUMBERS.map(memberOf), learners: [] };
+const CONFIGURATION = {
+  term: term(1),
+  index: logIndex(1),
+  configuration: { voters: NUMBERS.map(memberOf), learners: [] },
+};
 const STEPS = 120;
 const RUNS = 300;
 
@@ -120,10 +125,12 @@ class Model {
     }
     const server = this.#server(message.from);
     const { from, isConfirmed } = message.answer;
-    server.admission.answered(from, {
+    const answer = {
       process: this.#rules.echo(message.process, server.process),
       refusal: isConfirmed ? null : 'refused',
-    });
+      configuration: CONFIGURATION,
+    };
+    server.admission.answered(from, answer, 0);
     this.decide(server);
   }
 

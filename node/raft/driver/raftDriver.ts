@@ -27,7 +27,13 @@ import type { Boot, OwnBoot } from '../boot/boot.ts';
 import { BootTable } from '../boot/bootTable.ts';
 import { snapshotsInUse } from '../snapshot.ts';
 import { step } from '../step.ts';
-import type { MembershipChange, RaftNode, RaftStatus, ServerId } from '../types.ts';
+import type {
+  IndexedConfiguration,
+  MembershipChange,
+  RaftNode,
+  RaftStatus,
+  ServerId,
+} from '../types.ts';
 import { AddressBook } from './addressBook.ts';
 import { errorOf, notLeader, overloaded, shuttingDown } from './failures.ts';
 import { openLog } from './openLog.ts';
@@ -216,11 +222,6 @@ export class RaftDriver implements RaftNode {
     return verdict === 'Refused' ? assertDefined(heard, 'A refusal has its reason') : null;
   }
 
-  /** Where a member is; null when nobody has said it. */
-  addressOf(id: ServerId): string | null {
-    return this.#addresses.find(id, this.status().configuration)?.address ?? null;
-  }
-
   heardAddressOf(id: ServerId): string | null {
     return id === this.#raft.id ? this.#options.address : this.#addresses.heard(id);
   }
@@ -228,6 +229,11 @@ export class RaftDriver implements RaftNode {
   /** Notes where a server is: newer than what the configuration says. */
   learnAddress(id: ServerId, address: string): void {
     this.#addresses.learn(id, address);
+  }
+
+  /** The newest configuration of the log, which may not be committed. */
+  latestConfiguration(): IndexedConfiguration {
+    return latestConfiguration(this.#raft);
   }
 
   status(): RaftStatus {

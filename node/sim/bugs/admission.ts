@@ -48,6 +48,22 @@ export const ADMISSION_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'CountsByOwnConfiguration',
+    focus: 'promotedUnaware',
+    rule: 'I2',
+    what: 'a start is counted by the configuration of its own log, although an answer has shown a newer one',
+    seeds: 20,
+    knownSeed: 1,
+    changes: [
+      {
+        file: 'node/raft/boot/admission.ts',
+        find: 'if (isNewerConfiguration(configuration, newest) && !this.#isAlone(configuration))',
+        replace:
+          'if (own.index === 0 && isNewerConfiguration(configuration, newest) && !this.#isAlone(configuration))',
+      },
+    ],
+  },
+  {
     name: 'AmnesiacDiskVotes',
     focus: 'emptyVoter',
     rule: 'I3',
@@ -62,9 +78,8 @@ export const ADMISSION_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'node/raft/boot/admission.ts',
-        find: "if (voters.length === 1 && isVoter(configuration, this.#id)) return { type: 'Admitted' };",
-        replace:
-          "if (voters.length === 0 || isVoter(configuration, this.#id) && voters.length === 1) return { type: 'Admitted' };",
+        find: "if (voters.length === 0) return { type: 'Waiting' };",
+        replace: "if (voters.length === 0) return { type: 'Admitted' };",
       },
     ],
   },
