@@ -141,11 +141,15 @@ export class BinarySession implements StreamHandlers {
 
   /** Begins at once, in this turn, unless it is a Produce and others wait to begin. */
   #inOrder(call: AnyRequest): Promise<Dispatched> {
-    if (call.name !== 'Produce') return dispatch(this.#services, call);
+    if (call.name !== 'Produce') return this.#dispatch(call);
     const isKnown = this.#services.router.knownTopic(call.request.topic) !== undefined;
-    if (this.#produceQueue === null && isKnown) return dispatch(this.#services, call);
+    if (this.#produceQueue === null && isKnown) return this.#dispatch(call);
     const request = { ...call.request, batches: call.request.batches.slice() };
     return this.#queue({ name: 'Produce', request });
+  }
+
+  #dispatch(call: AnyRequest): Promise<Dispatched> {
+    return dispatch(this.#services, call, () => this.#stream.isOpen);
   }
 
   /** Finds the topic behind those that wait already, then begins in order. */
@@ -156,7 +160,7 @@ export class BinarySession implements StreamHandlers {
     this.#produceQueue = turn;
     try {
       await found;
-      return await dispatch(this.#services, call);
+      return await this.#dispatch(call);
     } finally {
       if (this.#produceQueue === turn) this.#produceQueue = null;
     }

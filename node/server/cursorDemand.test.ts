@@ -13,6 +13,10 @@ class World {
   readonly answers: string[] = [];
   /** How many were asked for by each look. */
   readonly counts: number[] = [];
+  /** Whose connection has gone. */
+  readonly gone = new Set<string>();
+  /** What nobody took. */
+  readonly givenBack: number[] = [];
   isIdle = false;
   #looks: ((look: Look) => void)[] = [];
   #pauses: (() => void)[] = [];
@@ -30,8 +34,11 @@ class World {
   });
 
   ask(name: string): void {
-    this.demand.add((error, handed) => {
-      this.answers.push(`${name} ${error?.code ?? handed?.offset ?? 'end'}`);
+    this.demand.add({
+      isWanted: () => !this.gone.has(name),
+      done: (error, handed) => {
+        this.answers.push(`${name} ${error?.code ?? handed?.offset ?? 'end'}`);
+      },
     });
   }
 
@@ -41,7 +48,7 @@ class World {
       partition: 0,
       offset: offset(at),
       value: new Uint8Array(0),
-      settle: () => undefined,
+      settle: () => void this.givenBack.push(at),
     }));
     this.#looks.shift()?.({ handed, isEnd: false, failure: null, ...rest });
     await new Promise((resolve) => setImmediate(resolve));
@@ -95,4 +102,18 @@ test('what cannot be mended is told at once', async () => {
   world.ask('a');
   await world.find([], { failure: new WalrusError('TOPIC_NOT_FOUND', 'gone') });
   expect([world.answers, world.isIdle]).toEqual([['a TOPIC_NOT_FOUND'], true]);
+});
+
+test('who has gone leaves his record to the next; what nobody wants is given back', async () => {
+  const world = new World();
+  for (const name of ['a', 'b', 'c', 'd']) world.ask(name);
+  await world.find([5]);
+  world.gone.add('b');
+  await world.find([6, 7, 8]);
+  expect(world.answers).toEqual(['a 5', 'b end', 'c 6', 'd 7']);
+  expect(world.givenBack).toEqual([8]);
+  world.ask('e');
+  world.gone.add('e');
+  await world.find([8]);
+  expect([world.givenBack, world.isIdle]).toEqual([[8, 8], true]);
 });

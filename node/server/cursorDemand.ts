@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { WalrusError } from '../../base/errors.ts';
-import type { Handed, NextDone } from './handed.ts';
+import type { Handed, NextTaker } from './handed.ts';
 
 /** Requests served by one look. */
 export const TAKE_COUNT_MAX = 1024;
@@ -32,9 +32,8 @@ export interface CursorDemandOptions {
   onIdle(): void;
 }
 
-interface Waiting {
+interface Waiting extends NextTaker {
   readonly deadlineMs: number;
-  readonly done: NextDone;
 }
 
 export class CursorDemand {
@@ -47,20 +46,26 @@ export class CursorDemand {
   }
 
   /** Waits for the next record behind all who wait already. */
-  add(done: NextDone): void {
+  add(taker: NextTaker): void {
     if (this.#waiting.length >= WAITING_COUNT_MAX) {
-      done(new WalrusError('OVERLOADED', 'Too many requests wait for this shared cursor'), null);
+      taker.done(
+        new WalrusError('OVERLOADED', 'Too many requests wait for this shared cursor'),
+        null,
+      );
       return;
     }
     const deadlineMs = this.#options.clock.monotonicMs() + this.#options.requestTimeoutMs;
-    this.#waiting.push({ deadlineMs, done });
+    const { done } = taker;
+    this.#waiting.push({ deadlineMs, done, isWanted: () => taker.isWanted() });
     if (!this.#isRunning) void this.#run();
   }
 
   async #run(): Promise<void> {
     this.#isRunning = true;
     while (this.#waiting.length > 0) {
+      this.#dropGone();
       const count = Math.min(this.#waiting.length, TAKE_COUNT_MAX);
+      if (count === 0) break;
       const look = await this.#options.look(count);
       if (this.#serve(count, look)) await this.#options.pause();
     }
@@ -68,19 +73,31 @@ export class CursorDemand {
     this.#options.onIdle();
   }
 
+  /** Forgets those whose connection has gone; `done` ends what is kept for their requests. */
+  #dropGone(): void {
+    const gone = new Set(this.#waiting.filter((waiting) => !waiting.isWanted()));
+    if (gone.size === 0) return;
+    this.#waiting = this.#waiting.filter((waiting) => !gone.has(waiting));
+    for (const { done } of gone) done(null, null);
+  }
+
   /**
-   * Answers the first `count` that wait, as far as it can.
+   * Answers the first `count` that wait, as far as it can; whose connection has gone meanwhile leaves his record to the
+   * next. What nobody wants any more is given back.
    * @returns whether the others have to wait until something changes.
    */
   #serve(count: number, { handed, isEnd, failure }: Look): boolean {
-    const first = this.#waiting.splice(0, count);
-    const served = first.slice(0, handed.length);
-    const rest = first.slice(handed.length);
-    const kept = rest.filter((waiting) => !this.#isAnswered(waiting, isEnd, failure));
-    this.#waiting.unshift(...kept);
+    const asked = new Set(this.#waiting.slice(0, count));
+    this.#dropGone();
+    const served = this.#waiting.splice(0, handed.length);
+    this.#waiting = this.#waiting.filter(
+      (waiting) => !asked.has(waiting) || !this.#isAnswered(waiting, isEnd, failure),
+    );
+    const mustWait = failure !== null && this.#waiting.some((waiting) => asked.has(waiting));
+    for (const unwanted of handed.slice(served.length)) unwanted.settle(false);
     // Told last: who is told may ask again at once, and stands behind those who are kept.
     for (const [index, { done }] of served.entries()) done(null, handed[index] ?? null);
-    return failure !== null && kept.length > 0;
+    return mustWait;
   }
 
   /** Whether there is nothing more to wait for. */

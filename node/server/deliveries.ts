@@ -6,7 +6,8 @@ import type { PartitionName } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
 
 const CONFIRM_TIMEOUT_MS = 1000;
-const TRY_COUNT_MAX = 4;
+/** Together within what the cursor waits. */
+const TRY_COUNT_MAX = 3;
 
 type Delivery = { readonly offset: Offset; readonly wasDelivered: boolean };
 

@@ -44,10 +44,15 @@ export interface Dispatched {
 
 /**
  * Serves a request. Byte fields of the request are valid until the first await only.
+ * @param isOpen - Whether the connection that it came from is there.
  * @throws {WalrusError} What the client is to be told.
  */
-export async function dispatch(services: DispatchServices, call: AnyRequest): Promise<Dispatched> {
-  if (call.name === 'GetNext') return await getNext(services, call.request.topic);
+export async function dispatch(
+  services: DispatchServices,
+  call: AnyRequest,
+  isOpen: () => boolean,
+): Promise<Dispatched> {
+  if (call.name === 'GetNext') return await getNext(services, call.request.topic, isOpen);
   return { response: await serve(services, call), handed: null };
 }
 
@@ -133,12 +138,19 @@ function handshake({ parts, limits, softwareVersion }: ServerContext): Handshake
   };
 }
 
-async function getNext({ router, cursors }: DispatchServices, name: string): Promise<Dispatched> {
+async function getNext(
+  { router, cursors }: DispatchServices,
+  name: string,
+  isWanted: () => boolean,
+): Promise<Dispatched> {
   const topic = await router.findTopic(name);
   return await new Promise((resolve, reject) => {
-    cursors.next(topic, (error, handed) => {
-      if (error !== null) reject(error);
-      else resolve({ response: responseOf(handed), handed });
+    cursors.next(topic, {
+      isWanted,
+      done: (error, handed) => {
+        if (error !== null) reject(error);
+        else resolve({ response: responseOf(handed), handed });
+      },
     });
   });
 }

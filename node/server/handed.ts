@@ -10,5 +10,13 @@ export interface Handed {
   settle(wasDelivered: boolean): void;
 }
 
+/** Who waits for the next record. */
+export interface NextTaker {
+  /** false once its connection has gone: what it were given would have to be given back, behind newer ones. */
+  isWanted(): boolean;
+  /** Called once. */
+  readonly done: NextDone;
+}
+
 /** `null, null`: the cursor stands at the end. */
 export type NextDone = (error: WalrusError | null, handed: Handed | null) => void;

@@ -1,30 +1,36 @@
 /**
  * The shared cursor of one partition, at the leader of its open segment: hands each committed record out once, in
- * order, and knows which have arrived.
+ * order, to the nodes whose clients ask (takers), and knows which have arrived.
  *
  * Invariants:
  * - A record counts as delivered only when it is confirmed. Every offset below `safePosition` is; it never
  *   passes one that is not, so that whoever goes on from a committed position skips nothing.
  * - An offset that was given back is handed out again before any new one, lowest first.
+ * - Records are under way through one taker at a time. Whoever asks next waits until they have arrived or were given back, at
+ *   most `CONFIRM_MS_MAX`: so none is handed out behind a newer one because an answer or a node was lost.
  */
 import { assert } from '../../base/assert.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { WalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
-import type { Offset } from '../../base/units.ts';
+import type { NodeId, Offset } from '../../base/units.ts';
 import type { ReadResult } from '../storage/types.ts';
 import { RecordIterator } from '../../protocol/recordIterator.ts';
 import type { LocalRead } from './logReader.ts';
 import { batchSizeOf } from '../../protocol/recordBatch.ts';
 import type { SegmentRecord } from '../state/types.ts';
+import { UnderWay } from './underWay.ts';
+import type { TakeCall } from './underWay.ts';
 
 /** How long a record may be under way to a client before it is handed out again. */
-export const CONFIRM_MS_MAX = 5000;
+export const CONFIRM_MS_MAX = 3000;
 /** Records under way at once. */
 export const OUTSTANDING_COUNT_MAX = 10_000;
 /** Requests that wait while records are read. */
 const WAITING_COUNT_MAX = 10_000;
 const READ_BYTES = 64 * 1024;
+/** Bytes of the records that one request takes, one record apart. */
+const TAKE_BYTES_MAX = 1024 * 1024;
 
 /** A record that was handed out. */
 export interface Taken {
@@ -33,8 +39,24 @@ export interface Taken {
   readonly value: Uint8Array;
 }
 
-/** `null, null`: there is nothing to hand out now. */
-export type TakeDone = (error: WalrusError | null, taken: Taken | null) => void;
+/** What a request comes to. */
+export interface TakeResult {
+  readonly taken: readonly Taken[];
+  /** There is nothing more to hand out now. */
+  readonly isEnd: boolean;
+  /** Why there are no more. */
+  readonly error: WalrusError | null;
+}
+
+export interface TakeRequest {
+  /** The node whose clients wait. */
+  readonly taker: NodeId;
+  readonly count: number;
+  /** Whether anybody waits still: looked at when it is its turn. */
+  isWanted(): boolean;
+  /** Called once, at once where nothing has to be waited for. */
+  done(result: TakeResult): void;
+}
 
 export interface PartitionCursorOptions {
   readonly clock: Clock;
@@ -49,12 +71,11 @@ export interface PartitionCursorOptions {
 export class PartitionCursor {
   readonly #options: PartitionCursorOptions;
   #position: Offset;
-  /** Handed out and not confirmed -> when it is given up; the oldest first, since all have the same time. */
-  readonly #outstanding = new Map<Offset, number>();
+  readonly #underWay = new UnderWay();
   #expiryTimer: Timer | null = null;
   /** Given back, ascending. */
   #returned: Offset[] = [];
-  #waiting: TakeDone[] = [];
+  #waiting: TakeRequest[] = [];
   #isReading = false;
   #records: RecordIterator | null = null;
   /** Whole batches, the one of `#records` first. */
@@ -72,35 +93,55 @@ export class PartitionCursor {
 
   /** Everything below it has been delivered. */
   get safePosition(): Offset {
-    let lowest = this.#position;
-    for (const at of this.#outstanding.keys()) if (at < lowest) lowest = at;
+    const lowest = this.#underWay.lowestBelow(this.#position);
     const first = this.#returned[0];
     return first !== undefined && first < lowest ? first : lowest;
   }
 
-  get outstandingCount(): number {
-    return this.#outstanding.size;
+  /**
+   * Another node asks anew. What its last request took and never came to it is given back, to be handed out first; and a
+   * request of it that still waits is over.
+   * @returns false when a later one was here before.
+   */
+  resume(taker: NodeId, call: TakeCall): boolean {
+    const lost = this.#underWay.begin(taker, call);
+    if (lost === null) return false;
+    for (const at of lost) this.#underWay.remove(at, taker);
+    this.#giveBack(lost);
+    return true;
   }
 
-  /** Hands out the next record. `done` is called once, at once where no other node has to be asked. */
-  take(done: TakeDone): void {
+  /** Whether a request of another node is its last one. */
+  isCurrent(taker: NodeId, call: TakeCall): boolean {
+    return this.#underWay.isCurrent(taker, call);
+  }
+
+  /** Whether a taker would not have to wait for others. */
+  isFree(taker: NodeId): boolean {
+    return !this.#isReading && this.#waiting.length === 0 && this.#underWay.mayTake(taker);
+  }
+
+  /** Hands out the next records. */
+  take(request: TakeRequest): void {
     if (this.#waiting.length >= WAITING_COUNT_MAX) {
-      done(new WalrusError('OVERLOADED', 'Too many requests wait for this shared cursor'), null);
+      const message = 'Too many requests wait for this shared cursor';
+      request.done(failed(new WalrusError('OVERLOADED', message)));
       return;
     }
-    this.#waiting.push(done);
+    this.#waiting.push(request);
     this.#pump();
   }
 
+  /** In the order of their coming: who has to wait for another taker's records holds up those behind. */
   #pump(): void {
     while (!this.#isReading) {
-      const done = this.#waiting.shift();
-      if (done === undefined) return;
-      if (this.#state !== 'Serving') {
-        done(this.#closed(), null);
-        continue;
-      }
-      this.#serve(done);
+      const [request] = this.#waiting;
+      if (request === undefined) return;
+      const isServing = this.#state === 'Serving';
+      if (isServing && !this.#underWay.mayTake(request.taker)) return;
+      this.#waiting.shift();
+      if (isServing) this.#serve(request);
+      else request.done(failed(this.#closed()));
     }
   }
 
@@ -108,21 +149,42 @@ export class PartitionCursor {
     return new WalrusError('NOT_LEADER', 'The shared cursor is being handed over');
   }
 
-  #serve(done: TakeDone): void {
-    if (this.#outstanding.size >= OUTSTANDING_COUNT_MAX) {
-      const message = `${this.#outstanding.size} records are under way to clients`;
-      done(new WalrusError('OVERLOADED', `Cannot hand out more: ${message}`), null);
+  #serve(request: TakeRequest): void {
+    if (!request.isWanted()) {
+      request.done(NOTHING);
       return;
     }
-    const again = this.#returned[0];
+    const result = this.#collect(request);
+    if ('segmentId' in result) void this.#readThenServe(result, request);
+    else request.done(result);
+  }
+
+  /** What can be handed out without waiting; a segment when another node has to be asked for the first record. */
+  #collect({ taker, count }: TakeRequest): TakeResult | SegmentRecord {
+    const taken: Taken[] = [];
+    let bytes = 0;
     try {
-      const segment = this.#load(again ?? this.#position);
-      if (segment === null) this.#handOut(done);
-      else void this.#readThenServe(segment, done);
+      while (taken.length < count && bytes < TAKE_BYTES_MAX) {
+        this.#checkRoom();
+        const segment = this.#load(this.#returned[0] ?? this.#position);
+        if (segment !== null) return taken.length === 0 ? segment : some(taken);
+        const next = this.#handOut(taker);
+        if (next === null) return { taken, isEnd: true, error: null };
+        taken.push(next);
+        bytes += next.value.length;
+      }
+      return some(taken);
     } catch (error) {
       if (!(error instanceof WalrusError)) throw error;
-      done(error, null);
+      return { taken, isEnd: false, error };
     }
+  }
+
+  #checkRoom(): void {
+    const { size } = this.#underWay;
+    if (size < OUTSTANDING_COUNT_MAX) return;
+    const message = `${size} records are under way to clients`;
+    throw new WalrusError('OVERLOADED', `Cannot hand out more: ${message}`);
   }
 
   /** Makes the wanted record the next of the buffer, or none where there is none; else names who must be asked. */
@@ -161,18 +223,18 @@ export class PartitionCursor {
     return this.#returned[0] ?? this.#position;
   }
 
-  async #readThenServe(segment: SegmentRecord, done: TakeDone): Promise<void> {
+  async #readThenServe(segment: SegmentRecord, request: TakeRequest): Promise<void> {
     this.#isReading = true;
     const wanted = this.#returned[0] ?? this.#position;
     try {
       const { bytes } = await this.#options.readElsewhere(segment, wanted, READ_BYTES);
       this.#drop();
       this.#fill(bytes, wanted);
-      if (this.#state === 'Serving') this.#serve(done);
-      else done(this.#closed(), null);
+      if (this.#state === 'Serving') this.#serve(request);
+      else request.done(failed(this.#closed()));
     } catch (error) {
       if (!(error instanceof WalrusError)) throw error;
-      done(error, null);
+      request.done(failed(error));
     } finally {
       this.#isReading = false;
       this.#pump();
@@ -208,41 +270,35 @@ export class PartitionCursor {
     return Number.POSITIVE_INFINITY;
   }
 
-  #handOut(done: TakeDone): void {
+  /** null: the end. */
+  #handOut(taker: NodeId): Taken | null {
     const at = this.#nextInBuffer;
-    if (at < 0 || this.#records === null) {
-      done(null, null); // the end
-      return;
-    }
+    if (at < 0 || this.#records === null) return null;
     assert(this.#records.offset === at, 'The buffer stands at the record that is wanted');
     const value = this.#records.value()?.slice() ?? new Uint8Array(0);
     const taken = { offset: offset(at), value };
     if (this.#returned[0] === at) this.#returned.shift();
     else this.#position = offset(at + 1);
     this.#lookAhead();
-    this.#outstanding.set(taken.offset, this.#options.clock.monotonicMs() + CONFIRM_MS_MAX);
+    const dueMs = this.#options.clock.monotonicMs() + CONFIRM_MS_MAX;
+    this.#underWay.add(taken.offset, taker, dueMs);
     this.#planExpiry();
-    done(null, taken);
+    return taken;
   }
 
   /** One timer for all: the oldest record goes first, and a new one has to be looked at only then. */
   #planExpiry(): void {
     if (this.#expiryTimer !== null) return;
     const { clock } = this.#options;
-    for (const dueMs of this.#outstanding.values()) {
-      const delayMs = Math.max(0, dueMs - clock.monotonicMs());
-      this.#expiryTimer = clock.setTimer(delayMs, () => this.#expire());
-      return;
-    }
+    const dueMs = this.#underWay.oldestDueMs;
+    if (dueMs === null) return;
+    const delayMs = Math.max(0, dueMs - clock.monotonicMs());
+    this.#expiryTimer = clock.setTimer(delayMs, () => this.#expire());
   }
 
   #expire(): void {
     this.#expiryTimer = null;
-    const nowMs = this.#options.clock.monotonicMs();
-    for (const [at, dueMs] of this.#outstanding) {
-      if (dueMs > nowMs) break;
-      this.settle(at, false);
-    }
+    this.#giveBack(this.#underWay.removeDue(this.#options.clock.monotonicMs()));
     this.#planExpiry();
   }
 
@@ -252,16 +308,29 @@ export class PartitionCursor {
     this.#nextInBuffer = next === Number.POSITIVE_INFINITY ? -1 : next;
   }
 
-  /** A record has reached its client, or has not and is to be handed out again. Repeats are harmless. */
-  settle(at: Offset, wasDelivered: boolean): void {
-    if (!this.#outstanding.delete(at)) return;
-    if (wasDelivered) {
-      if (this.#state !== 'Ended') this.#options.onSafe();
-    } else {
-      this.#returned.push(at);
-      this.#returned.sort((a, b) => a - b);
+  /** A taker's record has reached its client, or has not and is to be handed out again. Repeats are harmless. */
+  settle(at: Offset, wasDelivered: boolean, taker: NodeId): void {
+    if (!this.#underWay.remove(at, taker)) return;
+    if (!wasDelivered) {
+      this.#giveBack([at]);
+      return;
     }
-    if (this.#outstanding.size === 0) this.#onQuiet?.();
+    if (this.#state !== 'Ended') this.#options.onSafe();
+    this.#arrived();
+  }
+
+  /** These are handed out again, before anything newer. */
+  #giveBack(offsets: readonly Offset[]): void {
+    this.#returned.push(...offsets);
+    this.#returned.sort((a, b) => a - b);
+    this.#arrived();
+  }
+
+  /** Something is under way no more. */
+  #arrived(): void {
+    if (this.#underWay.size > 0) return;
+    this.#onQuiet?.();
+    this.#pump();
   }
 
   /** Hands out nothing more; calls back once nothing is under way. The caller bounds the wait. */
@@ -269,7 +338,7 @@ export class PartitionCursor {
     if (this.#state === 'Serving') this.#state = 'Closing';
     this.#onQuiet = onQuiet;
     this.#pump();
-    if (this.#outstanding.size === 0) onQuiet();
+    if (this.#underWay.size === 0) onQuiet();
   }
 
   /** Another one is in charge now. */
@@ -277,7 +346,17 @@ export class PartitionCursor {
     this.#state = 'Ended';
     this.#onQuiet = null;
     this.#expiryTimer?.cancel();
-    this.#outstanding.clear();
+    this.#underWay.clear();
     this.#pump();
   }
+}
+
+const NOTHING: TakeResult = { taken: [], isEnd: true, error: null };
+
+function some(taken: readonly Taken[]): TakeResult {
+  return { taken, isEnd: false, error: null };
+}
+
+function failed(error: WalrusError): TakeResult {
+  return { taken: [], isEnd: false, error };
 }

@@ -6,11 +6,14 @@
  * - A new leader begins at the committed position. The old one commits before it proposes the end of its segment, so
  *   that the new one's metadata has it by the time that it leads.
  * - Commits follow deliveries. After a crash what was delivered and not committed is delivered again.
+ * - In order: a cursor hands its records to one node at a time, and what a node did not get comes first in its next answer. Who
+ *   has records of one cursor does not wait for another's, since others wait for those.
  */
 import type { Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
-import { offset } from '../../base/units.ts';
-import type { SegmentId } from '../../base/units.ts';
+import type { PeerIdentity } from '../../base/network.ts';
+import { nodeId, offset } from '../../base/units.ts';
+import type { NodeId, SegmentId } from '../../base/units.ts';
 import type { NextRecord } from '../../protocol/client/getNext.ts';
 import { CONFIRM_DELIVERY, TAKE_NEXT } from '../../protocol/peer/requests.ts';
 import type { TakeNextRequest, TakeNextResponse } from '../../protocol/peer/requests.ts';
@@ -19,11 +22,11 @@ import { committedPosition } from '../state/queries.ts';
 import type { SegmentRecord, TopicRecord } from '../state/types.ts';
 import { CursorDemand, TAKE_COUNT_MAX } from './cursorDemand.ts';
 import type { Look } from './cursorDemand.ts';
-import type { Handed, NextDone } from './handed.ts';
+import type { Handed, NextTaker } from './handed.ts';
 import { Deliveries } from './deliveries.ts';
 import type { LogReader } from './logReader.ts';
 import { PartitionCursor } from './partitionCursor.ts';
-import type { Taken } from './partitionCursor.ts';
+import type { Taken, TakeResult } from './partitionCursor.ts';
 import type { PositionCommitter } from './positionCommitter.ts';
 import { asWalrusError } from './produceService.ts';
 import type { Progress } from './progress.ts';
@@ -37,9 +40,22 @@ const QUIET_MS_MAX = 500;
 /** How long another node may take. */
 const ASK_TIMEOUT_MS = 1000;
 const RETRY_MS = 25;
-/** Bytes of records in one answer to another node, one record apart. */
-const TAKE_BYTES_MAX = 1024 * 1024;
 const COMMIT_RETRY_MS = 100;
+
+/** What this process keeps of a topic. */
+interface TopicState {
+  /** Where the next look begins, so that no partition is left out. */
+  rotation: number;
+  /** Each other node -> the last request whose answer it gave and this one kept (TakeNext, `received`). */
+  readonly received: Map<string, number>;
+}
+
+/** Who asks for records. */
+interface Asker {
+  readonly taker: NodeId;
+  readonly count: number;
+  isWanted(owned: Owned): boolean;
+}
 
 interface Owned {
   readonly name: PartitionName;
@@ -65,8 +81,9 @@ export class SharedCursors {
   readonly #deliveries: Deliveries;
   /** Topics for which somebody waits. */
   readonly #demands = new Map<string, CursorDemand>();
-  /** Where the next look at a topic begins, so that no partition is left out. */
-  readonly #rotation = new Map<string, number>();
+  readonly #topics = new Map<string, TopicState>();
+  /** Of this process's requests to other nodes. */
+  #sequence = 0;
 
   constructor(services: CursorServices) {
     this.#services = services;
@@ -76,10 +93,13 @@ export class SharedCursors {
     services.context.parts.metadata.onApplied(({ segments: touched, isRestored }) => {
       if (touched.size > 0 || isRestored) this.#dropOld();
     });
-    rpc.handle(TAKE_NEXT, (request) => this.#serveNode(request));
-    rpc.handle(CONFIRM_DELIVERY, ({ topic, partition, deliveries }) => {
+    rpc.handle(TAKE_NEXT, (request, from) => this.#serveNode(request, from));
+    rpc.handle(CONFIRM_DELIVERY, ({ topic, partition, deliveries }, from) => {
       const cursor = this.#owned.get(keyOf({ topic, partition }))?.cursor;
-      for (const { offset: at, wasDelivered } of deliveries) cursor?.settle(at, wasDelivered);
+      const taker = nodeId(from.nodeId);
+      for (const { offset: at, wasDelivered } of deliveries) {
+        cursor?.settle(at, wasDelivered, taker);
+      }
       return null;
     });
   }
@@ -90,20 +110,29 @@ export class SharedCursors {
     this.#owned.clear();
   }
 
+  get #self(): NodeId {
+    return this.#services.context.parts.self.nodeId;
+  }
+
   /** The next record of a topic that exists, from whichever partition has one; within the request time-out. */
-  next(topic: TopicRecord, done: NextDone): void {
+  next(topic: TopicRecord, waiting: NextTaker): void {
     const { name } = topic;
     const isFirst = topic.partitions.length === 1 && !this.#demands.has(name);
     const owned = isFirst ? this.#ownedCursor({ topic: name, partition: 0 }) : null;
     if (owned === null) {
-      this.#demandFor(name).add(done);
+      this.#demandFor(name).add(waiting);
       return;
     }
     // The usual case without a promise: the one partition is led here.
-    owned.cursor.take((error, taken) => {
-      if (error?.retriable === true && error.code !== 'OVERLOADED') {
-        this.#demandFor(name).add(done); // the cursor is being handed over, or opened
-      } else done(error, taken === null ? null : handedHere(owned, taken));
+    owned.cursor.take({
+      taker: this.#self,
+      count: 1,
+      isWanted: () => waiting.isWanted(),
+      done: ({ taken: [taken], error }) => {
+        if (error?.retriable === true && error.code !== 'OVERLOADED') {
+          this.#demandFor(name).add(waiting); // the cursor is being handed over, or opened
+        } else waiting.done(error, taken === undefined ? null : this.#handedHere(owned, taken));
+      },
     });
   }
 
@@ -133,38 +162,68 @@ export class SharedCursors {
       const asked = new Set<string>();
       for (const partition of this.#inTurn(topic, record.partitions.length)) {
         if (handed.length >= count) break;
-        const found = await this.#ask({ topic, partition }, count - handed.length, asked);
+        const name = { topic, partition };
+        const left = count - handed.length;
+        const found = await (handed.length === 0
+          ? this.#ask(name, left, asked)
+          : this.#askFree(name, this.#asLocal(left)));
         handed.push(...found.handed);
         isEnd &&= found.isEnd;
         failure ??= found.failure;
       }
       const last = handed.at(-1);
-      if (last !== undefined) this.#rotation.set(topic, last.partition + 1);
+      if (last !== undefined) this.#topic(topic).rotation = last.partition + 1;
     } catch (error) {
       failure = asWalrusError(error);
     }
     return { handed, isEnd, failure };
   }
 
+  #topic(name: string): TopicState {
+    const known = this.#topics.get(name);
+    if (known !== undefined) return known;
+    const state: TopicState = { rotation: 0, received: new Map() };
+    this.#topics.set(name, state);
+    return state;
+  }
+
+  /** This node's clients. They are looked at when it is known what there is for them. */
+  #asLocal(count: number): Asker {
+    return { taker: this.#self, count, isWanted: () => true };
+  }
+
   /** The partitions in the order in which they are asked this time. */
   #inTurn(topic: string, count: number): readonly number[] {
-    const start = this.#rotation.get(topic) ?? 0;
+    const start = this.#topics.get(topic)?.rotation ?? 0;
     return Array.from({ length: count }, (_, i) => (start + i) % count);
   }
 
   /** @param asked - The nodes that were asked already, for all of their partitions at once. */
   async #ask(name: PartitionName, count: number, asked: Set<string>): Promise<Look> {
     const leadership = this.#services.router.leadership(name);
-    if (leadership?.type === 'Here') return await this.#takeHere(name, count);
+    if (leadership?.type === 'Here') return await this.#takeHere(name, this.#asLocal(count));
     if (leadership?.type !== 'There') return failed(noLeader(name));
     const { address } = leadership;
     if (asked.has(address)) return NOTHING;
     asked.add(address);
-    const { topic } = name;
-    const { rpc } = this.#services.context.parts;
+    return await this.#askNode(address, name.topic, count);
+  }
+
+  async #askNode(address: string, topic: string, count: number): Promise<Look> {
+    const { rpc, identity } = this.#services.context.parts;
+    const { received } = this.#topic(topic);
+    this.#sequence += 1;
+    const sequence = this.#sequence;
     try {
-      const request = { topic, maxCount: count };
+      const request = {
+        topic,
+        maxCount: count,
+        bootEpoch: identity.bootEpoch,
+        sequence,
+        received: received.get(address) ?? 0,
+      };
       const { records, isEnd } = await rpc.call(address, TAKE_NEXT, request, ASK_TIMEOUT_MS);
+      received.set(address, sequence);
       return {
         handed: records.map((each) => this.#from(address, topic, each)),
         isEnd,
@@ -181,50 +240,71 @@ export class SharedCursors {
     return {
       ...record,
       settle: (wasDelivered) => {
+        // Should the next request overtake this, then it says so.
+        if (!wasDelivered) this.#topic(topic).received.delete(address);
         this.#deliveries.settle(address, { topic, partition }, { offset: at, wasDelivered });
       },
     };
   }
 
   /** Takes records of a partition that is led here. */
-  async #takeHere(name: PartitionName, count: number): Promise<Look> {
-    const handed: Handed[] = [];
+  async #takeHere(name: PartitionName, asker: Asker): Promise<Look> {
     const owned = this.#ownedCursor(name);
     if (owned === null) return failed(noLeader(name));
-    let bytes = 0;
-    while (handed.length < count && bytes < TAKE_BYTES_MAX) {
-      const { error, taken } = await take(owned.cursor);
-      if (error !== null) return { handed, isEnd: false, failure: error };
-      if (taken === null) return { handed, isEnd: true, failure: null };
-      handed.push(handedHere(owned, taken));
-      bytes += taken.value.length;
-    }
-    return { handed, isEnd: false, failure: null };
+    const { taken, isEnd, error } = await take(owned, asker);
+    const handed = taken.map((each) => this.#handedHere(owned, each));
+    return { handed, isEnd, failure: error };
+  }
+
+  /** The same, unless it would have to wait for records that are under way: for who has others already. */
+  async #askFree(name: PartitionName, asker: Asker): Promise<Look> {
+    const owned = this.#ownedCursor(name);
+    return owned?.cursor.isFree(asker.taker) === true ? this.#takeHere(name, asker) : MORE;
   }
 
   /** For another node: only what is led here, so that requests do not go round. */
-  async #serveNode({ topic, maxCount }: TakeNextRequest): Promise<TakeNextResponse> {
-    const record = await this.#services.router.findTopic(topic);
-    const count = Math.min(maxCount, TAKE_COUNT_MAX);
+  async #serveNode(request: TakeNextRequest, from: PeerIdentity): Promise<TakeNextResponse> {
+    const { topic, maxCount } = request;
+    const { partitions } = await this.#services.router.findTopic(topic);
+    const led = this.#inTurn(topic, partitions.length).filter(
+      (partition) => this.#services.router.leadership({ topic, partition })?.type === 'Here',
+    );
+    if (led.length === 0) throw noLeader({ topic, partition: 0 });
+    const asker = this.#begin(led, request, nodeId(from.nodeId));
     const records: NextRecord[] = []; // settled by the other node's ConfirmDelivery
-    let isLeading = false;
     let isEnd = true;
     let failure: WalrusError | null = null;
-    for (const partition of this.#inTurn(topic, record.partitions.length)) {
+    const count = Math.min(maxCount, TAKE_COUNT_MAX);
+    for (const partition of led) {
       if (records.length >= count) break;
-      if (this.#services.router.leadership({ topic, partition })?.type !== 'Here') continue;
-      isLeading = true;
-      const found = await this.#takeHere({ topic, partition }, count - records.length);
+      const name = { topic, partition };
+      const one = { ...asker, count: count - records.length };
+      const found = await (records.length === 0
+        ? this.#takeHere(name, one)
+        : this.#askFree(name, one));
       for (const { offset: at, value } of found.handed)
         records.push({ partition, offset: at, value });
       isEnd &&= found.isEnd;
       failure ??= found.failure;
     }
     const last = records.at(-1);
-    if (last !== undefined) this.#rotation.set(topic, last.partition + 1);
-    if (!isLeading) throw noLeader({ topic, partition: 0 });
+    if (last !== undefined) this.#topic(topic).rotation = last.partition + 1;
     if (failure !== null && records.length === 0) throw failure;
     return { records, isEnd };
+  }
+
+  /** Tells all cursors here of a node's request, in one turn: what its last one took and it did not get comes back. */
+  #begin(led: readonly number[], call: TakeNextRequest, taker: NodeId): Asker {
+    const { topic } = call;
+    for (const partition of led) {
+      if (this.#ownedCursor({ topic, partition })?.cursor.resume(taker, call) !== false) continue;
+      throw new WalrusError('CONFLICT', `A later request of node ${taker} came first`);
+    }
+    return {
+      taker,
+      count: 0,
+      isWanted: ({ cursor }) => cursor.isCurrent(taker, call),
+    };
   }
 
   /** The cursor of a partition that this node leads; null when it does not, or has lost touch. */
@@ -258,6 +338,16 @@ export class SharedCursors {
       }),
     };
     return owned;
+  }
+
+  #handedHere(owned: Owned, { offset: at, value }: Taken): Handed {
+    const { partition } = owned.name;
+    return {
+      partition,
+      offset: at,
+      value,
+      settle: (wasDelivered) => owned.cursor.settle(at, wasDelivered, this.#self),
+    };
   }
 
   /** What to commit for a cursor now; null when the metadata has it, or another cursor is in charge. */
@@ -313,6 +403,9 @@ export class SharedCursors {
     for (const segmentId of this.#closing) {
       if (metadata.segments.get(segmentId)?.state !== 'OPEN') this.#closing.delete(segmentId);
     }
+    for (const name of this.#topics.keys()) {
+      if (!metadata.topics.has(name)) this.#topics.delete(name);
+    }
     for (const [key, owned] of this.#owned) {
       if (metadata.segments.get(owned.segment.segmentId)?.state === 'OPEN') continue;
       this.#owned.delete(key);
@@ -322,26 +415,18 @@ export class SharedCursors {
 }
 
 const NOTHING: Look = { handed: [], isEnd: true, failure: null };
+/** There may be more. */
+const MORE: Look = { handed: [], isEnd: false, failure: null };
 
 function failed(failure: WalrusError): Look {
   return { handed: [], isEnd: false, failure };
 }
 
-function take(
-  cursor: PartitionCursor,
-): Promise<{ readonly error: WalrusError | null; readonly taken: Taken | null }> {
-  return new Promise((resolve) => {
-    cursor.take((error, taken) => resolve({ error, taken }));
+function take(owned: Owned, asker: Asker): Promise<TakeResult> {
+  const { taker, count } = asker;
+  return new Promise((done) => {
+    owned.cursor.take({ taker, count, isWanted: () => asker.isWanted(owned), done });
   });
-}
-
-function handedHere(owned: Owned, taken: Taken): Handed {
-  return {
-    partition: owned.name.partition,
-    offset: taken.offset,
-    value: taken.value,
-    settle: (wasDelivered) => owned.cursor.settle(taken.offset, wasDelivered),
-  };
 }
 
 function keyOf({ topic, partition }: PartitionName): string {

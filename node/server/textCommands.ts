@@ -15,6 +15,13 @@ import type { TopicAdmin } from './topicAdmin.ts';
 /** Called once. `handed`: the record of the reply, to be settled when it is written. */
 export type ReplyDone = (reply: TextReply, handed: Handed | null) => void;
 
+/** Who gets a reply. */
+export interface ReplyTo {
+  /** Whether its connection is there. */
+  isOpen(): boolean;
+  readonly done: ReplyDone;
+}
+
 const OK: TextReply = { type: 'OK' };
 const EMPTY: TextReply = { type: 'EMPTY' };
 
@@ -40,7 +47,8 @@ export class TextCommands {
   }
 
   /** Runs a command. */
-  run(command: TextCommand, done: ReplyDone): void {
+  run(command: TextCommand, to: ReplyTo): void {
+    const { done } = to;
     switch (command.type) {
       case 'INVALID':
         this.#services.context.metrics.failed('text', 'MALFORMED');
@@ -50,7 +58,7 @@ export class TextCommands {
         done({ type: 'JSON', text: raftMetrics(this.#services.context.parts) }, null);
         break;
       case 'GET':
-        this.get(command.topic, done);
+        this.get(command.topic, to);
         break;
       case 'PUT':
         // Copied: the topic has to be looked for first, and the frame ends with this turn.
@@ -106,16 +114,16 @@ export class TextCommands {
   }
 
   /** The next record of a topic's shared cursor. */
-  get(name: string, done: ReplyDone): void {
+  get(name: string, to: ReplyTo): void {
     const topic = this.#services.router.knownTopic(name);
     if (topic === undefined) {
       this.#services.router.findTopic(name).then(
-        (found) => this.#getFrom(found.name, done),
-        (error: unknown) => done(this.#failed(error), null),
+        (found) => this.#getFrom(found.name, to),
+        (error: unknown) => to.done(this.#failed(error), null),
       );
       return;
     }
-    this.#getFrom(name, done);
+    this.#getFrom(name, to);
   }
 
   /** Whether a topic is known here, so that its GETs may run side by side: they are served in order. */
@@ -123,16 +131,20 @@ export class TextCommands {
     return this.#services.router.knownTopic(name) !== undefined;
   }
 
-  #getFrom(name: string, done: ReplyDone): void {
+  #getFrom(name: string, to: ReplyTo): void {
+    const { done } = to;
     const topic = this.#services.router.knownTopic(name);
     if (topic === undefined) {
       done({ type: 'ERR', message: `unknown topic ${name}` }, null);
       return;
     }
-    this.#services.cursors.next(topic, (error, handed) => {
-      if (error !== null) done(this.#failed(error), null);
-      else if (handed === null) done(EMPTY, null);
-      else done({ type: 'VALUE', payload: handed.value }, handed);
+    this.#services.cursors.next(topic, {
+      isWanted: () => to.isOpen(),
+      done: (error, handed) => {
+        if (error !== null) done(this.#failed(error), null);
+        else if (handed === null) done(EMPTY, null);
+        else done({ type: 'VALUE', payload: handed.value }, handed);
+      },
     });
   }
 }

@@ -2,7 +2,7 @@
  * One connection that speaks the text protocol.
  *
  * Commands take effect in the order in which they came, and are answered in that order. PUTs run side by side, since
- * those of one topic keep their order anyhow, and so do GETs; any other command waits until everything before it is
+ * those of one topic keep their order anyhow, and so do GETs of one topic; any other command waits until everything before it is
  * answered, and what follows it waits for it. A PUT costs no object: its bytes go into the batch that is being gathered, its answer into
  * the reply queue.
  */
@@ -24,7 +24,7 @@ import { OK_REPLY, ReplyQueue } from './replyQueue.ts';
 import { OVERLOADED_MESSAGE } from './serverContext.ts';
 import type { ServerContext } from './serverContext.ts';
 import type { Handed } from './handed.ts';
-import type { TextCommands } from './textCommands.ts';
+import type { ReplyDone, TextCommands } from './textCommands.ts';
 
 /** What a command takes beside its bytes. */
 const SLOT_BYTES = 64;
@@ -75,8 +75,8 @@ export class TextSession implements StreamHandlers, PutOwner {
   #isEnding = false;
   /** Why it cannot, to be written behind the other replies. */
   #refusal: Uint8Array | null = null;
-  /** What is under way are GETs. */
-  #areGets = false;
+  /** The topic of the GETs that are under way; null when it is something else. */
+  #getTopic: string | null = null;
   /** The records of GETs whose replies are not written yet, by their slots. */
   readonly #handed = new Map<number, Handed>();
   /** The largest reply to a GET so far; null until there was one. */
@@ -163,8 +163,8 @@ export class TextSession implements StreamHandlers, PutOwner {
   #tryRun(frame: Uint8Array): boolean {
     if (this.#isBusy) return false;
     const isAlone = this.#replies.size === 0;
-    if ((isAlone || !this.#areGets) && this.#tryPut(frame)) {
-      this.#areGets = false;
+    if ((isAlone || this.#getTopic === null) && this.#tryPut(frame)) {
+      this.#getTopic = null;
       return true;
     }
     if (this.#stream.isCongested || !(isAlone || this.#hasRoomForGet())) return false;
@@ -177,27 +177,32 @@ export class TextSession implements StreamHandlers, PutOwner {
 
   /** Whether a further GET may run beside others: by what their replies may take. */
   #hasRoomForGet(): boolean {
-    if (!this.#areGets || this.#getBytes === null) return false;
+    if (this.#getTopic === null || this.#getBytes === null) return false;
     const { maxConnectionInFlightBytes } = this.#context.limits;
     const count = Math.floor(maxConnectionInFlightBytes / Math.max(1, this.#getBytes));
     return this.#replies.size < Math.min(GET_COUNT_MAX, count);
   }
 
-  /** A GET of a topic that is known here: beside others. */
+  /**
+   * A GET of a topic that is known here: beside others of that topic. One that waited behind another topic's would hold
+   * its record, and everybody else who wants the next one.
+   */
   #tryGet(topic: string, sizeBytes: number): boolean {
     const { commands } = this.#services;
     if (!commands.isKnown(topic)) return false;
-    this.#areGets = true;
+    if (this.#replies.size > 0 && topic !== this.#getTopic) return false;
+    this.#getTopic = topic;
     const slot = this.#reserve(sizeBytes);
     const startMs = this.#context.clock.monotonicMs();
-    commands.get(topic, (reply, handed) => {
+    const done: ReplyDone = (reply, handed) => {
       this.#context.metrics.requested('text', this.#context.clock.monotonicMs() - startMs);
       if (handed !== null) this.#handed.set(slot, handed);
       const bytes = this.#encode(reply);
       this.#getBytes = Math.max(this.#getBytes ?? 0, bytes.length);
       this.#answer(slot, bytes);
       this.#planFlush();
-    });
+    };
+    commands.get(topic, { isOpen: () => this.#stream.isOpen, done });
     return true;
   }
 
@@ -267,14 +272,15 @@ export class TextSession implements StreamHandlers, PutOwner {
     const slot = this.#reserve(sizeBytes);
     this.#isBusy = true;
     const startMs = this.#context.clock.monotonicMs();
-    this.#services.commands.run(command, (reply, handed) => {
+    const done: ReplyDone = (reply, handed) => {
       this.#isBusy = false;
       if (handed !== null) this.#handed.set(slot, handed);
       this.#context.metrics.requested('text', this.#context.clock.monotonicMs() - startMs);
       this.#answer(slot, this.#encode(reply));
       this.#services.flusher.flush();
       this.#balance();
-    });
+    };
+    this.#services.commands.run(command, { isOpen: () => this.#stream.isOpen, done });
   }
 
   #encode(reply: TextReply): Uint8Array {

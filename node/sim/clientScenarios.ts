@@ -1,6 +1,7 @@
 /** Scenarios that aim at what clients are told: where a group goes on, and what a shared cursor hands out. */
 import { between, pick } from '../../base/random.ts';
-import { metadataLeader } from './stage.ts';
+import { TEXT_TOPIC } from './history.ts';
+import { drawSegment, metadataLeader } from './stage.ts';
 import type { Stage } from './stage.ts';
 
 /** Messages between nodes take their time, those of elections too: few enough that a leader stays. */
@@ -34,4 +35,37 @@ export function lateProposals(stage: Stage): number | null {
   };
   again();
   return between(random, 1500, 4000);
+}
+
+/**
+ * The leader of the text topic hands out records in answers that do not arrive. Then the node that asked goes on, or dies, so
+ * that its clients ask elsewhere; or another leader takes over.
+ */
+export function lostDeliveries(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawSegment(stage, ({ segment }) => segment.topic === TEXT_TOPIC);
+  if (cast === null) return null;
+  const { leader } = cast;
+  const asking = pick(
+    random,
+    cluster.machines.filter((machine) => machine !== leader),
+  );
+  cluster.network.cut(leader.address, asking.address);
+  const lostMs = between(random, 100, 1200);
+  stage.later(lostMs, () => {
+    cluster.network.heal();
+    switch (between(random, 0, 3)) {
+      case 0:
+        if (asking.isRunning) cluster.kill(asking);
+        break;
+      case 1:
+        leader.parts?.segments.closeAll();
+        break;
+      case 2:
+        if (leader.isRunning) cluster.kill(leader);
+        break;
+      default: // it asks again
+    }
+  });
+  return lostMs + between(random, 500, 1500);
 }

@@ -40,6 +40,9 @@ export interface FinalLog {
   readonly records: readonly { readonly offset: number; readonly value: string }[];
 }
 
+/** The topic of the text clients. */
+export const TEXT_TOPIC = 'text';
+
 /** What the text clients of one topic saw. */
 export class TextHistory {
   readonly topic: string;
@@ -52,6 +55,8 @@ export class TextHistory {
   readonly got: string[] = [];
   /** GETs without a reply. */
   lostReplies = 0;
+  /** Of these, those whose replies were written: their records count as delivered. */
+  lostDeliveries = 0;
 
   constructor(topic: string) {
     this.topic = topic;

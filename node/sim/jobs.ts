@@ -34,17 +34,20 @@ export async function inParallel(jobs: number, tasks: (() => Promise<void>)[]): 
   await Promise.all(Array.from({ length: jobs }, work));
 }
 
-/** Runs seeds in several processes; resolves with how many passed and failed. */
+/**
+ * Runs seeds in several processes; resolves with how many passed and failed.
+ * @param args - What else each process is told.
+ */
 export async function runSeedsInJobs(
   seeds: readonly number[],
-  jobs: number,
+  { jobs, args }: { readonly jobs: number; readonly args: readonly string[] },
   print: (line: string) => void,
 ): Promise<{ passed: number; failed: number }> {
   const counts = { passed: 0, failed: 0 };
   const portions: number[][] = [];
   for (let at = 0; at < seeds.length; at += PORTION) portions.push(seeds.slice(at, at + PORTION));
   const tasks = portions.map((portion) => async (): Promise<void> => {
-    const { output } = await runChild(['--seeds', portion.join(',')]);
+    const { output } = await runChild(['--seeds', portion.join(','), ...args]);
     for (const line of output.trimEnd().split('\n')) {
       if (!/^\d+ passed, \d+ failed$/.test(line)) print(line);
     }

@@ -157,6 +157,14 @@ function parse() {
   return parseArgs({ options: OPTIONS }).values;
 }
 
+/** What every process of a run in several is told. */
+function argsOf({ bug, focus }: ReturnType<typeof parse>): string[] {
+  return [
+    ...(bug === undefined ? [] : ['--bug', bug]),
+    ...(focus === undefined ? [] : ['--focus', focus]),
+  ];
+}
+
 async function main(): Promise<void> {
   const values = valuesOf();
   if (values === null) return;
@@ -179,7 +187,7 @@ async function main(): Promise<void> {
   }
   const { passed, failed } =
     jobs > 1
-      ? await runSeedsInJobs(seeds, jobs, print)
+      ? await runSeedsInJobs(seeds, { jobs, args: argsOf(values) }, print)
       : await runHere({
           seeds,
           isTraced: values.trace,

@@ -9,12 +9,12 @@ import { SeededRandom, pick } from '../../base/random.ts';
 import { CONFIRM_MS_MAX } from '../server/partitionCursor.ts';
 import { HISTORY_CHECKERS } from './checkers/index.ts';
 import { checkCopiesWhole, firstNamedCopy } from './checkers/copiesWhole.ts';
-import { checkCursorKept, checkSharedCursor } from './checkers/sharedCursor.ts';
+import { checkCursorKept, checkCursorOrder, checkSharedCursor } from './checkers/sharedCursor.ts';
 import { watchElections } from './checkers/electionSafety.ts';
 import { watchLease } from './checkers/leaseHeld.ts';
 import { StateMachineSafety } from './checkers/stateMachineSafety.ts';
 import type { SimPartition } from './clientPort.ts';
-import { History, TextHistory, Violation } from './history.ts';
+import { History, TEXT_TOPIC, TextHistory, Violation } from './history.ts';
 import { LibraryUser } from './libraryUser.ts';
 import { Nemesis } from './nemesis.ts';
 import { drawPlan } from './plan.ts';
@@ -35,7 +35,6 @@ const FAULTY_MS_MAX = 20_000;
 const CALM_MS_MAX = 60_000;
 const START_MS_MAX = 30_000;
 const SETTLE_MS = 3_000;
-const TEXT_TOPIC = 'text';
 const LIBRARY_TOPIC = 'library';
 
 export interface RunResult {
@@ -240,10 +239,10 @@ class SimRun {
       this.#plan.partitionsPerTopic === 1 && // there is no order between partitions
       Object.keys(this.#nemesis.counts).length === 0 &&
       network.lossProbability === 0 &&
-      // A repeated GetNext takes a record that nobody gets before its confirmation is given up.
-      network.duplicateProbability === 0 &&
       streams.resetProbability === 0;
     checkSharedCursor(this.#text, isFaultless);
+    this.#text.lostDeliveries = user.lostDeliveries;
+    if (this.#plan.partitionsPerTopic === 1) checkCursorOrder(this.#text);
   }
 
   async #drain(user: SimTextUser): Promise<void> {

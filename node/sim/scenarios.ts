@@ -4,7 +4,7 @@
  * `tryLoseDisk` and `tryRuinDisk`, which keep to what the cluster must survive.
  */
 import { between, chance, pick } from '../../base/random.ts';
-import { lateProposals } from './clientScenarios.ts';
+import { lateProposals, lostDeliveries } from './clientScenarios.ts';
 import { emptyWitness, lonelyTail } from './recoveryScenarios.ts';
 import { rotAndLose, rotCopy, rotEveryCopy } from './rotScenarios.ts';
 import type { Machine } from './simCluster.ts';
@@ -77,6 +77,8 @@ export const SCENARIOS = {
   emptyWitness,
   /** What a recovery makes acknowledged is on one disk, and that is lost. */
   lonelyTail,
+  /** Answers with records of the shared cursor are lost, and nodes that have some die. */
+  lostDeliveries,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;

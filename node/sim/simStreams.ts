@@ -105,6 +105,11 @@ export class SimStreams {
     return near;
   }
 
+  /** Whether the other side of a connection has written something that never came to this one. */
+  hasLost(stream: ByteStream): boolean {
+    return stream instanceof SimStream && stream.hasLost;
+  }
+
   /** Breaks the connections of processes that have died; to be called after a kill. */
   breakDead(): void {
     for (const stream of this.#streams) stream.breakIfDead();
@@ -136,6 +141,8 @@ class SimStream implements ByteStream {
   #hasEnded = false;
   #isOver = false;
   #otherHasEnded = false;
+  /** Something that the other side has written never came. */
+  hasLost = false;
 
   constructor(around: Surroundings, remoteAddress: string, process: SimProcess | null) {
     this.#around = around;
@@ -168,6 +175,7 @@ class SimStream implements ByteStream {
   }
 
   write(bytes: Uint8Array): void {
+    if (this.#isOver) this.#lose();
     if (this.#isOver || this.#hasEnded || bytes.length === 0) return;
     this.#unsent.push(bytes);
     this.#unsentBytes += bytes.length;
@@ -194,6 +202,7 @@ class SimStream implements ByteStream {
     this.#underWayBytes += bytes.length;
     while (bytes.length > 0) {
       if (chance(random, resetProbability)) {
+        this.#lose();
         this.reset();
         return;
       }
@@ -219,7 +228,13 @@ class SimStream implements ByteStream {
     });
   }
 
+  /** What was written here does not arrive. */
+  #lose(): void {
+    if (this.#other !== null) this.#other.hasLost = true;
+  }
+
   private arrive(piece: Uint8Array): void {
+    if (this.#isOver) this.hasLost = true;
     if (this.#isOver) return;
     if (this.#isPaused) this.#arrived.push(piece);
     else this.#take(piece);
@@ -310,6 +325,7 @@ class SimStream implements ByteStream {
       if (side === null || side.#process?.isAlive !== false) continue;
       const { scheduler, faults } = this.#around;
       scheduler.schedule(faults().delayMs.max, () => side.#other?.fail(brokenError()));
+      if (side.#unsentBytes > 0) side.#lose();
       side.#isOver = true;
     }
   }
@@ -317,6 +333,8 @@ class SimStream implements ByteStream {
   #close(error: Error | null): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    if (this.#unsentBytes > 0) this.#lose();
+    if (this.#arrived.length > 0) this.hasLost = true;
     this.#unsent = [];
     this.#unsentBytes = 0;
     this.#arrived = [];

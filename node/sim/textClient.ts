@@ -23,6 +23,8 @@ export interface TextOptions {
 export class SimTextUser {
   readonly #options: TextOptions;
   readonly #connections: Record<'put' | 'get', SimTextClient | null> = { put: null, get: null };
+  /** Every connection that was used for GETs, one at a time on each. */
+  readonly #getting: SimTextClient[] = [];
   #nextPut = 0;
   #isStopped = false;
 
@@ -40,6 +42,12 @@ export class SimTextUser {
     this.#get();
   }
 
+  /** GETs whose replies were written and never came. */
+  get lostDeliveries(): number {
+    const { streams } = this.#options.clients;
+    return this.#getting.filter(({ stream }) => streams.hasLost(stream)).length;
+  }
+
   /** No more GETs by itself. */
   stop(): void {
     this.#isStopped = true;
@@ -53,6 +61,7 @@ export class SimTextUser {
     current?.stream.destroy();
     const client = clients.text(pick(random, cluster.machines));
     this.#connections[kind] = client;
+    if (kind === 'get') this.#getting.push(client);
     return client;
   }
 
@@ -64,6 +73,7 @@ export class SimTextUser {
     });
     void client.ask(command).then((reply) => {
       timer.cancel();
+      this.#options.cluster.trace(null, `text client: ${command}: ${reply}`);
       done(reply);
     });
   }

@@ -93,7 +93,7 @@ const EXAMPLES: readonly Example[] = [
   example(requests.ROLL_SEGMENT, { segmentId: id }, null),
   example(
     requests.TAKE_NEXT,
-    { topic: 't', maxCount: 3 },
+    { topic: 't', maxCount: 3, bootEpoch: 2, sequence: 5, received: 4 },
     { records: [{ partition: 1, offset: at, value: bytes }], isEnd: true },
   ),
   example(

@@ -358,6 +358,14 @@ export interface TakeNextRequest {
   readonly topic: string;
   /** How many clients wait; never more come. */
   readonly maxCount: number;
+  /** Of the process that asks; with `sequence` the order of its requests. */
+  readonly bootEpoch: number;
+  readonly sequence: number;
+  /**
+   * The last request to this node whose answer came and was kept, 0 for none: what later ones took is lost, and
+   * comes first in this answer.
+   */
+  readonly received: number;
 }
 
 export interface TakeNextResponse {
@@ -368,11 +376,20 @@ export interface TakeNextResponse {
 }
 
 export const TAKE_NEXT: Api<TakeNextRequest, TakeNextResponse> = {
-  apiKey: INTERNAL_API_KEY_MIN + 13,
+  apiKey: INTERNAL_API_KEY_MIN + 14, // 13 was an earlier one
   name: 'TakeNext',
   ...VERSIONS,
-  writeRequest: (w, request) => w.text(request.topic).u32(request.maxCount),
-  readRequest: (r) => ({ topic: r.text(), maxCount: r.u32() }),
+  writeRequest: (w, request) => {
+    w.text(request.topic).u32(request.maxCount);
+    w.u64(request.bootEpoch).u64(request.sequence).u64(request.received);
+  },
+  readRequest: (r) => ({
+    topic: r.text(),
+    maxCount: r.u32(),
+    bootEpoch: r.u64(),
+    sequence: r.u64(),
+    received: r.u64(),
+  }),
   writeResponse: (w, response) =>
     w
       .bool(response.isEnd)

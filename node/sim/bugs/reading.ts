@@ -51,13 +51,47 @@ export const READING_BUGS: readonly PlantedBug[] = [
     name: 'CursorSkipsUnconfirmed',
     rule: 'GET',
     what: 'a shared cursor counts what it has handed out as delivered',
-    seeds: 200,
-    knownSeed: 184,
+    focus: 'lostDeliveries',
+    seeds: 40,
     changes: [
       {
         file: 'node/server/partitionCursor.ts',
-        find: 'let lowest = this.#position;',
-        replace: 'let lowest = this.#position;\n    if (lowest >= 0) return lowest;',
+        find: 'const lowest = this.#underWay.lowestBelow(this.#position);',
+        replace:
+          'const lowest = this.#underWay.lowestBelow(this.#position);\n    if (lowest >= 0) return this.#position;',
+      },
+    ],
+  },
+  {
+    name: 'CursorGoesAhead',
+    rule: 'GET',
+    what: 'a shared cursor hands out newer records while older ones are under way through another node',
+    focus: 'lostDeliveries',
+    seeds: 40,
+    changes: [
+      {
+        file: 'node/server/underWay.ts',
+        find: 'return this.#held.size === 0 || this.#taker === taker;',
+        replace: 'return this.#held.size >= 0 || this.#taker === taker;',
+      },
+      {
+        file: 'node/server/underWay.ts',
+        find: 'return this.#taker === taker && this.#held.delete(at);',
+        replace: 'return this.#held.delete(at);',
+      },
+    ],
+  },
+  {
+    name: 'LostAnswerLeftOut',
+    rule: 'GET',
+    what: 'a node whose answer was lost gets newer records in the next one',
+    focus: 'lostDeliveries',
+    seeds: 40,
+    changes: [
+      {
+        file: 'node/server/underWay.ts',
+        find: 'call.received === last.sequence',
+        replace: 'call.received !== -1',
       },
     ],
   },

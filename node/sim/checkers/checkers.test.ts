@@ -4,7 +4,7 @@ import { nodeId } from '../../../base/units.ts';
 import { History, TextHistory, Violation } from '../history.ts';
 import type { AppendOperation } from '../history.ts';
 import { HISTORY_CHECKERS } from './index.ts';
-import { checkCursorKept, checkSharedCursor } from './sharedCursor.ts';
+import { checkCursorKept, checkCursorOrder, checkSharedCursor } from './sharedCursor.ts';
 
 const TOPIC = 'topic-0';
 
@@ -159,6 +159,7 @@ describe('the checker of the shared cursor', () => {
     checkSharedCursor(cursor(['a', 'b', 'a', 'b', 'c']), false);
     checkSharedCursor(cursor(['a', 'c'], 1), false);
     checkCursorKept(cursor(['a', 'b', 'c']), 3);
+    checkCursorOrder(cursor(['a', 'b', 'a', 'x', 'c', 'b']));
   });
 
   test.each([
@@ -167,6 +168,10 @@ describe('the checker of the shared cursor', () => {
     ['a record is given twice in peace', ['a', 'b', 'b', 'c'], true],
   ])('finds that %s', (_what, got, isFaultless) => {
     expect(() => checkSharedCursor(cursor(got), isFaultless)).toThrow(Violation);
+  });
+
+  test('finds that a record comes for the first time behind a newer one', () => {
+    expect(() => checkCursorOrder(cursor(['a', 'c', 'a', 'b']))).toThrow(Violation);
   });
 
   test('finds that records come again after a crash', () => {

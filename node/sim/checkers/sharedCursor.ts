@@ -1,6 +1,7 @@
 /**
  * The shared cursor of the text protocol: no acknowledged record is skipped, except that a reply which was lost took
- * its record with it; nothing that nobody put; without faults each once and in order.
+ * its record with it; nothing that nobody put; each for the first time in order, whatever goes wrong, and without faults
+ * only once.
  */
 import { Violation } from '../history.ts';
 import type { TextHistory } from '../history.ts';
@@ -22,6 +23,27 @@ export function checkSharedCursor(history: TextHistory, isFaultless: boolean): v
     if (value === acknowledged[index]) continue;
     const what = `GET ${index} gave ${value}, not ${acknowledged[index] ?? 'nothing'}`;
     throw new Violation('SharedCursor', `${what}, though nothing went wrong`);
+  }
+}
+
+/**
+ * For a topic with one partition and one client that GETs: what is given again may come at any time, but nothing comes for the
+ * first time behind what was put after it. Except what was on its way in a connection that broke: it was given before.
+ */
+export function checkCursorOrder(history: TextHistory): void {
+  const { got, topic, acknowledged, lostDeliveries } = history;
+  const places = new Map(acknowledged.map((value, place) => [value, place]));
+  let last = -1;
+  let lateCount = 0;
+  for (const value of new Set(got)) {
+    const place = places.get(value);
+    if (place === undefined) continue; // nobody knows where it is stored
+    if (place > last) last = place;
+    else lateCount += 1;
+    if (lateCount > lostDeliveries) {
+      const what = `GET ${topic} gave ${value} behind ${acknowledged[last] ?? ''}`;
+      throw new Violation('SharedCursor', `${what}, for the first time`);
+    }
   }
 }
 
