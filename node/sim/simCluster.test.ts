@@ -215,3 +215,30 @@ test('a disk whose boot is not registered is no evidence', async () => {
     { code: 'REPLICA_UNKNOWN', message: 'The boot of this disk is not registered yet' },
   ]);
 });
+
+test('a node that comes back after every voter was replaced is admitted by those of today', async () => {
+  const cluster = new SimCluster({ seed: 12, nodeCount: 4, config: CONFIG });
+  await cluster.startAll();
+  const [first, second, third, last] = cluster.machines as [Machine, Machine, Machine, Machine];
+  const voters = (machine: Machine): readonly string[] =>
+    machine.parts?.raft.status().configuration.voters.map(({ id }) => id) ?? [];
+  await cluster.runUntil(() => cluster.machines.every((one) => voters(one).length === 3), 5000);
+  const before = new Set(voters(first));
+  expect([...before].some((id) => id.startsWith(`${last.nodeId}/`))).toBe(false);
+  cluster.kill(last);
+  for (const machine of [first, second, third]) {
+    cluster.kill(machine);
+    machine.disk.wipe();
+    machine.replaceDisk = true;
+    await restart(cluster, machine);
+    expect(machine.failure).toBeNull();
+    const own = `${machine.nodeId}/${machine.parts?.identity.diskId}`;
+    await cluster.runUntil(
+      () => voters(machine).length === 3 && voters(machine).includes(own),
+      30_000,
+    );
+  }
+  expect(voters(first).filter((id) => before.has(id))).toEqual([]);
+  await restart(cluster, last);
+  expect(last.failure).toBeNull();
+});
