@@ -411,18 +411,20 @@ export class WalrusNode {
     if (node !== undefined) this.#world.transport.send(node.peerAddress, parts, onReleased);
   }
 
+  /** For a heartbeat, which looks at the disk, too: nobody else does while nothing is written. */
   #describe({
     identity,
     storage,
     raft,
   }: Pick<NodeParts, 'identity' | 'storage' | 'raft'>): HeartbeatRequest {
+    const health = storage.checkDisk();
     const usage = storage.usage();
     return {
       nodeId: identity.nodeId,
       diskId: identity.diskId,
       bootEpoch: identity.bootEpoch,
       appliedIndex: raft.status().lastApplied,
-      isDiskWritable: storage.health.state === 'HEALTHY',
+      isDiskWritable: health.state === 'HEALTHY',
       isDiskFull: usage.freeBytes <= 0,
       usedBytes: usage.usedBytes,
       isDraining: this.#isDraining,

@@ -1,10 +1,9 @@
 /**
  * What operators ask of the cluster: MarkDiskLost, TransferLeadership, SealUnclean. Taken by any node, done by the
- * one that leads the metadata.
+ * one that leads the metadata, over its elections.
  */
 import { WalrusError } from '../../base/errors.ts';
 import { APIS } from '../../protocol/client/apis.ts';
-import type { Api } from '../../protocol/client/codec.ts';
 import type {
   MarkDiskLostRequest,
   MarkDiskLostResponse,
@@ -17,9 +16,11 @@ import type {
 import { transferLeadership } from '../controller/leadershipTransfer.ts';
 import { isUnsealed, segmentsOnDisk } from '../state/queries.ts';
 import type { SegmentRecord } from '../state/types.ts';
+import { askLeader, isLeaderless } from './leaderRequests.ts';
+import type { LeaderCall } from './leaderRequests.ts';
 import type { ServerContext } from './serverContext.ts';
 
-/** Fences and copies take their time; a try that is cut off may be repeated. */
+/** Fences and copies take their time. */
 const SEAL_TIMEOUT_MS = 30_000;
 const ASK_TIMEOUT_MS = 6000;
 
@@ -44,35 +45,41 @@ export class ClusterAdmin {
    * @throws {WalrusError} METADATA_UNAVAILABLE, SEGMENT_NOT_FOUND, CONFLICT, REPLICA_UNKNOWN, NOT_LEADER
    */
   async sealUnclean(request: SealUncleanRequest): Promise<SealUncleanResponse> {
-    return await this.#askLeader(APIS.SealUnclean, request, SEAL_TIMEOUT_MS);
+    return await this.#askLeader(
+      { api: APIS.SealUnclean, request },
+      { timeoutMs: SEAL_TIMEOUT_MS, isRepeatable: !request.confirm },
+    );
   }
 
   /** @throws {WalrusError} METADATA_UNAVAILABLE; DISK_REFUSED for an unknown disk; CONFLICT while it is in use. */
   async markDiskLost(request: MarkDiskLostRequest): Promise<MarkDiskLostResponse> {
-    return await this.#askLeader(APIS.MarkDiskLost, request, ASK_TIMEOUT_MS);
+    return await this.#askLeader(
+      { api: APIS.MarkDiskLost, request },
+      { timeoutMs: ASK_TIMEOUT_MS, isRepeatable: true },
+    );
   }
 
   /** @throws {WalrusError} METADATA_UNAVAILABLE, and as `transferLeadership` */
   async transferLeadership(
     request: TransferLeadershipRequest,
   ): Promise<TransferLeadershipResponse> {
-    return await this.#askLeader(APIS.TransferLeadership, request, ASK_TIMEOUT_MS);
+    // Whoever led after a first try to hand it to anybody would hand it on.
+    const isRepeatable = request.nodeId !== undefined;
+    return await this.#askLeader(
+      { api: APIS.TransferLeadership, request },
+      { timeoutMs: ASK_TIMEOUT_MS, isRepeatable },
+    );
   }
 
+  /** Again when there was no leader; after an unknown outcome only what may be repeated. */
   async #askLeader<Request, Response>(
-    api: Api<Request, Response>,
-    request: Request,
-    timeoutMs: number,
+    call: LeaderCall<Request, Response>,
+    { timeoutMs, isRepeatable }: { readonly timeoutMs: number; readonly isRepeatable: boolean },
   ): Promise<Response> {
-    const { metadata, rpc } = this.#context.parts;
-    const address = metadata.leaderAddress;
-    if (address === null) {
-      throw new WalrusError(
-        'METADATA_UNAVAILABLE',
-        'The metadata has no leader at the moment: try again',
-      );
-    }
-    return await rpc.call(address, api, request, timeoutMs);
+    return await askLeader(this.#context, call, {
+      timeoutMs,
+      isRetried: (error) => isLeaderless(error) || (isRepeatable && error.code === 'TIMED_OUT'),
+    });
   }
 
   async #markAsLeader({ diskId, confirm }: MarkDiskLostRequest): Promise<MarkDiskLostResponse> {

@@ -6,12 +6,12 @@ import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { APIS } from '../../protocol/client/apis.ts';
 import type { CreateTopicRequest, CreateTopicResponse } from '../../protocol/client/createTopic.ts';
 import type { Replication } from '../state/types.ts';
+import { askLeader } from './leaderRequests.ts';
 import { topicNotFound } from './router.ts';
 import type { Router } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
 
 const ASK_TIMEOUT_MS = 6000;
-const RETRY_MS = 50;
 
 export class TopicAdmin {
   readonly #context: ServerContext;
@@ -36,23 +36,12 @@ export class TopicAdmin {
 
   /** A repeat after an unknown outcome is only safe where an existing topic is a success. */
   async #askLeader(request: CreateTopicRequest): Promise<CreateTopicResponse> {
-    const { clock, limits, parts } = this.#context;
-    const deadlineMs = clock.monotonicMs() + limits.requestTimeoutMs;
-    for (;;) {
-      try {
-        const address = parts.metadata.leaderAddress;
-        if (address === null) {
-          throw new WalrusError('METADATA_UNAVAILABLE', 'The metadata has no leader at the moment');
-        }
-        const timeoutMs = Math.min(ASK_TIMEOUT_MS, Math.max(1, deadlineMs - clock.monotonicMs()));
-        return await parts.rpc.call(address, APIS.CreateTopic, request, timeoutMs);
-      } catch (error) {
-        if (!isWalrusError(error) || !error.retriable) throw error;
-        if (error.code === 'TIMED_OUT' && !request.ifNotExists) throw error;
-        if (clock.monotonicMs() + RETRY_MS >= deadlineMs) throw error;
-      }
-      await new Promise<void>((resolve) => clock.setTimer(RETRY_MS, resolve));
-    }
+    const call = { api: APIS.CreateTopic, request };
+    return await askLeader(this.#context, call, {
+      timeoutMs: ASK_TIMEOUT_MS,
+      isRetried: ({ code, retriable }) =>
+        retriable && (code !== 'TIMED_OUT' || request.ifNotExists),
+    });
   }
 
   async #createAsLeader(request: CreateTopicRequest): Promise<CreateTopicResponse> {

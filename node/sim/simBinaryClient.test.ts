@@ -231,6 +231,22 @@ describe('binary clients of a cluster', () => {
     await expect(at.wait(transfer(9))).rejects.toMatchObject({ code: 'INVALID_MEMBERSHIP' });
   });
 
+  test.each([
+    ['while its leader is dead and nobody knows it yet', 0],
+    ['while it has no leader', 800],
+  ])('an operator reaches the metadata over an election: %s', async (_when, afterMs) => {
+    const at = await world();
+    await threeVoters(at);
+    const leader = at.machines.find(({ parts }) => parts!.metadata.isLeader)!;
+    const client = at.client(at.machines.find((machine) => machine !== leader)!);
+    await at.wait(client.call(APIS.ListGroups, {}));
+    at.cluster.kill(leader);
+    await at.cluster.run(afterMs);
+    const request = { diskId: 'f'.repeat(32), confirm: true };
+    const answer = at.wait(client.call(APIS.MarkDiskLost, request), 10_000);
+    await expect(answer).rejects.toMatchObject({ code: 'DISK_REFUSED' });
+  });
+
   test('MarkDiskLost says what it would mean, is refused while the node is up, and may be repeated', async () => {
     const at = await world();
     await threeVoters(at);

@@ -338,17 +338,25 @@ export class Engine implements StorageEngine {
     return {
       usedBytes: allocator.usedBytes,
       allocatedBytes: arenas.allocatedBytes,
-      freeBytes: Math.max(0, this.#freeBytes() - BALLAST_BYTES),
+      freeBytes: Math.max(0, (this.#freeBytes() ?? 0) - BALLAST_BYTES),
     };
   }
 
-  /** A disk that cannot even say how much is free (a directory that is gone) has failed, and has room for nothing. */
-  #freeBytes(): number {
+  checkDisk(): DiskHealth {
     try {
-      return this.#disk.freeBytes();
+      this.#disk.freeBytes();
     } catch (error) {
       this.#context.commit.fail(error);
-      return 0;
+    }
+    return this.health;
+  }
+
+  /** null: the disk cannot say. */
+  #freeBytes(): number | null {
+    try {
+      return this.#disk.freeBytes();
+    } catch {
+      return null; // `checkDisk` draws the conclusion
     }
   }
 

@@ -139,7 +139,7 @@ export interface StorageUsage {
   readonly usedBytes: number;
   /** Bytes of all arena files. */
   readonly allocatedBytes: number;
-  /** What the file system has left, less the ballast. */
+  /** What the file system has left, less the ballast; 0 where it cannot say. */
   readonly freeBytes: number;
 }
 
@@ -175,6 +175,11 @@ export interface StorageEngine {
   /** Bytes accepted and not yet durable: the caller's measure for back-pressure. */
   readonly pendingBytes: number;
   usage(): StorageUsage;
+  /**
+   * Looks whether the disk is there: one that cannot even say how much is free (a directory that is gone) has failed, and is
+   * read-only from then on.
+   */
+  checkDisk(): DiskHealth;
   onHealthChange(listener: (health: DiskHealth) => void): void;
   /** Flushes what is pending, closes the files and releases the lock. */
   close(): Promise<void>;
