@@ -7,6 +7,7 @@ import type { Listener } from '../base/network.ts';
 import { nodeId } from '../base/units.ts';
 import { SOFTWARE_VERSION } from '../base/version.ts';
 import type { NodeSettings } from './config.ts';
+import { adminRoutes } from './io/adminRoutes.ts';
 import { nodeBuffers } from './io/buffers.ts';
 import { ConsoleLogger } from './io/consoleLogger.ts';
 import { startHttpServer } from './io/httpServer.ts';
@@ -20,10 +21,14 @@ import { TcpNetwork } from './io/tcpNetwork.ts';
 import { timingOf } from './config/timing.ts';
 import { meteredDisk } from './meteredDisk.ts';
 import { snapshotOf } from './metricsSnapshot.ts';
+import { AdminApi } from './server/admin/adminApi.ts';
+import type { AdminNode } from './server/admin/adminApi.ts';
+import { LeaderAdmin } from './server/admin/leaderAdmin.ts';
 import { ClientServer } from './server/clientServer.ts';
 import { StreamPeerTransport } from './server/peerTransport.ts';
 import { Shutdown } from './shutdown.ts';
 import { WalrusNode } from './walrusNode.ts';
+import type { NodeParts } from './walrusNode.ts';
 
 export { lockFile } from './io/fileLock.ts';
 
@@ -72,8 +77,10 @@ export async function runNode(settings: NodeSettings): Promise<RunningNode> {
   return node;
 }
 
-class NodeProcess implements RunningNode {
+class NodeProcess implements RunningNode, AdminNode {
   readonly ended: Promise<WalrusError | null>;
+  readonly version = SOFTWARE_VERSION;
+  readonly startedAtMs: number;
   registered: Promise<void> = Promise.resolve();
   readonly #settings: NodeSettings;
   readonly #logger: Logger;
@@ -97,6 +104,7 @@ class NodeProcess implements RunningNode {
   constructor(settings: NodeSettings, logger: Logger) {
     this.#settings = settings;
     this.#logger = logger;
+    this.startedAtMs = this.#clock.wallMs();
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -110,7 +118,7 @@ class NodeProcess implements RunningNode {
       maxQueueBytes: settings.maxPeerQueueBytes,
       onDropped: () => this.#metrics.peerMessageDropped(),
       local: () => ({
-        clusterId: this.#node?.clusterId ?? settings.clusterId,
+        clusterId: this.clusterId,
         nodeId: nodeId(settings.nodeId),
         address: this.#peerAddress,
         softwareVersion: SOFTWARE_VERSION,
@@ -124,6 +132,26 @@ class NodeProcess implements RunningNode {
       peer: this.#peerPort,
       http: this.#http?.port ?? 0,
     };
+  }
+
+  get nodeId(): number {
+    return this.#settings.nodeId;
+  }
+
+  get clusterId(): string {
+    return this.#node?.clusterId ?? this.#settings.clusterId;
+  }
+
+  get isRegistered(): boolean {
+    return this.#node?.isRegistered === true;
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  get parts(): NodeParts | null {
+    return this.#node?.isOpen === true ? this.#node.parts : null;
   }
 
   get clientAddress(): string {
@@ -162,6 +190,7 @@ class NodeProcess implements RunningNode {
         health: { live: () => this.#live(), ready: () => this.#ready() },
         registry: this.#registry,
         logger: this.#logger,
+        routes: adminRoutes(new AdminApi(this)),
       });
     } catch (error) {
       await this.#close();
@@ -213,6 +242,7 @@ class NodeProcess implements RunningNode {
     );
     this.#node = node;
     await node.start((parts) => {
+      new LeaderAdmin(parts);
       this.#server = new ClientServer(parts, {
         clock: this.#clock,
         logger: this.#logger,
@@ -274,19 +304,21 @@ class NodeProcess implements RunningNode {
     const step = (name: string, action: () => Promise<void>): Promise<boolean> =>
       shutdown.step(name, deadlineMs - clock.monotonicMs(), action);
     await this.#clientListener?.close();
-    this.#node?.drain();
+    const { parts } = this;
+    parts?.drain.begin();
+    parts?.segments.closeAll(); // also where nobody takes over: what its clients were handed is committed with it
     await step('answering requests', async () =>
       this.#server?.drain(deadlineMs - clock.monotonicMs()),
     );
     await step('handing segments over', () => this.#handOver(deadlineMs));
-    await step('handing the metadata over', async () => this.#node?.handOverMetadata());
+    await step('handing the metadata over', async () => parts?.drain.handOverMetadata());
     await this.#close();
     this.#end(null);
   }
 
   /** Waits until others lead the segments that this node led, where there are others. */
   async #handOver(deadlineMs: number): Promise<void> {
-    const parts = this.#node?.isOpen === true ? this.#node.parts : null;
+    const { parts } = this;
     // Without a metadata leader nobody can take over; alone there is nobody.
     const hasOthers = (): boolean =>
       parts?.session.isFresh === true && parts.session.aliveNodeIds.size > 1;

@@ -22,16 +22,16 @@ import {
   encodeOpen,
 } from '../protocol/peer/append.ts';
 import { CLUSTER_INFO } from '../protocol/peer/requests.ts';
-import type { HeartbeatRequest } from '../protocol/peer/requests.ts';
 import { BootAdmission, serveBoots } from './bootAdmission.ts';
 import { ClusterEntry, isBootRegistered, onceRegistered } from './clusterEntry.ts';
 import type { NodeAddresses } from './clusterEntry.ts';
 import type { NodeTiming } from './config/timing.ts';
 import { Controller } from './controller/controller.ts';
 import { Deletion } from './controller/deletion.ts';
+import { Drain } from './controller/drain.ts';
 import { Heartbeat } from './controller/heartbeat.ts';
-import { transferLeadership } from './controller/leadershipTransfer.ts';
 import { RaftMetadata } from './controller/metadataService.ts';
+import { nodeReport } from './controller/nodeReport.ts';
 import { Repair } from './controller/repair.ts';
 import { Scrub } from './controller/scrub.ts';
 import type { ScrubSettings } from './controller/scrub.ts';
@@ -55,8 +55,6 @@ import type { DiskIdentity, StorageEngine } from './storage/types.ts';
 const CREATOR_FILE = 'cluster-creator';
 const RAFT_DIRECTORY = 'raft';
 const CLUSTER_ID_BYTES = 16;
-/** Damaged copies that a heartbeat names; the others come up as these are repaired. */
-const DAMAGED_COUNT_MAX = 256;
 /** Between two tries to begin the metadata. */
 const RETRY_MS = 50;
 
@@ -110,6 +108,7 @@ export interface NodeParts {
   readonly repair: Repair;
   readonly scrub: Scrub;
   readonly deletion: Deletion;
+  readonly drain: Drain;
 }
 
 export class WalrusNode {
@@ -120,7 +119,6 @@ export class WalrusNode {
   #parts: NodeParts | null = null;
   #clusterId: string;
   #isStopped = false;
-  #isDraining = false;
   #isRegistered = false;
 
   constructor(options: WalrusNodeOptions, world: World) {
@@ -208,27 +206,10 @@ export class WalrusNode {
     parts.repair.stop();
     parts.scrub.stop();
     parts.deletion.stop();
+    parts.drain.end();
     parts.admission.stop();
     parts.raft.stop();
     await parts.storage.close();
-  }
-
-  /** Hands leadership of segments over, before a stop: this node gets no new ones. */
-  drain(): void {
-    this.#isDraining = true;
-    this.#parts?.segments.closeAll();
-  }
-
-  /** Hands the leadership of the metadata to another node, if this one has it and there is one. */
-  async handOverMetadata(): Promise<void> {
-    const parts = this.#parts;
-    if (parts?.metadata.isLeader !== true) return;
-    try {
-      await transferLeadership(parts.raft, parts.controller.sessions, null);
-    } catch (error) {
-      if (!isWalrusError(error)) throw error;
-      this.#world.logger.log('info', 'the metadata has not been handed over', { code: error.code });
-    }
   }
 
   /** Makes sure that the disk is formatted; tells whether its node has created its cluster. */
@@ -316,7 +297,7 @@ export class WalrusNode {
       metadata,
       intervalMs: timing.heartbeatIntervalMs,
       leaseMs: timing.leaseMs,
-      describe: () => this.#describe(core),
+      describe: () => nodeReport(this.parts, this.parts.drain.isDraining),
       onRefused: (error) => this.#refused(error),
     });
     const segments = new SegmentManager({
@@ -335,29 +316,22 @@ export class WalrusNode {
       sendOpen: (to, open) => this.#sendTo(to, [encodeOpen(open)]),
     });
     const { sessionTimeoutMs } = timing;
-    const controller = new Controller({
-      clock,
-      random,
-      logger,
-      rpc,
-      metadata,
-      raft,
-      metrics: this.#world.metrics,
-      sessionTimeoutMs,
-    });
     const { metrics } = this.#world;
+    const leading = { clock, random, logger, rpc, metadata, raft, metrics, sessionTimeoutMs };
+    const controller = new Controller(leading);
     const repair = new Repair({ self, clock, logger, metadata, host, rpc, metrics });
     const { diskId } = self;
     const { scrub: settings } = this.#options;
     const scrub = new Scrub({ diskId, clock, random, metadata, host, metrics, settings });
-    const deletion = new Deletion({ diskId: self.diskId, clock, logger, metadata, host });
+    const deletion = new Deletion({ diskId, clock, logger, metadata, host });
     serveReplicas(onceRegistered(rpc, storage), host, metadata);
     serveBoots({ rpc, identity, raft, metadata: () => metadata.metadata });
     rpc.handle(CLUSTER_INFO, () => ({
       clusterId: identity.clusterId,
       leaderAddress: metadata.leaderAddress ?? '',
     }));
-    const services = { session, segments, controller, repair, scrub, deletion };
+    const drain = new Drain({ ...core, clock, logger, session, segments, controller });
+    const services = { session, segments, controller, repair, scrub, deletion, drain };
     const parts = { ...core, admission: this.#admission(core), rpc, host, ...services };
     this.#route(parts);
     return parts;
@@ -409,27 +383,6 @@ export class WalrusNode {
   #sendTo(to: ReplicaPlace, parts: readonly Uint8Array[], onReleased?: () => void): void {
     const node = this.parts.metadata.metadata.nodes.get(to.nodeId);
     if (node !== undefined) this.#world.transport.send(node.peerAddress, parts, onReleased);
-  }
-
-  /** For a heartbeat, which looks at the disk, too: nobody else does while nothing is written. */
-  #describe({
-    identity,
-    storage,
-    raft,
-  }: Pick<NodeParts, 'identity' | 'storage' | 'raft'>): HeartbeatRequest {
-    const health = storage.checkDisk();
-    const usage = storage.usage();
-    return {
-      nodeId: identity.nodeId,
-      diskId: identity.diskId,
-      bootEpoch: identity.bootEpoch,
-      appliedIndex: raft.status().lastApplied,
-      isDiskWritable: health.state === 'HEALTHY',
-      isDiskFull: usage.freeBytes <= 0,
-      usedBytes: usage.usedBytes,
-      isDraining: this.#isDraining,
-      damagedSegmentIds: storage.damaged().slice(0, DAMAGED_COUNT_MAX),
-    };
   }
 
   /** The first node: the metadata begins with the cluster's id and settings. */

@@ -58,8 +58,8 @@ function ledFromDamage(metadata: IndexedMetadata, sessions: Sessions): SegmentRe
 }
 
 /**
- * Open segments, with leaders that are well, that a roll would give more or healthier members (W6, W7), or of which a
- * member's copy is damaged: only once it is sealed it can be copied anew.
+ * Open segments, with leaders that are well, that a roll would give more or healthier members (W6, W7), or a leader
+ * that does not drain; or of which a member's copy is damaged: only once it is sealed it can be copied anew.
  */
 export function segmentsToRoll(
   metadata: IndexedMetadata,
@@ -79,14 +79,28 @@ export function segmentsToRoll(
     const segment = metadata.segments.get(segmentId);
     if (segment !== undefined) suspects.set(segmentId, segment);
   }
+  const leaving = new Set(ledByDraining(metadata, candidates));
+  for (const segment of leaving) suspects.set(segment.segmentId, segment);
   return [...suspects.values()]
     .filter((segment) => segment.state === 'OPEN')
     .filter(
       (segment) =>
         damaged.has(segment.segmentId) ||
+        leaving.has(segment) ||
         isBetterEnsemblePossible(candidates, segment.ensemble, replicationOf(metadata, segment)),
     )
     .sort((a, b) => a.segmentId - b.segmentId);
+}
+
+/** Segments of nodes that drain, where another one could lead: it is preferred by the placement. */
+function ledByDraining(
+  metadata: IndexedMetadata,
+  candidates: readonly Candidate[],
+): readonly SegmentRecord[] {
+  if (!candidates.some(({ isHealthy, isDraining }) => isHealthy && !isDraining)) return [];
+  return candidates
+    .filter(({ isDraining }) => isDraining)
+    .flatMap(({ place }) => segmentsLedBy(metadata, place.nodeId));
 }
 
 /** What the segment's topic asks for. */

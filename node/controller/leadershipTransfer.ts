@@ -8,10 +8,10 @@ import type { Sessions } from './sessions.ts';
 
 /**
  * Resolves once another node leads, or at once when the wanted one does.
- * @param wanted - null for whoever is fit: a voter that is alive.
+ * @param wanted - null for whoever is fit: a voter that is alive and not draining.
  * @returns who leads.
  * @throws {WalrusError} NOT_LEADER; INVALID_MEMBERSHIP for a node that does not vote; CONFLICT when it is down, or
- *   when there is nobody else; TIMED_OUT when it did not take over.
+ *   when there is nobody else who is not about to go, too; TIMED_OUT when it did not take over.
  */
 export async function transferLeadership(
   raft: RaftNode,
@@ -26,7 +26,9 @@ export async function transferLeadership(
   if (wanted === nodeOf(leaderId)) return wanted;
   const others = configuration.voters.filter(({ id }) => id !== leaderId);
   const fit = others.filter(({ id }) => wanted === null || nodeOf(id) === wanted);
-  const heir = fit.find(({ id }) => sessions.isAlive(nodeOf(id)));
+  const up = fit.filter(({ id }) => sessions.isAlive(nodeOf(id)));
+  const staying = up.filter(({ id }) => sessions.beatOf(nodeOf(id))?.isDraining !== true);
+  const heir = wanted === null ? staying[0] : up[0];
   if (heir !== undefined) {
     await raft.transferLeadership(heir.id);
     return nodeOf(heir.id);
@@ -37,6 +39,6 @@ export async function transferLeadership(
     const message = `${what} to node ${wanted}: it does not vote; the voters are ${voters.join(', ')}`;
     throw new WalrusError('INVALID_MEMBERSHIP', message);
   }
-  const why = wanted === null ? 'no other voter is up' : `node ${wanted} is down`;
+  const why = wanted === null ? 'no other voter is up and stays up' : `node ${wanted} is down`;
   throw new WalrusError('CONFLICT', `${what}: ${why}`);
 }

@@ -27,6 +27,8 @@ import type { MetadataService, PeerRpc } from './types.ts';
 
 /** Copies made at once by a node: repair must not starve producers. */
 const REPAIR_COUNT_MAX = 2;
+/** Copies that a look at the state of all goes through; with more to be done the node is catching up anyhow. */
+const LOOKED_AT_COUNT_MAX = 10_000;
 /** Between two attempts for one segment; doubles up to the maximum. */
 const RETRY_MS_MIN = 1000;
 const RETRY_MS_MAX = 16_000;
@@ -59,6 +61,7 @@ export class Repair {
   /** How long each segment waits after its next failure. */
   readonly #delaysMs = new Map<SegmentId, number>();
   readonly #running = new Set<SegmentId>();
+  #isStarted = false;
   #isStopped = false;
 
   constructor(options: RepairOptions) {
@@ -71,13 +74,36 @@ export class Repair {
     });
   }
 
-  /** Segments whose copy here is to be completed or checked. */
-  get pendingCount(): number {
-    return this.#queue.size + this.#running.size;
+  /** Segments whose copy here is to be completed, made anew or looked at, those that wait for their next try included. */
+  incomplete(): ReadonlySet<SegmentId> {
+    return new Set([...this.#queue, ...this.#running, ...this.#delaysMs.keys()]);
+  }
+
+  /**
+   * Whether a copy that counts as a replica misses the end of its segment, as far as that is known. Of damaged ones and
+   * of those that do not count yet the metadata leader knows by other ways.
+   */
+  isCatchingUp(): boolean {
+    const incomplete = this.incomplete();
+    if (!this.#isStarted || incomplete.size > LOOKED_AT_COUNT_MAX) return true;
+    const { segments } = this.#options.metadata.metadata;
+    for (const segmentId of incomplete) {
+      const segment = segments.get(segmentId);
+      if (segment !== undefined && this.#missesEnd(segment)) return true;
+    }
+    return false;
+  }
+
+  #missesEnd(segment: SegmentRecord): boolean {
+    if (segment.state !== 'SEALED' || segment.endOffset === null) return false;
+    if (!isMember(segment, this.#options.self.diskId)) return false;
+    const tail = this.#options.host.replica(segment.segmentId)?.tail ?? segment.baseOffset;
+    return tail < segment.endOffset && !this.#isDamaged(segment.segmentId);
   }
 
   /** Looks at every segment of this disk once; called after the node's start. */
   start(): void {
+    this.#isStarted = true;
     for (const { segmentId } of segmentsOnDisk(
       this.#options.metadata.metadata,
       this.#options.self.diskId,

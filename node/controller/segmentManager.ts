@@ -7,7 +7,7 @@
  */
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { SegmentId } from '../../base/units.ts';
+import type { NodeId, Offset, SegmentId } from '../../base/units.ts';
 import type { AppendAck } from '../../protocol/peer/append.ts';
 import { CLOSE_SEGMENT, ROLL_SEGMENT } from '../../protocol/peer/requests.ts';
 import type { Metrics } from '../metrics.ts';
@@ -60,6 +60,8 @@ export class SegmentManager implements SegmentAppender {
   readonly #closing = new Set<SegmentId>();
   readonly #waiting: WaitingAppends;
   readonly #beforeClose: BeforeClose[] = [];
+  /** What each segment had committed when it was last looked at whether its members keep up. */
+  #committedBefore = new Map<SegmentId, Offset>();
   #isStopped = false;
 
   constructor(options: SegmentManagerOptions) {
@@ -83,6 +85,24 @@ export class SegmentManager implements SegmentAppender {
   /** The leaders themselves, for status and metrics. */
   leaders(): readonly SegmentLeader[] {
     return [...this.#leaders.values()];
+  }
+
+  /**
+   * Nodes that lack what was committed at the last call already, in a segment that this node leads: they do not keep
+   * up, or are down. Called with each heartbeat.
+   */
+  takeBehindNodeIds(): NodeId[] {
+    const behind = new Set<NodeId>();
+    const committed = new Map<SegmentId, Offset>();
+    for (const [segmentId, leader] of this.#leaders) {
+      const before = this.#committedBefore.get(segmentId) ?? leader.segment.baseOffset;
+      for (const { place, durableTail } of leader.followers) {
+        if (durableTail < before) behind.add(place.nodeId);
+      }
+      committed.set(segmentId, leader.committedOffset);
+    }
+    this.#committedBefore = committed;
+    return [...behind];
   }
 
   /** Adds something that must happen before a segment's end is proposed. */

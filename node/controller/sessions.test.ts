@@ -33,6 +33,9 @@ const beat = {
   usedBytes: 0,
   isDraining: false,
   damagedSegmentIds: [],
+  incompleteCopies: 0,
+  isCatchingUp: false,
+  behindNodeIds: [],
 };
 
 function metadataWith(record: NodeRecord): MutableMetadata {

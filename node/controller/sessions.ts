@@ -79,6 +79,15 @@ export class Sessions {
     return found;
   }
 
+  /** Nodes that lack what was committed, as the living leaders of segments say. */
+  behindNodeIds(): ReadonlySet<NodeId> {
+    const found = new Set<NodeId>();
+    for (const id of this.#sessions.keys()) {
+      for (const behind of this.beatOf(id)?.behindNodeIds ?? []) found.add(behind);
+    }
+    return found;
+  }
+
   aliveNodeIds(): readonly NodeId[] {
     return [...this.#sessions.keys()].filter((id) => this.isAlive(id)).sort((a, b) => a - b);
   }

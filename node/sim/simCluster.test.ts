@@ -166,15 +166,15 @@ test('a node that stops hands the metadata over, without an election time-out', 
   const startMs = cluster.scheduler.nowMs;
   const leads = (machine: Machine): boolean => machine.parts?.raft.status().role === 'Leader';
   await Promise.all([
-    leader.node?.handOverMetadata(),
+    leader.parts?.drain.handOverMetadata(),
     cluster.runUntil(() => others.some(leads) && !leads(leader), 5000),
   ]);
   expect(cluster.scheduler.nowMs - startMs).toBeLessThan(100);
   // Whoever does not lead has nothing to hand over, and neither has a leader whose peers are gone.
-  await leader.node?.handOverMetadata();
+  await leader.parts?.drain.handOverMetadata();
   const next = others.find(leads);
   for (const machine of cluster.machines) if (machine !== next) cluster.kill(machine);
-  await Promise.all([next?.node?.handOverMetadata(), cluster.run(2000)]);
+  await Promise.all([next?.parts?.drain.handOverMetadata(), cluster.run(2000)]);
 });
 
 test('a node that is killed anywhere on its way into the cluster is never refused', async () => {

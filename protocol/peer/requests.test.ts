@@ -61,6 +61,9 @@ const EXAMPLES: readonly Example[] = [
       usedBytes: 6,
       isDraining: true,
       damagedSegmentIds: [id],
+      incompleteCopies: 2,
+      isCatchingUp: true,
+      behindNodeIds: [nodeId(1)],
     },
     {
       isRegistered: true,

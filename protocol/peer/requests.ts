@@ -90,9 +90,18 @@ export interface HeartbeatRequest {
   readonly isDiskFull: boolean;
   readonly usedBytes: number;
   readonly isDraining: boolean;
-  /** Segments whose copy on this disk is damaged, a bounded number of them. */
+  /** Segments whose copy on this disk is damaged, at most `DAMAGED_IDS_MAX` of them. */
   readonly damagedSegmentIds: readonly SegmentId[];
+  /** Copies here that are to be completed, made anew or looked at. */
+  readonly incompleteCopies: number;
+  /** One of them at least is counted as a replica already: the end of its segment is missing here. */
+  readonly isCatchingUp: boolean;
+  /** Nodes that lack what this one has committed for a while, in segments that it leads. */
+  readonly behindNodeIds: readonly NodeId[];
 }
+
+/** Damaged copies that a heartbeat names; the others come up as these are repaired. */
+export const DAMAGED_IDS_MAX = 256;
 
 /** A copy that its node has found damaged. */
 export interface DamagedCopy {
@@ -123,7 +132,10 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
       .bool(beat.isDiskFull)
       .u64(beat.usedBytes)
       .bool(beat.isDraining)
-      .list(beat.damagedSegmentIds, (item, id) => item.u64(id)),
+      .list(beat.damagedSegmentIds, (item, id) => item.u64(id))
+      .u64(beat.incompleteCopies)
+      .bool(beat.isCatchingUp)
+      .list(beat.behindNodeIds, (item, id) => item.u64(id)),
   readRequest: (r) => ({
     nodeId: readNodeId(r),
     diskId: r.text(),
@@ -134,6 +146,9 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
     usedBytes: r.u64(),
     isDraining: r.bool(),
     damagedSegmentIds: r.list(readSegmentId),
+    incompleteCopies: r.u64(),
+    isCatchingUp: r.bool(),
+    behindNodeIds: r.list(readNodeId),
   }),
   writeResponse: (w, response) =>
     w

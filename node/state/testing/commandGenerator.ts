@@ -75,7 +75,8 @@ export class CommandSource {
   plan(): OpenPlan | null {
     const ensemble = this.places(pick(this.random, [1, 2, 3, 3, 3, 4, 5]));
     if (ensemble.length === 0) return null;
-    const leader = pick(this.random, chance(this.random, 0.97) ? ensemble : this.places(6));
+    const others = chance(this.random, 0.97) ? [] : this.places(6);
+    const leader = pick(this.random, others.length === 0 ? ensemble : others);
     const used = [...this.state.segmentByToken.keys()];
     const isStolen = used.length > 0 && chance(this.random, 0.03);
     return {

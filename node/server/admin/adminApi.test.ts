@@ -1,0 +1,291 @@
+/** The admin API on simulated clusters: drains, transfers and verdicts while nodes die and come back. */
+import { describe, expect, test } from '@jest/globals';
+import { messageOf } from '../../../base/errors.ts';
+import type { ClusterStatus, DrainStatus, Verdict } from '../../../protocol/admin/types.ts';
+import { Scenario } from '../../controller/testing/scenario.ts';
+import type { Machine } from '../../sim/simCluster.ts';
+import type { Replication } from '../../state/types.ts';
+import { AdminApi } from './adminApi.ts';
+import { LeaderAdmin } from './leaderAdmin.ts';
+import { answerOf } from './refusal.ts';
+
+const SINGLE: Replication = { replicas: 1, ackQuorum: 1 };
+
+class Admins {
+  readonly scenario: Scenario;
+
+  constructor(scenario: Scenario) {
+    this.scenario = scenario;
+    for (const machine of scenario.running()) new LeaderAdmin(machine.parts!);
+    scenario.cluster.onOpened((_machine, parts) => {
+      new LeaderAdmin(parts);
+    });
+  }
+
+  static async start(options: Parameters<typeof Scenario.start>[0] = {}): Promise<Admins> {
+    const admins = new Admins(await Scenario.start(options));
+    const { cluster } = admins.scenario;
+    // Until the leader has heard all nodes say that they are well.
+    await cluster.run(1000);
+    return admins;
+  }
+
+  of(machine: Machine): AdminApi {
+    return new AdminApi({
+      nodeId: machine.nodeId,
+      version: 'sim',
+      startedAtMs: 0,
+      isStopping: false,
+      clusterId: machine.node?.clusterId ?? '',
+      isRegistered: machine.isServing,
+      parts: machine.parts,
+    });
+  }
+
+  /** What an answer is: the value, or the refusal as it would be sent. */
+  async ask<T>(machine: Machine, question: (api: AdminApi) => Promise<T> | T): Promise<T> {
+    let outcome: { value: T } | { error: unknown } | null = null;
+    const asked = async (): Promise<T> => await question(this.of(machine));
+    asked().then(
+      (value) => (outcome = { value }),
+      (error: unknown) => (outcome = { error }),
+    );
+    await this.scenario.cluster.runUntil(() => outcome !== null, 10_000);
+    const settled = outcome as unknown as { value: T } | { error: unknown };
+    if ('error' in settled) throw settled.error;
+    return settled.value;
+  }
+
+  async refusal(machine: Machine, question: (api: AdminApi) => unknown): Promise<unknown> {
+    try {
+      return await this.ask(machine, question);
+    } catch (error) {
+      const { status, body } = answerOf(error as Parameters<typeof answerOf>[0]);
+      return [status, body.reason ?? body.code];
+    }
+  }
+
+  async drained(machine: Machine): Promise<DrainStatus> {
+    let status = await this.ask(machine, (api) => api.drain());
+    for (let tries = 0; tries < 200 && !status.isDrained; tries += 1) {
+      await this.scenario.cluster.run(20);
+      status = await this.ask(machine, (api) => api.drain());
+    }
+    return status;
+  }
+
+  canRestart(asked: Machine, node: Machine): Promise<Verdict> {
+    return this.ask(asked, (api) => api.canRestart(String(node.nodeId)));
+  }
+
+  async reasons(asked: Machine): Promise<string[]> {
+    const found: string[] = [];
+    for (const machine of this.scenario.cluster.machines) {
+      const verdict = await this.canRestart(asked, machine);
+      found.push(verdict.isAllowed ? verdict.message : verdict.reason);
+    }
+    return found;
+  }
+}
+
+describe('drain', () => {
+  test('moves segments and the metadata to others while writes go on, and gets nothing new', async () => {
+    const admins = await Admins.start({ maxSegmentEntries: 3 });
+    const { scenario } = admins;
+    await scenario.write(4);
+    const machine = scenario.metadataLeader();
+    while (scenario.leader() !== machine) await scenario.write(1);
+    const status = await admins.drained(machine);
+    expect(status).toEqual({
+      isDraining: true,
+      isDrained: true,
+      ledSegments: 0,
+      leadsMetadata: false,
+      hasHeir: true,
+      soleCopies: 0,
+    });
+    expect(admins.of(machine).node().phase).toBe('Draining');
+    for (let round = 0; round < 10; round += 1) {
+      await scenario.write(3);
+      expect(scenario.leader()).not.toBe(machine);
+    }
+    expect(await admins.drained(machine)).toEqual(status);
+    expect((await admins.ask(machine, (api) => api.undrain())).isDraining).toBe(false);
+    await scenario.cluster.run(1000);
+    const leaders = new Set<Machine>();
+    for (let round = 0; round < 12; round += 1) {
+      await scenario.write(3);
+      leaders.add(scenario.leader());
+    }
+    expect(leaders.has(machine)).toBe(true);
+  });
+
+  test('takes what came back while nobody else was there, and is forgotten by a restart', async () => {
+    const admins = await Admins.start();
+    const { scenario } = admins;
+    const { cluster } = scenario;
+    await scenario.write(1);
+    const machine = scenario.leader();
+    const others = scenario.followers();
+    for (const other of others) cluster.kill(other);
+    await cluster.run(3000);
+    const alone = await admins.ask(machine, (api) => api.drain());
+    expect(alone).toMatchObject({ isDraining: true, isDrained: false, hasHeir: false });
+    for (const other of others) cluster.start(other);
+    await cluster.runUntil(() => others.every((other) => other.isServing), 20_000);
+    expect(await admins.drained(machine)).toMatchObject({ isDrained: true, ledSegments: 0 });
+    expect(scenario.leader()).not.toBe(machine);
+    cluster.kill(machine);
+    cluster.start(machine);
+    await cluster.runUntil(() => machine.isServing, 20_000);
+    expect(admins.of(machine).node().phase).toBe('Serving');
+  });
+
+  test('takes the writes of a topic without replicas elsewhere, and says which records stay', async () => {
+    const admins = await Admins.start({ replication: SINGLE });
+    const { scenario } = admins;
+    await scenario.write(5);
+    const machine = scenario.leader();
+    expect(await admins.drained(machine)).toMatchObject({ isDrained: true, soleCopies: 1 });
+    await scenario.write(5);
+    expect(scenario.leader()).not.toBe(machine);
+  });
+
+  test('of the only node rolls nothing and says that there is nobody', async () => {
+    const admins = await Admins.start({ nodeCount: 1, metadataVoters: 1, replication: SINGLE });
+    const { scenario } = admins;
+    const [machine] = scenario.running();
+    await scenario.write(1);
+    const { segmentId } = scenario.segment();
+    const status = await admins.ask(machine!, (api) => api.drain());
+    expect(status).toMatchObject({ isDraining: true, isDrained: false, hasHeir: false });
+    await scenario.cluster.run(2000);
+    await scenario.write(1);
+    expect(scenario.segment().segmentId).toBe(segmentId);
+    const verdict = await admins.canRestart(machine!, machine!);
+    expect(verdict).toMatchObject({
+      isAllowed: true,
+      message: expect.stringContaining('nothing is served'),
+    });
+  });
+});
+
+describe('leadership', () => {
+  function epochOf(status: ClusterStatus): number {
+    return status.epoch;
+  }
+
+  test('moves to a voter that is named, or to one that stays; a repeat is a success, an old epoch is not', async () => {
+    const admins = await Admins.start();
+    const { scenario } = admins;
+    const leader = scenario.metadataLeader();
+    const [first, second] = scenario.cluster.machines.filter((each) => each !== leader);
+    const epoch = epochOf(await admins.ask(first!, (api) => api.cluster()));
+    const move = (to: number | null, at: number) => (api: AdminApi) =>
+      api.moveLeadership({ to, epoch: at });
+    expect(await admins.refusal(first!, move(null, epoch - 1))).toEqual([409, 'StaleEpoch']);
+    expect(await admins.refusal(first!, move(9, epoch))).toEqual([404, 'UnknownNode']);
+    expect(await admins.ask(first!, move(second!.nodeId, epoch))).toEqual({
+      nodeId: second!.nodeId,
+    });
+    await scenario.cluster.run(1000);
+    expect(scenario.metadataLeader()).toBe(second);
+    expect(await admins.ask(leader, move(second!.nodeId, epoch))).toEqual({
+      nodeId: second!.nodeId,
+    });
+    // Of the two that are left, one drains.
+    await admins.drained(first!);
+    await scenario.cluster.run(1000);
+    const now = epochOf(await admins.ask(first!, (api) => api.cluster()));
+    expect(now).toBeGreaterThan(epoch);
+    expect(await admins.ask(first!, move(null, now))).toEqual({ nodeId: leader.nodeId });
+  });
+
+  test.each([
+    ['no body', undefined],
+    ['no epoch', { to: 1 }],
+    ['a list', [1]],
+    ['a name', { to: 'node-1', epoch: 1 }],
+    ['an epoch that is no number', { to: 1, epoch: '1' }],
+    ['node 0', { to: 0, epoch: 1 }],
+    ['half a node', { to: 1.5, epoch: 1 }],
+  ])('is refused with %s', async (_name, body) => {
+    const api = new AdminApi({ parts: null } as never);
+    let said: unknown = null;
+    await api.moveLeadership(body).catch((error: unknown) => (said = error));
+    expect(said).toMatchObject({ code: 'MALFORMED', message: expect.any(String) });
+    expect(messageOf(said)).not.toContain('undefined');
+  });
+});
+
+describe('can-restart', () => {
+  test('is decided by the leader whoever is asked: one node at a time, until it has caught up', async () => {
+    const admins = await Admins.start();
+    const { scenario } = admins;
+    const { cluster } = scenario;
+    await scenario.write(10);
+    await cluster.run(1000);
+    const leader = scenario.metadataLeader();
+    const [asked, victim] = cluster.machines.filter((each) => each !== leader);
+    expect(await admins.reasons(asked!)).toEqual(['', '', '']);
+    cluster.kill(victim!);
+    await cluster.run(2000);
+    await scenario.write(20);
+    const refused = await admins.reasons(asked!);
+    expect(refused[leader.nodeId - 1]).toBe('MetadataQuorum');
+    expect(refused[victim!.nodeId - 1]).toContain('down already');
+    cluster.start(victim!);
+    await cluster.runUntil(() => victim!.isServing, 20_000);
+    for (let tries = 0; tries < 100; tries += 1) {
+      const { isAllowed } = await admins.canRestart(asked!, asked!);
+      if (isAllowed) break;
+      await cluster.run(50);
+    }
+    // It is only said when the copies of the node that came back are whole.
+    for (const segment of scenario.segments(victim!)) {
+      const { host } = victim!.parts!;
+      const end = segment.endOffset ?? leader.parts!.host.committedOffset(segment);
+      expect(host.replica(segment.segmentId)?.tail ?? segment.baseOffset).toBeGreaterThanOrEqual(
+        end,
+      );
+    }
+    expect(await admins.reasons(asked!)).toEqual(['', '', '']);
+    expect(await admins.refusal(asked!, (api) => api.canRestart('4'))).toEqual([
+      404,
+      'UnknownNode',
+    ]);
+    expect(await admins.refusal(asked!, (api) => api.canRestart('x'))).toEqual([400, 'MALFORMED']);
+    await admins.drained(victim!);
+    await cluster.run(1000);
+    expect((await admins.reasons(asked!))[leader.nodeId - 1]).toBe('AnotherNodeIsDown');
+  });
+
+  test('without a majority nothing is decided, and the status is what is remembered', async () => {
+    const admins = await Admins.start();
+    const { scenario } = admins;
+    const { cluster } = scenario;
+    const leader = scenario.metadataLeader();
+    const fresh = await admins.ask(leader, (api) => api.cluster());
+    expect(fresh).toMatchObject({
+      leader: { nodeId: leader.nodeId, isFresh: true },
+      metadataVoters: 3,
+      topics: 1,
+      segments: { open: 1, recovering: 0, sealed: 0, underReplicated: 0, unavailable: 0 },
+    });
+    expect(fresh.nodes).toHaveLength(3);
+    for (const node of fresh.nodes) {
+      expect(node).toMatchObject({
+        isAlive: true,
+        isCaughtUp: true,
+        role: 'Voter',
+        replicas: 1,
+        incompleteReplicas: 0,
+      });
+    }
+    for (const machine of cluster.machines) if (machine !== leader) cluster.kill(machine);
+    // The leader does not know yet that it is alone.
+    expect(await admins.refusal(leader, (api) => api.canRestart('1'))).toEqual([503, 'NoLeader']);
+    const { leader: remembered, nodes } = await admins.ask(leader, (api) => api.cluster());
+    expect([remembered.isFresh, nodes.length]).toEqual([false, 3]);
+  });
+});

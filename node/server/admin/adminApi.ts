@@ -1,0 +1,139 @@
+/**
+ * The admin API of one node (protocol/admin/types.ts, docs/admin-api.md): what it answers to whoever asks on the http
+ * port. What concerns the cluster is decided by the metadata leader; what concerns this node, here.
+ */
+import { WalrusError, isWalrusError } from '../../../base/errors.ts';
+import { nodeId } from '../../../base/units.ts';
+import type {
+  ClusterStatus,
+  DrainStatus,
+  LeadershipResult,
+  NodePhase,
+  NodeStatus,
+  Verdict,
+} from '../../../protocol/admin/types.ts';
+import type { Api } from '../../../protocol/client/codec.ts';
+import { CAN_RESTART, CLUSTER_STATUS, MOVE_LEADERSHIP } from '../../../protocol/peer/admin.ts';
+import { viewOfFollower } from '../../controller/clusterView.ts';
+import type { NodeParts } from '../../walrusNode.ts';
+import { clusterStatusOf } from './clusterStatus.ts';
+import { refusal } from './refusal.ts';
+import { leadershipRequestOf, nodeIdOf } from './requests.ts';
+
+/** How long the metadata leader may take: a barrier, and an answer from memory. */
+const ASK_TIMEOUT_MS = 2000;
+/** A transfer is given up by the leader itself after an election time-out; then its answer has to come. */
+const MOVE_TIMEOUT_MS = 6000;
+
+/** The node that is administered, from before it has opened its disk to its end. */
+export interface AdminNode {
+  readonly nodeId: number;
+  readonly version: string;
+  readonly startedAtMs: number;
+  /** '' while unknown. */
+  readonly clusterId: string;
+  readonly isRegistered: boolean;
+  readonly isStopping: boolean;
+  /** null until the disk is open. */
+  readonly parts: NodeParts | null;
+}
+
+export class AdminApi {
+  readonly #node: AdminNode;
+
+  constructor(node: AdminNode) {
+    this.#node = node;
+  }
+
+  node(): NodeStatus {
+    const { clusterId, version, startedAtMs, parts } = this.#node;
+    return {
+      nodeId: this.#node.nodeId,
+      diskId: parts?.identity.diskId ?? null,
+      clusterId,
+      version,
+      phase: this.#phase(),
+      isDiskReadOnly: parts?.storage.health.state === 'READ_ONLY',
+      startedAtMs,
+    };
+  }
+
+  #phase(): NodePhase {
+    const { isStopping, isRegistered, parts } = this.#node;
+    if (isStopping) return 'Stopping';
+    if (parts === null) return 'Joining';
+    if (!isRegistered) return 'Registering';
+    return parts.drain.isDraining ? 'Draining' : 'Serving';
+  }
+
+  /** @throws {WalrusError} METADATA_UNAVAILABLE while this node has no cluster. */
+  #opened(): NodeParts {
+    const { parts } = this.#node;
+    if (parts === null) throw refusal('NoLeader', 'This node has not found its cluster yet');
+    return parts;
+  }
+
+  /** From the metadata leader; what this node remembers when that cannot be had. */
+  async cluster(): Promise<ClusterStatus> {
+    const parts = this.#opened();
+    try {
+      return await this.#askLeader(CLUSTER_STATUS, null, ASK_TIMEOUT_MS);
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      const { metadata, raft, session } = parts;
+      return clusterStatusOf(
+        viewOfFollower(metadata.metadata, raft.status(), session.aliveNodeIds),
+      );
+    }
+  }
+
+  /** @throws {WalrusError} MALFORMED; reasons NoLeader and UnknownNode. */
+  async canRestart(node: string): Promise<Verdict> {
+    return await this.#askLeader(CAN_RESTART, { nodeId: nodeIdOf(node) }, ASK_TIMEOUT_MS);
+  }
+
+  /** @throws {WalrusError} MALFORMED; reasons NoLeader, StaleEpoch, UnknownNode, AnotherNodeIsDown, StillLeading. */
+  async moveLeadership(body: unknown): Promise<LeadershipResult> {
+    const { to, epoch } = leadershipRequestOf(body);
+    const request = { to: to === null ? undefined : nodeId(to), epoch };
+    return await this.#askLeader(MOVE_LEADERSHIP, request, MOVE_TIMEOUT_MS);
+  }
+
+  /** Begins, and says how far it is; to be repeated. @throws {WalrusError} reason NoLeader while it has no cluster. */
+  drain(): DrainStatus {
+    const { drain } = this.#opened();
+    drain.begin();
+    return drain.status();
+  }
+
+  undrain(): DrainStatus {
+    const { drain } = this.#opened();
+    if (!this.#node.isStopping) drain.end();
+    return drain.status();
+  }
+
+  async #askLeader<Request, Response>(
+    api: Api<Request, Response>,
+    request: Request,
+    timeoutMs: number,
+  ): Promise<Response> {
+    const { metadata, rpc } = this.#opened();
+    const address = metadata.leaderAddress;
+    if (address === null) throw refusal('NoLeader', 'The metadata have no leader at the moment');
+    try {
+      return await rpc.call(address, api, request, timeoutMs);
+    } catch (error) {
+      if (!isUnanswered(error)) throw error;
+      const message = `The metadata leader does not answer: ${error.message}`;
+      throw refusal('NoLeader', message, error);
+    }
+  }
+}
+
+/** Nobody has decided anything; a refusal says its reason. */
+function isUnanswered(error: unknown): error is WalrusError {
+  return (
+    isWalrusError(error, 'TIMED_OUT', 'CONNECTION_FAILED', 'SHUTTING_DOWN') &&
+    error.details['reason'] === undefined
+  );
+}

@@ -1,0 +1,35 @@
+/** What comes in a request of the admin API, checked: anything may come. */
+import { WalrusError } from '../../../base/errors.ts';
+import { nodeId } from '../../../base/units.ts';
+import type { NodeId } from '../../../base/units.ts';
+import type { LeadershipRequest } from '../../../protocol/admin/types.ts';
+
+function malformed(message: string): WalrusError {
+  return new WalrusError('MALFORMED', message);
+}
+
+/** A node id as it stands in a path. @throws {WalrusError} MALFORMED */
+export function nodeIdOf(text: string): NodeId {
+  const id = Number(text);
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(id) || id < 1) {
+    throw malformed(`"${text}" is no node id: a number from 1 is wanted`);
+  }
+  return nodeId(id);
+}
+
+function fieldsOf(body: unknown, wanted: string): Readonly<Record<string, unknown>> {
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body };
+  throw malformed(`The body must be JSON, of the type application/json: ${wanted}`);
+}
+
+/** @throws {WalrusError} MALFORMED */
+export function leadershipRequestOf(body: unknown): LeadershipRequest {
+  const wanted = '{"to": node id or null, "epoch": number}';
+  const { to, epoch } = fieldsOf(body, wanted);
+  if (typeof epoch !== 'number' || !Number.isSafeInteger(epoch) || epoch < 0) {
+    throw malformed(`"epoch" is missing or no whole number: ${wanted}`);
+  }
+  if (to === null || to === undefined) return { to: null, epoch };
+  if (typeof to !== 'number') throw malformed(`"to" is no node id: ${wanted}`);
+  return { to: nodeIdOf(String(to)), epoch };
+}
