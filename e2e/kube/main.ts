@@ -1,0 +1,56 @@
+/** `npm run e2e:up` and `npm run e2e:down`: a Kubernetes for tests. */
+import process from 'node:process';
+import { ForeignCluster } from './cluster.ts';
+import { clusterNames, down, up } from './lifecycle.ts';
+import { USAGE, parseOptions } from './options.ts';
+import type { Options } from './options.ts';
+import { pathsOf } from './spec.ts';
+import type { ClusterSpec } from './spec.ts';
+
+const startedMs = performance.now();
+
+function say(line: string): void {
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1).padStart(6);
+  process.stderr.write(`${seconds} s  ${line}\n`);
+}
+
+function howToUse(spec: ClusterSpec): string {
+  const { kubeconfig, bin } = pathsOf(spec.dir);
+  const name = spec.name === 'default' ? '' : ` -- --name ${spec.name}`;
+  return `
+export KUBECONFIG=${kubeconfig} PATH=${bin}:$PATH
+kubectl get nodes                 # helm is there, too; pods are reached from here by their addresses
+npm run e2e:down${name}
+`;
+}
+
+async function checkForeign(kubeconfig: string): Promise<void> {
+  const nodes = await new ForeignCluster(kubeconfig).kubectl(['get', 'nodes']);
+  process.stdout.write(`E2E_KUBECONFIG: ${kubeconfig} answers\n${nodes}`);
+}
+
+async function removeClusters(options: Options & { command: 'down' }): Promise<void> {
+  const names = options.isAll ? await clusterNames(process.env) : [options.name];
+  for (const name of names)
+    say((await down(name, process.env)) ? `${name} is removed` : `there is no cluster ${name}`);
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2));
+  if (typeof options === 'string') {
+    process.stderr.write(options);
+    return options === USAGE ? 0 : 2;
+  }
+  const foreign = process.env['E2E_KUBECONFIG'];
+  if (foreign !== undefined && foreign !== '') await checkForeign(foreign);
+  else if (options.command === 'down') await removeClusters(options);
+  else process.stdout.write(howToUse(await up(options.cluster, process.env, say)));
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

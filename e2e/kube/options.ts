@@ -1,0 +1,68 @@
+/** The command line of `npm run e2e:up` and `npm run e2e:down`. */
+import { parseArgs } from 'node:util';
+import { NODE_COUNT_MAX } from './addresses.ts';
+import { DEFAULTS, DEFAULT_NAME, NAME } from './spec.ts';
+import type { ClusterOptions } from './spec.ts';
+
+export type Options =
+  | { readonly command: 'up'; readonly cluster: ClusterOptions }
+  | { readonly command: 'down'; readonly name: string; readonly isAll: boolean };
+
+export const USAGE = `npm run e2e:up -- [options]     a Kubernetes on this machine, made of its namespaces
+  --name NAME     several stand side by side, default ${DEFAULT_NAME}
+  --nodes N       1 to ${NODE_COUNT_MAX}, default ${DEFAULTS.nodeCount}
+  --disks N       local PersistentVolumes of each node, 1 to 16, default ${DEFAULTS.disksPerNode}
+  --zones N       1 to ${NODE_COUNT_MAX}, default ${DEFAULTS.zoneCount}
+  --monitoring    with the definitions of PodMonitor, ServiceMonitor and PrometheusRule
+
+npm run e2e:down -- [options]   removes it and all that it has written
+  --name NAME     which, default ${DEFAULT_NAME}
+  --all           all of them
+
+With E2E_KUBECONFIG=FILE another cluster is used: both only check that it answers.
+`;
+
+const DISKS_MAX = 16;
+
+/** Reads the arguments; a string is what to tell the user instead. */
+export function parseOptions(argv: readonly string[]): Options | string {
+  let values, positionals;
+  try {
+    ({ values, positionals } = parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        name: { type: 'string', default: DEFAULT_NAME },
+        nodes: { type: 'string', default: String(DEFAULTS.nodeCount) },
+        disks: { type: 'string', default: String(DEFAULTS.disksPerNode) },
+        zones: { type: 'string', default: String(DEFAULTS.zoneCount) },
+        monitoring: { type: 'boolean', default: false },
+        all: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }));
+  } catch (error) {
+    return `${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`;
+  }
+  const [command, ...rest] = positionals;
+  if (values.help || rest.length > 0) return USAGE;
+  const problems: string[] = [];
+  if (!NAME.test(values.name)) problems.push(`--name must match ${NAME.source}`);
+  if (command === 'down' && problems.length === 0)
+    return { command, name: values.name, isAll: values.all };
+  if (command !== 'up' && problems.length === 0) return USAGE;
+  const whole = (name: string, given: string, max: number): number => {
+    const value = Number(given);
+    if (Number.isInteger(value) && value >= 1 && value <= max) return value;
+    problems.push(`--${name} must be a whole number in 1..${max}, not "${given}"`);
+    return 1;
+  };
+  const cluster: ClusterOptions = {
+    name: values.name,
+    nodeCount: whole('nodes', values.nodes, NODE_COUNT_MAX),
+    disksPerNode: whole('disks', values.disks, DISKS_MAX),
+    zoneCount: whole('zones', values.zones, NODE_COUNT_MAX),
+    hasMonitoringCrds: values.monitoring,
+  };
+  return problems.length === 0 ? { command: 'up', cluster } : `${problems.join('\n')}\n`;
+}
