@@ -1,7 +1,7 @@
 // Who may import whom. `npm run check -- --only structure` runs it.
 
 /** Tests and what only tests use. */
-const TESTS = '\\.test\\.ts$|/testing/';
+const TESTS = '\\.(test|e2e)\\.ts$|/testing/';
 /** Where the outside (files, sockets, processes) is touched. Everything else gets it passed in. */
 const OUTSIDE =
   '^(node|client|cli)/io/|^cli/|^node/main\\.ts$|^node/sim/(main|plant|jobs)\\.ts$|^(scripts|bench|e2e|tla|operator)/';

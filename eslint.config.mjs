@@ -76,7 +76,7 @@ export default tseslint.config(
     rules: deterministic,
   },
   {
-    files: ['**/*.test.ts', '**/testing/**/*.ts'],
+    files: ['**/*.test.ts', '**/*.e2e.ts', '**/testing/**/*.ts'],
     rules: {
       'max-lines-per-function': 'off',
       'max-lines': ['error', { max: 800, skipBlankLines: true, skipComments: true }],

@@ -52,9 +52,16 @@ async function passControllersOn(groups: readonly string[]): Promise<void> {
   }
 }
 
-/** Removes all cgroups of a cluster; one can be removed when its last process is gone. */
+/**
+ * Removes all cgroups of a cluster; one can be removed when its last process is gone. runc makes some in further trees, too
+ * (`unified` beside those of version 1).
+ */
 export async function removeCgroups(cluster: string): Promise<void> {
-  for (const root of (await trees()).roots) await removeTree(path.join(root, cgroupOf(cluster)));
+  const names = await fs.readdir(ROOT, { withFileTypes: true }).catch(() => []);
+  const roots = names
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => path.join(ROOT, name));
+  for (const root of [ROOT, ...roots]) await removeTree(path.join(root, cgroupOf(cluster)));
 }
 
 async function removeTree(group: string): Promise<void> {

@@ -6,7 +6,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { waitFor } from '../chaos/wait.ts';
 import { run } from './commands.ts';
-import { down, isApiReady, kubectl, readSpec, startProgram, up } from './lifecycle.ts';
+import { down, isApiReady, isReady, kubectl, readSpec, startProgram, up } from './lifecycle.ts';
 import type { Say } from './lifecycle.ts';
 import { listOf } from './manifests.ts';
 import type { KubeObject } from './manifests.ts';
@@ -14,7 +14,7 @@ import { setCable } from './network.ts';
 import { importImage, startNode, startOnNode, stopNode, stopOnNode } from './node.ts';
 import type { NodeProgram } from './node.ts';
 import { stopProgram } from './processes.ts';
-import { DEFAULTS, namespaceOf, nodeNames, pathsOf, zoneOf } from './spec.ts';
+import { DEFAULTS, DEFAULT_NAME, namespaceOf, nodeNames, pathsOf, zoneOf } from './spec.ts';
 import type { ClusterOptions, ClusterSpec } from './spec.ts';
 
 const API_MS_MAX = 60_000;
@@ -74,6 +74,11 @@ export class LocalCluster implements KubeCluster {
 
   async apply(objects: readonly KubeObject[]): Promise<void> {
     await this.kubectl(applyArguments(), listOf(objects));
+  }
+
+  /** Whether all nodes are, and pods can be made. */
+  async isReady(): Promise<boolean> {
+    return isReady(this.spec);
   }
 
   zoneOf(node: string): string {
@@ -168,4 +173,13 @@ export async function startCluster(
 export async function openCluster(name: string): Promise<LocalCluster | undefined> {
   const spec = await readSpec(name, process.env);
   return spec === undefined ? undefined : new LocalCluster(spec);
+}
+
+/** The cluster of `npm run e2e`: that of E2E_KUBECONFIG, or the one of this machine (e2e/setup.ts). */
+export async function suiteCluster(): Promise<LocalCluster | ForeignCluster> {
+  const foreign = process.env['E2E_KUBECONFIG'] ?? '';
+  if (foreign !== '') return new ForeignCluster(foreign);
+  const cluster = await openCluster(DEFAULT_NAME);
+  if (cluster === undefined) throw new Error('there is no cluster: run `npm run e2e:up`');
+  return cluster;
 }
