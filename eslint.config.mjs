@@ -32,7 +32,7 @@ const deterministic = {
 };
 
 export default tseslint.config(
-  { ignores: ['node_modules/**', 'dist/**', '**/*.mjs', '**/*.cjs'] },
+  { ignores: ['node_modules/**', 'dist/**', '**/*.cjs'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {
@@ -82,6 +82,15 @@ export default tseslint.config(
       'max-lines': ['error', { max: 800, skipBlankLines: true, skipComments: true }],
       '@typescript-eslint/explicit-module-boundary-types': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
+    },
+  },
+  {
+    // Plain JavaScript for a Node without types: what needs types of it is left out.
+    files: ['**/*.mjs'],
+    ...tseslint.configs.disableTypeChecked,
+    rules: {
+      ...tseslint.configs.disableTypeChecked.rules,
+      '@typescript-eslint/explicit-module-boundary-types': 'off',
     },
   },
 );
