@@ -119,7 +119,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'emptyWitness',
     rule: 'I3, R3',
     what: 'an empty disk in the place of a lost member answers a fence, and counts',
-    seeds: 20,
+    seeds: 40,
     changes: [
       { file: RECOVERY, find: 'if (answer.diskId !== place.diskId) return null;', replace: '' },
       {

@@ -227,7 +227,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
       {
         file: 'protocol/producerPipeline.ts',
         find: 'if (this.#mustRenew) this.#renew();',
-        replace: 'this.#renew();',
+        replace: "if (this.#mustRenew || this.#state === 'Settling') this.#renew();",
       },
       {
         file: 'protocol/producerPipeline.ts',
