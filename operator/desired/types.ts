@@ -1,0 +1,48 @@
+/** Objects as the API server takes them, and what the builders are given besides the WalrusCluster. */
+import type { ApiCapabilities } from '../observe/types.ts';
+
+/** One of our children; pure data, keys in a fixed order. */
+export interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly ownerReferences?: readonly OwnerReference[];
+  };
+  readonly [field: string]: unknown;
+}
+
+export interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly controller: true;
+  readonly blockOwnerDeletion: true;
+}
+
+export interface OperatorDefaults {
+  /** `repository` of the image for a cluster that names none; its tag is the cluster's version. */
+  readonly imageRepository: string;
+  /** The operator's own version: what a cluster runs that names none. */
+  readonly version: string;
+}
+
+export interface DesiredOptions {
+  readonly defaults: OperatorDefaults;
+  readonly capabilities: ApiCapabilities;
+}
+
+/** All children of one cluster. `replicas` is not in the StatefulSet: the plan alone sets it. */
+export interface Desired {
+  readonly statefulSet: KubernetesObject;
+  /** Hash of the pod template: differs when pods must be restarted. */
+  readonly templateHash: string;
+  readonly image: string;
+  readonly version: string;
+  /** Everything else, in the order in which it is applied. */
+  readonly others: readonly KubernetesObject[];
+}

@@ -1,0 +1,87 @@
+/**
+ * What a pass of the operator knows: read once at its beginning, plain data, only what decisions need. The plan is a
+ * pure function of it.
+ */
+import type { ClusterStatus, NodeStatus, Verdict } from '../../protocol/admin/types.ts';
+import type { WalrusCluster } from '../api/walrusCluster.ts';
+
+/** Which optional kinds the API server has. */
+export interface ApiCapabilities {
+  readonly podMonitor: boolean;
+  readonly prometheusRule: boolean;
+}
+
+/** A child object as it is, for comparing: who manages it, and the hash of what the operator applied last. */
+export interface ChildView {
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** Annotation `walrus.io/applied-hash`; null when absent: not ours, or changed by hand. */
+  readonly appliedHash: string | null;
+  /** Whether its controller owner is this WalrusCluster (same UID). */
+  readonly isOwned: boolean;
+  readonly isDeleting: boolean;
+}
+
+export interface StatefulSetView extends ChildView {
+  readonly replicas: number;
+  /** Revision that new pods get. */
+  readonly updateRevision: string;
+  readonly observedGeneration: number;
+  readonly generation: number;
+  /** Of the pod template that was applied last, as the operator hashes it. */
+  readonly templateHash: string | null;
+}
+
+export interface PodView {
+  /** Of the StatefulSet; the node's id, since ordinals start at 1. */
+  readonly ordinal: number;
+  readonly name: string;
+  readonly uid: string;
+  readonly revision: string;
+  readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
+  readonly isReady: boolean;
+  readonly isDeleting: boolean;
+  readonly nodeName: string | null;
+  readonly ip: string | null;
+  /** Not null: why its container waits or ended (`CrashLoopBackOff`, `ImagePullBackOff`, `Error` ...). */
+  readonly trouble: string | null;
+  readonly restarts: number;
+  readonly createdAtMs: number;
+  /** When the condition Ready changed last. */
+  readonly readyChangedAtMs: number | null;
+}
+
+export interface ClaimView {
+  readonly ordinal: number;
+  readonly name: string;
+  readonly uid: string;
+  readonly phase: 'Pending' | 'Bound' | 'Lost';
+  readonly volumeName: string | null;
+  readonly requestedBytes: number;
+}
+
+/** What the nodes say. Absent is not false: what cannot be reached is unknown. */
+export interface AdminView {
+  /** The answers of each pod's own node, by ordinal. */
+  readonly nodes: ReadonlyMap<number, NodeStatus>;
+  /** The best answer to be had: one from a leader if there is one. */
+  readonly cluster: ClusterStatus | null;
+  /** `can-restart` of the nodes that the plan may want to restart. */
+  readonly canRestart: ReadonlyMap<number, Verdict>;
+  /** Why nothing could be reached, for people; null when something was. */
+  readonly problem: string | null;
+}
+
+export interface Observed {
+  readonly nowMs: number;
+  readonly cluster: WalrusCluster;
+  readonly capabilities: ApiCapabilities;
+  readonly statefulSet: StatefulSetView | null;
+  /** All other children that exist, by `Kind/name`. */
+  readonly children: ReadonlyMap<string, ChildView>;
+  readonly pods: readonly PodView[];
+  readonly claims: readonly ClaimView[];
+  readonly admin: AdminView;
+}

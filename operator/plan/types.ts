@@ -1,0 +1,86 @@
+/**
+ * What a pass will do. `plan(desired, observed)` is pure: it is what keeps a cluster safe, and is tested as such.
+ *
+ * Writes are safe at any time and in any number: they make children as they should be. Of what may cost availability
+ * or data there is at most one action in a pass, and only when the nodes say that it is safe; each carries what it was
+ * decided upon, and is refused by the API server or the node when that does not hold any more.
+ */
+import type { Condition } from '../api/conditions.ts';
+import type { KubernetesObject } from '../desired/types.ts';
+
+/** What cannot hurt. */
+export type Write =
+  /** Server-side apply of a child, whose content differs from what was applied last. */
+  | { readonly type: 'Apply'; readonly object: KubernetesObject }
+  /** A child that is not wanted any more (a PodMonitor that was switched off). */
+  | {
+      readonly type: 'Delete';
+      readonly kind: string;
+      readonly name: string;
+      readonly uid: string;
+    }
+  /** Durable intent on the WalrusCluster: an annotation, by the resourceVersion that was read. */
+  | {
+      readonly type: 'Annotate';
+      readonly key: string;
+      readonly value: string | null;
+      readonly resourceVersion: string;
+    };
+
+/** What may hurt: one in a pass. */
+export type RiskyAction =
+  /** Begin the cluster on the disk that the annotation names. */
+  | {
+      readonly type: 'Bootstrap';
+      readonly ordinal: number;
+      readonly clusterId: string;
+      readonly diskId: string;
+    }
+  /** Make the StatefulSet, with no pods yet that hold anything. */
+  | { readonly type: 'CreateStatefulSet'; readonly object: KubernetesObject; readonly replicas: number }
+  /** `replicas` of an existing StatefulSet: only ever by one, and by the scale subresource. */
+  | {
+      readonly type: 'Scale';
+      readonly from: number;
+      readonly to: number;
+      readonly uid: string;
+      readonly resourceVersion: string;
+    }
+  /** Move the metadata leadership away, before its node is restarted. */
+  | { readonly type: 'TransferLeadership'; readonly from: number; readonly epoch: number }
+  /** Delete a pod, by UID: the StatefulSet makes it anew, of the update revision. */
+  | {
+      readonly type: 'RestartPod';
+      readonly ordinal: number;
+      readonly name: string;
+      readonly uid: string;
+      /** The node said that it can be restarted; false only for a pod that serves nothing anyhow. */
+      readonly isGated: boolean;
+      readonly epoch: number | null;
+      readonly why: string;
+    };
+
+export interface Event {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** What is going on, for people; never read back. */
+export interface Operation {
+  readonly kind: 'Bootstrap' | 'ScaleOut' | 'Roll' | 'Recover' | 'Delete';
+  readonly ordinal: number | null;
+  readonly step: string;
+  readonly blockedBy: string | null;
+}
+
+export interface Plan {
+  readonly writes: readonly Write[];
+  readonly risky: RiskyAction | null;
+  /** All conditions, in a fixed order, without times: the status keeps those of conditions that did not change. */
+  readonly conditions: readonly Omit<Condition, 'lastTransitionTime'>[];
+  readonly operation: Operation | null;
+  readonly events: readonly Event[];
+  /** When to look again without a change of anything that is watched; null: only the periodic resync. */
+  readonly requeueAfterMs: number | null;
+}
