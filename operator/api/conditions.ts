@@ -4,13 +4,47 @@
  */
 export const CONDITION_REASONS = {
   /** All nodes serve, on the wanted revision, and nothing is under way or refused. */
-  Ready: ['AllNodesServe', 'NotBootstrapped', 'NodesNotReady', 'InProgress', 'NodesUnreachable', 'Deleting'],
+  Ready: [
+    'AllNodesServe',
+    'NotBootstrapped',
+    'NodesNotReady',
+    'InProgress',
+    'NodesUnreachable',
+    'Deleting',
+  ],
   /** The cluster takes writes: the metadata have a leader and every open segment its quorum. */
-  Available: ['QuorumServes', 'NotBootstrapped', 'NoLeader', 'SegmentsUnavailable', 'NodesUnreachable'],
-  Progressing: ['Stable', 'Bootstrapping', 'ScalingOut', 'Rolling', 'Recovering', 'Waiting', 'Deleting'],
+  Available: [
+    'QuorumServes',
+    'NotBootstrapped',
+    'NoLeader',
+    'SegmentsUnavailable',
+    'NodesUnreachable',
+  ],
+  Progressing: [
+    'Stable',
+    'Bootstrapping',
+    'ScalingOut',
+    'Rolling',
+    'Recovering',
+    'Waiting',
+    'Deleting',
+  ],
   /** Served, but with less redundancy than wanted. */
-  Degraded: ['AsWanted', 'NodesDown', 'UnderReplicated', 'DiskReadOnly', 'NodesUnreachable', 'NotBootstrapped'],
-  UpgradeBlocked: ['NotBlocked', 'RestartRefused', 'NewRevisionFails', 'CatchUpTimedOut', 'StrategyPaused'],
+  Degraded: [
+    'AsWanted',
+    'NodesDown',
+    'UnderReplicated',
+    'DiskReadOnly',
+    'NodesUnreachable',
+    'NotBootstrapped',
+  ],
+  UpgradeBlocked: [
+    'NotBlocked',
+    'RestartRefused',
+    'NewRevisionFails',
+    'CatchUpTimedOut',
+    'StrategyPaused',
+  ],
   /** A change that this version does not do: refused, and nothing is done. */
   ConfigurationValid: [
     'Valid',

@@ -37,7 +37,11 @@ export type RiskyAction =
       readonly diskId: string;
     }
   /** Make the StatefulSet, with no pods yet that hold anything. */
-  | { readonly type: 'CreateStatefulSet'; readonly object: KubernetesObject; readonly replicas: number }
+  | {
+      readonly type: 'CreateStatefulSet';
+      readonly object: KubernetesObject;
+      readonly replicas: number;
+    }
   /** `replicas` of an existing StatefulSet: only ever by one, and by the scale subresource. */
   | {
       readonly type: 'Scale';

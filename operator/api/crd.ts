@@ -1,0 +1,67 @@
+/** The CustomResourceDefinition of the WalrusCluster, made from its schema. */
+import { spec, status } from './schema.ts';
+import { API_VERSION, GROUP, KIND, PLURAL, VERSION } from './walrusCluster.ts';
+
+const COLUMNS = [
+  { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
+  { name: 'Status', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
+  { name: 'Nodes', type: 'integer', jsonPath: '.status.readyReplicas' },
+  { name: 'Wanted', type: 'integer', jsonPath: '.spec.replicas' },
+  { name: 'Version', type: 'string', jsonPath: '.status.version' },
+  { name: 'Leader', type: 'string', jsonPath: '.status.leader', priority: 1 },
+  { name: 'Operation', type: 'string', jsonPath: '.status.operation.step', priority: 1 },
+  { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+];
+
+export function customResourceDefinition(): unknown {
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${PLURAL}.${GROUP}` },
+    spec: {
+      group: GROUP,
+      names: {
+        kind: KIND,
+        listKind: `${KIND}List`,
+        plural: PLURAL,
+        singular: 'walruscluster',
+        shortNames: ['wc'],
+      },
+      scope: 'Namespaced',
+      versions: [
+        {
+          name: VERSION,
+          served: true,
+          storage: true,
+          subresources: {
+            status: {},
+            scale: {
+              specReplicasPath: '.spec.replicas',
+              statusReplicasPath: '.status.replicas',
+              labelSelectorPath: '.status.selector',
+            },
+          },
+          additionalPrinterColumns: COLUMNS,
+          schema: {
+            openAPIV3Schema: {
+              description: `A cluster of Walrus, a distributed message streaming platform (${API_VERSION}).`,
+              type: 'object',
+              required: ['spec'],
+              properties: {
+                apiVersion: { type: 'string' },
+                kind: { type: 'string' },
+                metadata: {
+                  type: 'object',
+                  // The name of every pod and Service begins with it, and they are DNS labels.
+                  properties: { name: { type: 'string', maxLength: 40 } },
+                },
+                spec,
+                status,
+              },
+            },
+          },
+        },
+      ],
+    },
+  };
+}

@@ -1,0 +1,38 @@
+/** A WalrusCluster as it is read from the API server: the types follow from the schema (schema.ts). */
+import type { Static } from 'typebox';
+import type { spec, status } from './schema.ts';
+
+export const GROUP = 'walrus.io';
+export const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+export const KIND = 'WalrusCluster';
+export const PLURAL = 'walrusclusters';
+
+/** With the defaults of the schema, which the API server fills in. */
+export type WalrusClusterSpec = Static<typeof spec>;
+export type WalrusClusterStatus = Static<typeof status>;
+
+/** The cluster's id, made once (ADR 0150). */
+export const CLUSTER_ID_ANNOTATION = `${GROUP}/cluster-id`;
+/** The disk on which the cluster begins, or has begun. */
+export const BOOTSTRAP_DISK_ANNOTATION = `${GROUP}/bootstrap-disk`;
+/** On each child: the hash of what was applied. */
+export const APPLIED_HASH_ANNOTATION = `${GROUP}/applied-hash`;
+
+export interface WalrusCluster {
+  readonly apiVersion: typeof API_VERSION;
+  readonly kind: typeof KIND;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+    readonly generation: number;
+    readonly creationTimestamp: string;
+    readonly deletionTimestamp?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec: WalrusClusterSpec;
+  readonly status?: WalrusClusterStatus;
+}
