@@ -13,6 +13,40 @@ const COLUMNS = [
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ];
 
+interface Schema {
+  readonly default?: unknown;
+  readonly required?: readonly string[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
+  readonly [keyword: string]: unknown;
+}
+
+/** A field with a default may be left out, and is there for whoever reads the object. */
+function withoutDefaultedRequired(schema: Schema): Schema {
+  const { required = [], properties, items, ...rest } = schema;
+  const needed = required.filter((name) => properties?.[name]?.default === undefined);
+  return {
+    ...rest,
+    ...(needed.length === 0 ? {} : { required: needed }),
+    ...(items === undefined ? {} : { items: withoutDefaultedRequired(items) }),
+    ...(properties === undefined
+      ? {}
+      : {
+          properties: Object.fromEntries(
+            Object.entries(properties).map(([name, value]) => [
+              name,
+              withoutDefaultedRequired(value),
+            ]),
+          ),
+        }),
+  };
+}
+
+/** TypeBox marks its schemas with keys that JSON does not have. */
+function plain(schema: unknown): Schema {
+  return JSON.parse(JSON.stringify(schema)) as Schema;
+}
+
 export function customResourceDefinition(): unknown {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -55,8 +89,8 @@ export function customResourceDefinition(): unknown {
                   // The name of every pod and Service begins with it, and they are DNS labels.
                   properties: { name: { type: 'string', maxLength: 40 } },
                 },
-                spec,
-                status,
+                spec: withoutDefaultedRequired(plain(spec)),
+                status: withoutDefaultedRequired(plain(status)),
               },
             },
           },

@@ -43,6 +43,14 @@ function object<P extends TProperties>(properties: P, rules: readonly Rule[] = [
   return Type.Object(properties, validations);
 }
 
+/** An object that may be left out: the defaults of its fields then. */
+function defaulted<P extends TProperties>(schema: TObject<P>): TUnsafe<Static<TObject<P>>> {
+  const defaults = Object.entries(schema.properties)
+    .map(([name, property]) => [name, (property as { default?: unknown }).default])
+    .filter(([, value]) => value !== undefined);
+  return Type.Unsafe({ ...schema, default: Object.fromEntries(defaults) as unknown });
+}
+
 /** As Kubernetes takes it; it is checked there. */
 function asKubernetesHasIt(): TUnsafe<Readonly<Record<string, unknown>>> {
   return Type.Unsafe({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
@@ -236,10 +244,7 @@ export const spec = object(
         oneOf([1, 3, 5, 7]),
       ),
     ),
-    storage: described(
-      "The nodes' volumes.",
-      Type.Unsafe<Static<typeof storage>>({ ...storage, default: {} }),
-    ),
+    storage: described("The nodes' volumes.", defaulted(storage)),
     listeners: Type.Optional(
       object({
         client: described(
@@ -254,10 +259,7 @@ export const spec = object(
     config: Type.Optional(
       described('Settings of the nodes. A change restarts them, one after the other.', config),
     ),
-    placement: described(
-      'Where the nodes run.',
-      Type.Unsafe<Static<typeof placement>>({ ...placement, default: {} }),
-    ),
+    placement: described('Where the nodes run.', defaulted(placement)),
     resources: Type.Optional(
       described(
         'Of each node. Absent: requests of 250m CPU and 256Mi, a limit of 1Gi memory.',
