@@ -240,7 +240,7 @@ export const spec = object(
     ),
     metadataVoters: Type.Optional(
       described(
-        'How many nodes vote on the metadata. Absent: 3, or 1 on a single node. Taken when the cluster begins.',
+        'How many nodes vote on the metadata. Absent: 3, and fewer while there are fewer nodes. Taken when the cluster begins.',
         oneOf([1, 3, 5, 7]),
       ),
     ),

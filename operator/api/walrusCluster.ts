@@ -16,8 +16,6 @@ export type WalrusClusterStatus = Static<typeof status>;
 export const CLUSTER_ID_ANNOTATION = `${GROUP}/cluster-id`;
 /** The disk on which the cluster begins, or has begun. */
 export const BOOTSTRAP_DISK_ANNOTATION = `${GROUP}/bootstrap-disk`;
-/** On each child: the hash of what was applied. */
-export const APPLIED_HASH_ANNOTATION = `${GROUP}/applied-hash`;
 
 export interface WalrusCluster {
   readonly apiVersion: typeof API_VERSION;

@@ -39,8 +39,6 @@ export interface DesiredOptions {
 /** All children of one cluster. `replicas` is not in the StatefulSet: the plan alone sets it. */
 export interface Desired {
   readonly statefulSet: KubernetesObject;
-  /** Hash of the pod template: differs when pods must be restarted. */
-  readonly templateHash: string;
   readonly image: string;
   readonly version: string;
   /** Everything else, in the order in which it is applied. */

@@ -11,14 +11,14 @@ export interface ApiCapabilities {
   readonly prometheusRule: boolean;
 }
 
-/** A child object as it is, for comparing: who manages it, and the hash of what the operator applied last. */
+/** A child object as it is. */
 export interface ChildView {
   readonly kind: string;
   readonly name: string;
   readonly uid: string;
   readonly resourceVersion: string;
-  /** Annotation `walrus.io/applied-hash`; null when absent: not ours, or changed by hand. */
-  readonly appliedHash: string | null;
+  /** As it was read, for comparing with what is desired. */
+  readonly object: Readonly<Record<string, unknown>>;
   /** Whether its controller owner is this WalrusCluster (same UID). */
   readonly isOwned: boolean;
   readonly isDeleting: boolean;
@@ -30,8 +30,6 @@ export interface StatefulSetView extends ChildView {
   readonly updateRevision: string;
   readonly observedGeneration: number;
   readonly generation: number;
-  /** Of the pod template that was applied last, as the operator hashes it. */
-  readonly templateHash: string | null;
 }
 
 export interface PodView {
@@ -59,7 +57,8 @@ export interface ClaimView {
   readonly uid: string;
   readonly phase: 'Pending' | 'Bound' | 'Lost';
   readonly volumeName: string | null;
-  readonly requestedBytes: number;
+  /** Annotation `walrus.io/cluster-id`: whose data it holds; null when there is none. */
+  readonly clusterId: string | null;
 }
 
 /** What the nodes say. Absent is not false: what cannot be reached is unknown. */

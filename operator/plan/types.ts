@@ -19,11 +19,10 @@ export type Write =
       readonly name: string;
       readonly uid: string;
     }
-  /** Durable intent on the WalrusCluster: an annotation, by the resourceVersion that was read. */
+  /** Durable intent on the WalrusCluster, by the resourceVersion that was read. */
   | {
       readonly type: 'Annotate';
-      readonly key: string;
-      readonly value: string | null;
+      readonly annotations: Readonly<Record<string, string>>;
       readonly resourceVersion: string;
     };
 
@@ -36,13 +35,7 @@ export type RiskyAction =
       readonly clusterId: string;
       readonly diskId: string;
     }
-  /** Make the StatefulSet, with no pods yet that hold anything. */
-  | {
-      readonly type: 'CreateStatefulSet';
-      readonly object: KubernetesObject;
-      readonly replicas: number;
-    }
-  /** `replicas` of an existing StatefulSet: only ever by one, and by the scale subresource. */
+  /** `replicas` of the StatefulSet, by the scale subresource: all at once before the cluster has begun, by one after that. */
   | {
       readonly type: 'Scale';
       readonly from: number;

@@ -1,0 +1,109 @@
+/** How a cluster begins, once (ADR 0150). */
+import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
+import { FIRST_ORDINAL } from '../desired/names.ts';
+import type { Situation } from './situation.ts';
+import { POLL_MS } from './step.ts';
+import type { Step } from './step.ts';
+import type { Operation, Write } from './types.ts';
+
+/** Instead of a disk: the volumes held a cluster already, so that none is begun here. */
+export const ON_EXISTING_VOLUMES = 'existing-volumes';
+
+function operation(step: string, blockedBy: string | null = null): Operation {
+  return { kind: 'Bootstrap', ordinal: FIRST_ORDINAL, step, blockedBy };
+}
+
+function annotate({ observed }: Situation, annotations: Readonly<Record<string, string>>): Write {
+  const { resourceVersion } = observed.cluster.metadata;
+  return { type: 'Annotate', annotations, resourceVersion };
+}
+
+/**
+ * Who the cluster is, before anything else is made.
+ * @param newId - Random; taken only when neither the cluster nor its volumes have an id.
+ */
+export function identify(situation: Situation, newId: string): Step | null {
+  if (situation.clusterId !== null) return null;
+  const ids = new Set(
+    situation.observed.claims.flatMap(({ clusterId }) => (clusterId === null ? [] : [clusterId])),
+  );
+  if (ids.size > 1) {
+    const message = `The volume claims are of several clusters (${[...ids].sort().join(', ')}): delete those that are not wanted`;
+    return {
+      findings: [{ type: 'ConfigurationValid', reason: 'ForeignObject', message }],
+      isLast: true,
+    };
+  }
+  const [existing] = ids;
+  return {
+    writes: [
+      annotate(
+        situation,
+        existing === undefined
+          ? { [CLUSTER_ID_ANNOTATION]: newId }
+          : {
+              [CLUSTER_ID_ANNOTATION]: existing,
+              [BOOTSTRAP_DISK_ANNOTATION]: ON_EXISTING_VOLUMES,
+            },
+      ),
+    ],
+    operation: operation('writing the cluster id down'),
+    isLast: true,
+  };
+}
+
+/** From the first pods until the cluster exists. */
+export function bootstrap(situation: Situation): Step | null {
+  const { places, bootstrapDisk, clusterId, observed } = situation;
+  if (observed.statefulSet === null || clusterId === null || hasBegun(situation)) return null;
+  const first = places[0]?.node ?? null;
+  if (first?.phase !== 'Joining' || first.diskId === null) {
+    // Noted already: what can be mended meanwhile is mended.
+    return bootstrapDisk === null ? waiting(first === null) : null;
+  }
+  if (bootstrapDisk === null) {
+    return {
+      writes: [annotate(situation, { [BOOTSTRAP_DISK_ANNOTATION]: first.diskId })],
+      operation: operation('writing down on which disk it begins'),
+      isLast: true,
+    };
+  }
+  if (bootstrapDisk !== first.diskId) return lost(bootstrapDisk, first.diskId);
+  return {
+    risky: { type: 'Bootstrap', ordinal: FIRST_ORDINAL, clusterId, diskId: bootstrapDisk },
+    operation: operation('beginning the cluster'),
+    requeueAfterMs: POLL_MS,
+    isLast: true,
+  };
+}
+
+/** Some node knows the cluster: nothing may ever begin it again. */
+function hasBegun({ observed }: Situation): boolean {
+  const { cluster, nodes } = observed.admin;
+  return cluster !== null || [...nodes.values()].some(({ phase }) => phase !== 'Joining');
+}
+
+function waiting(isUnreachable: boolean): Step {
+  const blockedBy = isUnreachable ? 'the node cannot be asked yet' : null;
+  return {
+    operation: operation('waiting for the first node', blockedBy),
+    requeueAfterMs: POLL_MS,
+    // A first template that does not run is mended like any other.
+    isLast: false,
+  };
+}
+
+function lost(noted: string, found: string): Step {
+  const where = noted === ON_EXISTING_VOLUMES ? 'on volumes that existed' : `on disk ${noted}`;
+  const message =
+    `The cluster was begun ${where}, but node ${FIRST_ORDINAL} has the new disk ${found}, and no node that can be asked ` +
+    'knows the cluster. Bring the old volumes back, or, if no data is to be kept, delete the WalrusCluster and its ' +
+    'volume claims and make it again';
+  return {
+    findings: [{ type: 'ConfigurationValid', reason: 'BootstrapDiskLost', message }],
+    operation: operation('beginning the cluster', 'BootstrapDiskLost'),
+    requeueAfterMs: 10 * POLL_MS,
+    // Others may only be slow to start: what helps them goes on.
+    isLast: false,
+  };
+}

@@ -1,0 +1,47 @@
+/** Children that are not as they should be, and those that are not wanted any more. */
+import type { Desired, KubernetesObject } from '../desired/types.ts';
+import type { ChildView, Observed } from '../observe/types.ts';
+import { contains } from './containment.ts';
+import type { Finding } from './step.ts';
+import type { Write } from './types.ts';
+
+export function keyOf({ kind, name }: { readonly kind: string; readonly name: string }): string {
+  return `${kind}/${name}`;
+}
+
+function wantedOf({ statefulSet, others }: Desired): readonly KubernetesObject[] {
+  return [...others, statefulSet];
+}
+
+function existing({ children, statefulSet }: Observed, object: KubernetesObject): ChildView | null {
+  if (object.kind === 'StatefulSet') return statefulSet;
+  return children.get(keyOf({ kind: object.kind, name: object.metadata.name })) ?? null;
+}
+
+/** Somebody else's object under a name that we need: touched by nobody, and told. */
+export function foreignObjects(desired: Desired, observed: Observed): readonly Finding[] {
+  return wantedOf(desired)
+    .map((object) => existing(observed, object))
+    .filter((view) => view !== null && !view.isOwned)
+    .map((view) => {
+      const message =
+        `${view?.kind} ${view?.name} exists and does not belong to this WalrusCluster: ` +
+        'delete it, or give the WalrusCluster another name';
+      return { type: 'ConfigurationValid', reason: 'ForeignObject', message };
+    });
+}
+
+export function childWrites(desired: Desired, observed: Observed): readonly Write[] {
+  const wanted = wantedOf(desired);
+  const applied = wanted
+    .filter((object) => {
+      const view = existing(observed, object);
+      return view === null || (!view.isDeleting && !contains(view.object, object));
+    })
+    .map((object): Write => ({ type: 'Apply', object }));
+  const keys = new Set(wanted.map(({ kind, metadata: { name } }) => keyOf({ kind, name })));
+  const deleted = [...observed.children.values()]
+    .filter((view) => view.isOwned && !view.isDeleting && !keys.has(keyOf(view)))
+    .map(({ kind, name, uid }): Write => ({ type: 'Delete', kind, name, uid }));
+  return [...applied, ...deleted];
+}

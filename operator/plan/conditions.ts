@@ -1,0 +1,108 @@
+/** The conditions of a WalrusCluster: what is true of it now, for people and for `kubectl wait`. */
+import type { Condition, ConditionType } from '../api/conditions.ts';
+import { CONDITION_REASONS } from '../api/conditions.ts';
+import type { Situation } from './situation.ts';
+import type { Finding } from './step.ts';
+import type { Operation } from './types.ts';
+
+export type PlannedCondition = Omit<Condition, 'lastTransitionTime'>;
+type Reason<T extends ConditionType> = (typeof CONDITION_REASONS)[T][number];
+type Judgement<T extends ConditionType> = readonly [
+  status: Condition['status'],
+  reason: Reason<T>,
+  message: string,
+];
+
+const IN_PROGRESS = {
+  Bootstrap: 'Bootstrapping',
+  ScaleOut: 'ScalingOut',
+  Roll: 'Rolling',
+  Recover: 'Recovering',
+  Delete: 'Deleting',
+} as const satisfies Record<Operation['kind'], Reason<'Progressing'>>;
+
+export function conditionsOf(
+  situation: Situation,
+  operation: Operation | null,
+  findings: readonly Finding[],
+): readonly PlannedCondition[] {
+  const judgements: { readonly [T in ConditionType]: Judgement<T> } = {
+    Ready: ready(situation, operation, findings),
+    Available: available(situation),
+    Progressing: progressing(operation),
+    Degraded: degraded(situation),
+    UpgradeBlocked: found(findings, 'UpgradeBlocked', 'True') ?? ['False', 'NotBlocked', ''],
+    ConfigurationValid: found(findings, 'ConfigurationValid', 'False') ?? ['True', 'Valid', ''],
+    Paused: situation.observed.cluster.spec.paused
+      ? ['True', 'SpecPaused', 'spec.paused is set: nothing is done']
+      : ['False', 'NotPaused', ''],
+  };
+  const { generation: observedGeneration } = situation.observed.cluster.metadata;
+  return (Object.keys(CONDITION_REASONS) as ConditionType[]).map((type) => {
+    const [status, reason, message] = judgements[type];
+    return { type, status, reason, message, observedGeneration };
+  });
+}
+
+function found<T extends ConditionType>(
+  findings: readonly Finding[],
+  type: T,
+  status: Condition['status'],
+): Judgement<T> | null {
+  const finding = findings.find((candidate) => candidate.type === type);
+  return finding === undefined ? null : [status, finding.reason as Reason<T>, finding.message];
+}
+
+function ready(
+  { observed, places, bootstrapDisk }: Situation,
+  operation: Operation | null,
+  findings: readonly Finding[],
+): Judgement<'Ready'> {
+  if (observed.cluster.metadata.deletionTimestamp !== undefined) return ['False', 'Deleting', ''];
+  if (bootstrapDisk === null) return ['False', 'NotBootstrapped', 'The cluster has not begun yet'];
+  const missing = places.filter(({ isWhole }) => !isWhole).map(({ ordinal }) => ordinal);
+  const { problem } = observed.admin;
+  if (missing.length > 0 && problem !== null) return ['False', 'NodesUnreachable', problem];
+  if (missing.length > 0) {
+    return ['False', 'NodesNotReady', `Not serving, or not caught up: node ${missing.join(', ')}`];
+  }
+  const hasAll = places.length === observed.cluster.spec.replicas;
+  if (operation !== null || findings.length > 0 || !hasAll) {
+    return ['False', 'InProgress', operation?.step ?? 'The spec is not what the cluster is'];
+  }
+  return ['True', 'AllNodesServe', ''];
+}
+
+function available({ observed, bootstrapDisk, leader }: Situation): Judgement<'Available'> {
+  const { cluster, problem } = observed.admin;
+  if (bootstrapDisk === null) return ['False', 'NotBootstrapped', 'The cluster has not begun yet'];
+  if (cluster === null) return ['Unknown', 'NodesUnreachable', problem ?? 'No node answers'];
+  if (leader === null) return ['False', 'NoLeader', 'The metadata have no leader'];
+  const { unavailable } = cluster.segments;
+  if (unavailable === 0) return ['True', 'QuorumServes', ''];
+  return ['False', 'SegmentsUnavailable', `Open segments without their quorum: ${unavailable}`];
+}
+
+function progressing(operation: Operation | null): Judgement<'Progressing'> {
+  if (operation === null) return ['False', 'Stable', ''];
+  const { kind, step, blockedBy } = operation;
+  if (blockedBy === null) return ['True', IN_PROGRESS[kind], step];
+  return ['True', 'Waiting', `${step}: ${blockedBy}`];
+}
+
+function degraded({ observed, places, bootstrapDisk }: Situation): Judgement<'Degraded'> {
+  const { cluster, problem } = observed.admin;
+  if (bootstrapDisk === null)
+    return ['Unknown', 'NotBootstrapped', 'The cluster has not begun yet'];
+  if (cluster === null) return ['Unknown', 'NodesUnreachable', problem ?? 'No node answers'];
+  const down = cluster.nodes.filter(({ isAlive }) => !isAlive).map(({ nodeId }) => nodeId);
+  if (down.length > 0) return ['True', 'NodesDown', `Down: node ${down.join(', ')}`];
+  const failed = places.filter(({ member }) => member?.isDiskWritable === false);
+  if (failed.length > 0) {
+    const ids = failed.map(({ ordinal }) => ordinal).join(', ');
+    return ['True', 'DiskReadOnly', `The disk takes no writes: node ${ids}`];
+  }
+  const { underReplicated } = cluster.segments;
+  if (underReplicated === 0) return ['False', 'AsWanted', ''];
+  return ['True', 'UnderReplicated', `Segments with fewer copies than wanted: ${underReplicated}`];
+}

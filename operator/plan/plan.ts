@@ -1,0 +1,67 @@
+/**
+ * What to do next about one cluster. Pure: the same observation gives the same plan, and every plan is safe whatever
+ * came before it, so that an operator may die between any two of its actions.
+ */
+import { assert } from '../../base/assert.ts';
+import type { Desired } from '../desired/types.ts';
+import type { Observed } from '../observe/types.ts';
+import { bootstrap, identify } from './bootstrap.ts';
+import { childWrites, foreignObjects } from './children.ts';
+import { conditionsOf } from './conditions.ts';
+import { recover } from './recovery.ts';
+import { roll } from './rolling.ts';
+import { scale } from './scaling.ts';
+import { situationOf } from './situation.ts';
+import type { Situation } from './situation.ts';
+import type { Step } from './step.ts';
+import type { Plan } from './types.ts';
+
+export interface PlanInput {
+  readonly desired: Desired;
+  readonly observed: Observed;
+  /** 32 random hex digits, for a cluster that has no id yet. */
+  readonly newClusterId: string;
+}
+
+/** What recovers comes before what can block (DESIGN, the order of a pass). */
+const STEPS: readonly ((situation: Situation) => Step | null)[] = [bootstrap, recover, scale, roll];
+
+export function plan({ desired, observed, newClusterId }: PlanInput): Plan {
+  const situation = situationOf(observed);
+  const { metadata, spec } = observed.cluster;
+  // Its children go with it, by their owner; its volumes by the policy of the StatefulSet.
+  if (metadata.deletionTimestamp !== undefined || spec.paused) return planOf(situation, []);
+  const findings = foreignObjects(desired, observed);
+  if (findings.length > 0) return planOf(situation, [{ findings, isLast: true }]);
+  const identity = identify(situation, newClusterId);
+  if (identity !== null) return planOf(situation, [identity]);
+  const writes = childWrites(desired, observed);
+  return planOf(situation, [{ writes, isLast: false }, ...stepsOf(situation)]);
+}
+
+function stepsOf(situation: Situation): readonly Step[] {
+  const steps: Step[] = [];
+  for (const stepOf of STEPS) {
+    const step = stepOf(situation);
+    if (step === null) continue;
+    steps.push(step);
+    if (step.isLast) break;
+  }
+  return steps;
+}
+
+function planOf(situation: Situation, steps: readonly Step[]): Plan {
+  const risky = steps.flatMap((step) => (step.risky === undefined ? [] : [step.risky]));
+  assert(risky.length <= 1, 'one risky action in a pass');
+  const findings = steps.flatMap((step) => step.findings ?? []);
+  const operation = steps.find((step) => step.operation !== undefined)?.operation ?? null;
+  const delays = steps.flatMap(({ requeueAfterMs: ms }) => (ms === undefined ? [] : [ms]));
+  return {
+    writes: steps.flatMap((step) => step.writes ?? []),
+    risky: risky[0] ?? null,
+    conditions: conditionsOf(situation, operation, findings),
+    operation,
+    events: steps.flatMap((step) => step.events ?? []),
+    requeueAfterMs: delays.length === 0 ? null : Math.min(...delays),
+  };
+}

@@ -1,0 +1,126 @@
+/**
+ * A changed template reaches the pods one at a time: who is not ready first, the metadata leader last. Each restart
+ * waits until the node before is whole again, and is asked of the nodes. A pod of the new revision that does not come
+ * up stops the roll where it is.
+ */
+import { durationMs } from '../desired/duration.ts';
+import type { PodView } from '../observe/types.ts';
+import { isRevisionKnown } from './situation.ts';
+import type { Place, Situation } from './situation.ts';
+import { POLL_MS } from './step.ts';
+import type { Finding, Step } from './step.ts';
+import type { Operation } from './types.ts';
+
+const CATCH_UP_TIMEOUT = '10m';
+
+export function roll(situation: Situation): Step | null {
+  if (!isRevisionKnown(situation)) return null;
+  const outdated = situation.places.filter(({ pod, isCurrent }) => pod !== null && !isCurrent);
+  if (outdated.length === 0) return comingUp(situation, false);
+  if (situation.observed.cluster.spec.upgrade?.strategy === 'Paused') {
+    const message = `${outdated.length} nodes wait for a change: spec.upgrade.strategy is Paused`;
+    return blocked(null, { type: 'UpgradeBlocked', reason: 'StrategyPaused', message });
+  }
+  return comingUp(situation, true) ?? next(situation, outdated);
+}
+
+function operation(
+  ordinal: number | null,
+  step: string,
+  blockedBy: string | null = null,
+): Operation {
+  return { kind: 'Roll', ordinal, step, blockedBy };
+}
+
+function blocked(ordinal: number | null, finding: Finding): Step {
+  return {
+    operation: operation(ordinal, 'stopped', finding.reason),
+    findings: [finding],
+    requeueAfterMs: POLL_MS,
+    isLast: true,
+  };
+}
+
+/** A pod of the new revision that does not run, or a member that is not whole and is waited for. */
+function comingUp({ observed, places }: Situation, isRolling: boolean): Step | null {
+  const failing = places.find(({ isCurrent, pod }) => isCurrent && isBroken(pod));
+  if (isRolling && failing?.pod !== undefined && failing.pod !== null) {
+    const { name, trouble } = failing.pod;
+    const message = `${name} of the new revision does not run (${trouble}): the roll stops. Revert the change, or mend it`;
+    return blocked(failing.ordinal, {
+      type: 'UpgradeBlocked',
+      reason: 'NewRevisionFails',
+      message,
+    });
+  }
+  // Who never was a member is not the roll's concern.
+  const down = places.find(({ isWhole, member }) => member !== null && !isWhole);
+  if (down === undefined) return null;
+  const { ordinal, pod, isCurrent } = down;
+  const timeout = observed.cluster.spec.upgrade?.catchUpTimeout ?? CATCH_UP_TIMEOUT;
+  const sinceMs = pod?.readyChangedAtMs ?? pod?.createdAtMs ?? observed.nowMs;
+  if (isRolling && isCurrent && observed.nowMs - sinceMs > durationMs(timeout)) {
+    const message = `Node ${ordinal} has not caught up within ${timeout}: the roll waits until it has`;
+    return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'CatchUpTimedOut', message });
+  }
+  return {
+    operation: {
+      kind: isRolling ? 'Roll' : 'Recover',
+      ordinal,
+      step: `waiting for node ${ordinal} to serve again`,
+      blockedBy: pod?.trouble ?? null,
+    },
+    requeueAfterMs: POLL_MS,
+    isLast: true,
+  };
+}
+
+function isBroken(pod: PodView | null): boolean {
+  return pod !== null && pod.trouble !== null && !pod.isReady;
+}
+
+/** All members are whole: the next one. */
+function next(situation: Situation, outdated: readonly Place[]): Step {
+  const { leader, observed } = situation;
+  const others = outdated.filter(({ ordinal }) => ordinal !== leader);
+  const place = others.at(-1) ?? outdated[0];
+  if (place?.pod === undefined || place.pod === null) return unknown('the nodes cannot be asked');
+  const { ordinal, pod, canRestart } = place;
+  const epoch = observed.admin.cluster?.epoch;
+  if (leader === null || epoch === undefined) return unknown('the metadata have no leader');
+  if (ordinal === leader && situation.places.length > 1) {
+    return {
+      risky: { type: 'TransferLeadership', from: leader, epoch },
+      operation: operation(ordinal, `moving the metadata leadership off node ${ordinal}`),
+      requeueAfterMs: POLL_MS,
+      isLast: true,
+    };
+  }
+  if (canRestart === null) return unknown(`whether node ${ordinal} can be restarted is not known`);
+  if (!canRestart.isAllowed) {
+    const message = `Node ${ordinal} cannot be restarted now (${canRestart.reason}): ${canRestart.message}`;
+    return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'RestartRefused', message });
+  }
+  const why = 'its template has changed';
+  return {
+    risky: {
+      type: 'RestartPod',
+      ordinal,
+      name: pod.name,
+      uid: pod.uid,
+      isGated: true,
+      epoch: canRestart.epoch,
+      why,
+    },
+    operation: operation(ordinal, `restarting ${pod.name}`),
+    events: [
+      { type: 'Normal', reason: 'RestartingPod', message: `Restarting ${pod.name}: ${why}` },
+    ],
+    requeueAfterMs: POLL_MS,
+    isLast: true,
+  };
+}
+
+function unknown(why: string): Step {
+  return { operation: operation(null, 'waiting', why), requeueAfterMs: POLL_MS, isLast: true };
+}

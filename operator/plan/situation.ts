@@ -1,0 +1,74 @@
+/** What was observed, put together by node: what the steps of a plan ask about. */
+import type { MemberStatus, NodeStatus, Verdict } from '../../protocol/admin/types.ts';
+import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
+import { FIRST_ORDINAL } from '../desired/names.ts';
+import type { Observed, PodView, StatefulSetView } from '../observe/types.ts';
+
+/** One place of the StatefulSet, and the node of the same number. */
+export interface Place {
+  readonly ordinal: number;
+  readonly pod: PodView | null;
+  /** What the node says of itself; null when it cannot be asked. */
+  readonly node: NodeStatus | null;
+  /** What the cluster says of it; null while it is no member. */
+  readonly member: MemberStatus | null;
+  readonly canRestart: Verdict | null;
+  /** Up, ready, and with all that the others have: nothing is waited for. */
+  readonly isWhole: boolean;
+  /** Of the revision that new pods get. */
+  readonly isCurrent: boolean;
+}
+
+export interface Situation {
+  readonly observed: Observed;
+  readonly statefulSet: StatefulSetView | null;
+  /** Those of the StatefulSet's replicas, in order. */
+  readonly places: readonly Place[];
+  /** The ordinal of the metadata leader. */
+  readonly leader: number | null;
+  /** The annotations of ADR 0150. */
+  readonly clusterId: string | null;
+  readonly bootstrapDisk: string | null;
+}
+
+export function situationOf(observed: Observed): Situation {
+  const { cluster, statefulSet, admin } = observed;
+  const { annotations = {} } = cluster.metadata;
+  const leader = admin.cluster?.leader;
+  return {
+    observed,
+    statefulSet,
+    places: Array.from({ length: statefulSet?.replicas ?? 0 }, (_, index) =>
+      placeOf(observed, FIRST_ORDINAL + index),
+    ),
+    leader: leader?.isFresh === true ? leader.nodeId : null,
+    clusterId: annotations[CLUSTER_ID_ANNOTATION] ?? null,
+    bootstrapDisk: annotations[BOOTSTRAP_DISK_ANNOTATION] ?? null,
+  };
+}
+
+function placeOf({ pods, admin, statefulSet }: Observed, ordinal: number): Place {
+  const pod = pods.find((candidate) => candidate.ordinal === ordinal) ?? null;
+  const node = admin.nodes.get(ordinal) ?? null;
+  const member = admin.cluster?.nodes.find(({ nodeId }) => nodeId === ordinal) ?? null;
+  const isUp = pod?.isReady === true && !pod.isDeleting && node?.phase === 'Serving';
+  return {
+    ordinal,
+    pod,
+    node,
+    member,
+    canRestart: admin.canRestart.get(ordinal) ?? null,
+    isWhole: isUp && member?.isAlive === true && member.isCaughtUp,
+    isCurrent: pod !== null && pod.revision === statefulSet?.updateRevision,
+  };
+}
+
+/** Whether the StatefulSet's status speaks of its present template: before that nobody knows which pods are old. */
+export function isRevisionKnown({ statefulSet }: Situation): boolean {
+  return statefulSet !== null && statefulSet.observedGeneration === statefulSet.generation;
+}
+
+/** Serves nothing, as far as anybody can tell: its restart costs nothing. */
+export function servesNothing({ pod, node, member }: Place): boolean {
+  return pod !== null && !pod.isReady && node?.phase !== 'Serving' && member?.isAlive !== true;
+}

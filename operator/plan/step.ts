@@ -1,0 +1,26 @@
+/** What one part of a plan comes to. */
+import type { ConditionType } from '../api/conditions.ts';
+import type { CONDITION_REASONS } from '../api/conditions.ts';
+import type { Event, Operation, RiskyAction, Write } from './types.ts';
+
+/** A condition that is not as it should be, and why. */
+export interface Finding<T extends ConditionType = ConditionType> {
+  readonly type: T;
+  readonly reason: (typeof CONDITION_REASONS)[T][number];
+  readonly message: string;
+}
+
+export interface Step {
+  readonly writes?: readonly Write[];
+  readonly risky?: RiskyAction;
+  readonly operation?: Operation;
+  readonly findings?: readonly Finding[];
+  readonly events?: readonly Event[];
+  /** Something that no watch tells may change: look again. */
+  readonly requeueAfterMs?: number;
+  /** Later parts of the plan are left alone in this pass. */
+  readonly isLast: boolean;
+}
+
+/** How soon the nodes are asked again while something is under way. */
+export const POLL_MS = 1000;
