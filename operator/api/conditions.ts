@@ -60,6 +60,9 @@ export const CONDITION_REASONS = {
 
 export type ConditionType = keyof typeof CONDITION_REASONS;
 
+/** In the order in which they are written. */
+export const CONDITION_TYPES = Object.keys(CONDITION_REASONS) as readonly ConditionType[];
+
 export interface Condition {
   readonly type: ConditionType;
   readonly status: 'True' | 'False' | 'Unknown';

@@ -1,6 +1,7 @@
 /** The conditions of a WalrusCluster: what is true of it now, for people and for `kubectl wait`. */
 import type { Condition, ConditionType } from '../api/conditions.ts';
-import { CONDITION_REASONS } from '../api/conditions.ts';
+import { CONDITION_TYPES } from '../api/conditions.ts';
+import type { CONDITION_REASONS } from '../api/conditions.ts';
 import type { Situation } from './situation.ts';
 import type { Finding } from './step.ts';
 import type { Operation } from './types.ts';
@@ -38,7 +39,7 @@ export function conditionsOf(
       : ['False', 'NotPaused', ''],
   };
   const { generation: observedGeneration } = situation.observed.cluster.metadata;
-  return (Object.keys(CONDITION_REASONS) as ConditionType[]).map((type) => {
+  return CONDITION_TYPES.map((type) => {
     const [status, reason, message] = judgements[type];
     return { type, status, reason, message, observedGeneration };
   });
@@ -50,7 +51,7 @@ function found<T extends ConditionType>(
   status: Condition['status'],
 ): Judgement<T> | null {
   const finding = findings.find((candidate) => candidate.type === type);
-  return finding === undefined ? null : [status, finding.reason as Reason<T>, finding.message];
+  return finding === undefined ? null : [status, finding.reason, finding.message];
 }
 
 function ready(

@@ -42,37 +42,42 @@ function blocked(ordinal: number | null, finding: Finding): Step {
 }
 
 /** A pod of the new revision that does not run, or a member that is not whole and is waited for. */
-function comingUp({ observed, places }: Situation, isRolling: boolean): Step | null {
-  const failing = places.find(({ isCurrent, pod }) => isCurrent && isBroken(pod));
-  if (isRolling && failing?.pod !== undefined && failing.pod !== null) {
-    const { name, trouble } = failing.pod;
-    const message = `${name} of the new revision does not run (${trouble}): the roll stops. Revert the change, or mend it`;
-    return blocked(failing.ordinal, {
-      type: 'UpgradeBlocked',
-      reason: 'NewRevisionFails',
-      message,
-    });
-  }
+function comingUp(situation: Situation, isRolling: boolean): Step | null {
+  const failing = situation.places.find(({ isCurrent, pod }) => isCurrent && isBroken(pod));
+  if (isRolling && failing !== undefined) return newRevisionFails(failing);
   // Who never was a member is not the roll's concern.
-  const down = places.find(({ isWhole, member }) => member !== null && !isWhole);
+  const down = situation.places.find(({ isWhole, member }) => member !== null && !isWhole);
   if (down === undefined) return null;
-  const { ordinal, pod, isCurrent } = down;
-  const timeout = observed.cluster.spec.upgrade?.catchUpTimeout ?? CATCH_UP_TIMEOUT;
-  const sinceMs = pod?.readyChangedAtMs ?? pod?.createdAtMs ?? observed.nowMs;
-  if (isRolling && isCurrent && observed.nowMs - sinceMs > durationMs(timeout)) {
-    const message = `Node ${ordinal} has not caught up within ${timeout}: the roll waits until it has`;
-    return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'CatchUpTimedOut', message });
+  if (isRolling && down.isCurrent && isLate(situation, down)) {
+    const message = `Node ${down.ordinal} has not caught up within ${timeoutOf(situation)}: the roll waits until it has`;
+    return blocked(down.ordinal, { type: 'UpgradeBlocked', reason: 'CatchUpTimedOut', message });
   }
   return {
     operation: {
       kind: isRolling ? 'Roll' : 'Recover',
-      ordinal,
-      step: `waiting for node ${ordinal} to serve again`,
-      blockedBy: pod?.trouble ?? null,
+      ordinal: down.ordinal,
+      step: `waiting for node ${down.ordinal} to serve again`,
+      blockedBy: down.pod?.trouble ?? null,
     },
     requeueAfterMs: POLL_MS,
     isLast: true,
   };
+}
+
+function newRevisionFails({ ordinal, pod }: Place): Step {
+  const what = `${pod?.name} of the new revision does not run (${pod?.trouble})`;
+  const message = `${what}: the roll stops. Revert the change, or mend it`;
+  return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'NewRevisionFails', message });
+}
+
+function timeoutOf({ observed }: Situation): string {
+  return observed.cluster.spec.upgrade?.catchUpTimeout ?? CATCH_UP_TIMEOUT;
+}
+
+function isLate(situation: Situation, { pod }: Place): boolean {
+  const sinceMs = pod?.readyChangedAtMs ?? pod?.createdAtMs;
+  if (sinceMs === undefined) return false;
+  return situation.observed.nowMs - sinceMs > durationMs(timeoutOf(situation));
 }
 
 function isBroken(pod: PodView | null): boolean {

@@ -13,6 +13,10 @@ export function scale(situation: Situation): Step | null {
   if (wanted < statefulSet.replicas || wanted < held) {
     return refused(Math.max(statefulSet.replicas, held), wanted);
   }
+  // Members that are down for want of a pod: the cluster was made again on its volumes.
+  if (bootstrapDisk !== null && statefulSet.replicas < held) {
+    return to(situation, statefulSet.replicas, held);
+  }
   // No cluster yet, and so nothing to wait for: all of them wait to be begun.
   if (bootstrapDisk === null) {
     return wanted === statefulSet.replicas ? null : to(situation, statefulSet.replicas, wanted);

@@ -51,16 +51,23 @@ function placeOf({ pods, admin, statefulSet }: Observed, ordinal: number): Place
   const pod = pods.find((candidate) => candidate.ordinal === ordinal) ?? null;
   const node = admin.nodes.get(ordinal) ?? null;
   const member = admin.cluster?.nodes.find(({ nodeId }) => nodeId === ordinal) ?? null;
-  const isUp = pod?.isReady === true && !pod.isDeleting && node?.phase === 'Serving';
   return {
     ordinal,
     pod,
     node,
     member,
     canRestart: admin.canRestart.get(ordinal) ?? null,
-    isWhole: isUp && member?.isAlive === true && member.isCaughtUp,
+    isWhole: isUp(pod) && node?.phase === 'Serving' && isInStep(member),
     isCurrent: pod !== null && pod.revision === statefulSet?.updateRevision,
   };
+}
+
+function isUp(pod: PodView | null): boolean {
+  return pod?.isReady === true && !pod.isDeleting;
+}
+
+function isInStep(member: MemberStatus | null): boolean {
+  return member?.isAlive === true && member.isCaughtUp;
 }
 
 /** Whether the StatefulSet's status speaks of its present template: before that nobody knows which pods are old. */

@@ -35,7 +35,10 @@ export type RiskyAction =
       readonly clusterId: string;
       readonly diskId: string;
     }
-  /** `replicas` of the StatefulSet, by the scale subresource: all at once before the cluster has begun, by one after that. */
+  /**
+   * `replicas` of the StatefulSet, by the scale subresource: to the wanted number before the cluster has begun, to that of the volumes when it is
+   * made again on them, by one in all other cases.
+   */
   | {
       readonly type: 'Scale';
       readonly from: number;
