@@ -103,7 +103,10 @@ export class LeaderElection {
     // What counts is when the request was made: it may be on its way for long.
     const askedAtMs = clock.monotonicMs();
     const lease = await this.#read();
-    if (lease === null) { await this.#create(askedAtMs); return; }
+    if (lease === null) {
+      await this.#create(askedAtMs);
+      return;
+    }
     const { spec = {} } = lease;
     const isOurs = spec.holderIdentity === identity;
     if (!isOurs && !this.#isExpired(lease)) return;

@@ -1,0 +1,159 @@
+/**
+ * Does what a plan says, and nothing else. Each write is conditional on what the plan was made of: an object that has
+ * changed since refuses it, and the next pass sees why.
+ */
+import type { Logger } from '../../base/log.ts';
+import { API_VERSION, KIND } from '../api/walrusCluster.ts';
+import type { WalrusCluster, WalrusClusterStatus } from '../api/walrusCluster.ts';
+import { namesOf } from '../desired/names.ts';
+import { APPLY, MERGE, isKubeError } from '../kube/api.ts';
+import type { KubeApi } from '../kube/api.ts';
+import { kindOf, objectPath } from '../kube/paths.ts';
+import type { AdminClient } from '../observe/adminClient.ts';
+import type { Observed } from '../observe/types.ts';
+import type { RiskyAction, Write } from '../plan/types.ts';
+
+export const FIELD_MANAGER = 'walrus-operator';
+
+export interface ApplierOptions {
+  readonly api: KubeApi;
+  readonly admin: AdminClient;
+  readonly logger: Logger;
+  /** Asked before each write: a deposed operator writes nothing. */
+  readonly mayWrite: () => boolean;
+}
+
+/** This process does not lead any more. */
+export class Deposed extends Error {
+  override readonly name = 'Deposed';
+}
+
+export class Applier {
+  readonly #options: ApplierOptions;
+
+  constructor(options: ApplierOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {KubeError} a conflict too: look again, then decide again; {Deposed} */
+  async write(cluster: WalrusCluster, write: Write): Promise<void> {
+    const { namespace, name } = cluster.metadata;
+    switch (write.type) {
+      case 'Apply': {
+        const { kind, metadata } = write.object;
+        this.#log('applying a child', { kind, name: metadata.name });
+        await this.#request({
+          method: 'PATCH',
+          path: objectPath(kindOf(kind), namespace, metadata.name),
+          query: { fieldManager: FIELD_MANAGER, force: 'true' },
+          contentType: APPLY,
+          body: write.object,
+        });
+        break;
+      }
+      case 'Delete':
+        this.#log('deleting a child', { kind: write.kind, name: write.name });
+        await this.#delete(objectPath(kindOf(write.kind), namespace, write.name), write.uid);
+        break;
+      case 'Annotate': {
+        const { annotations, resourceVersion } = write;
+        this.#log('writing down', annotations);
+        await this.#request({
+          method: 'PATCH',
+          path: objectPath(kindOf(KIND), namespace, name),
+          query: { fieldManager: FIELD_MANAGER },
+          contentType: MERGE,
+          body: { metadata: { annotations, resourceVersion } },
+        });
+        break;
+      }
+    }
+  }
+
+  /** @throws {KubeError}, {AdminRefusal}, {Deposed} */
+  async act(observed: Observed, action: RiskyAction): Promise<void> {
+    const { namespace } = observed.cluster.metadata;
+    switch (action.type) {
+      case 'Bootstrap': {
+        const { ordinal, clusterId, diskId } = action;
+        this.#log('beginning the cluster', { ordinal, clusterId, diskId });
+        await this.#options.admin.bootstrap(hostOf(observed, ordinal), { clusterId, diskId });
+        break;
+      }
+      case 'TransferLeadership': {
+        const { from, epoch } = action;
+        this.#log('moving the metadata leadership', { from, epoch });
+        await this.#options.admin.transferLeadership(hostOf(observed, from), { to: null, epoch });
+        break;
+      }
+      case 'Scale':
+        await this.#scale(observed.cluster, action);
+        break;
+      case 'RestartPod':
+        this.#log('restarting a pod', { pod: action.name, why: action.why });
+        await this.#delete(objectPath(kindOf('Pod'), namespace, action.name), action.uid);
+        break;
+    }
+  }
+
+  /** The status subresource; the object may have changed elsewhere meanwhile, which is no matter. */
+  async writeStatus(cluster: WalrusCluster, status: WalrusClusterStatus): Promise<void> {
+    const { namespace, name } = cluster.metadata;
+    await this.#request({
+      method: 'PATCH',
+      path: `${objectPath(kindOf(KIND), namespace, name)}/status`,
+      query: { fieldManager: FIELD_MANAGER, force: 'true' },
+      contentType: APPLY,
+      body: { apiVersion: API_VERSION, kind: KIND, metadata: { name, namespace }, status },
+    });
+  }
+
+  async #scale(
+    cluster: WalrusCluster,
+    { from, to, resourceVersion }: RiskyAction & { type: 'Scale' },
+  ): Promise<void> {
+    const { namespace } = cluster.metadata;
+    const name = namesOf(cluster).statefulSet;
+    this.#log('changing the number of pods', { from, to });
+    await this.#request({
+      method: 'PUT',
+      path: `${objectPath(kindOf('StatefulSet'), namespace, name)}/scale`,
+      query: { fieldManager: `${FIELD_MANAGER}-scale` },
+      body: {
+        apiVersion: 'autoscaling/v1',
+        kind: 'Scale',
+        metadata: { name, namespace, resourceVersion },
+        spec: { replicas: to },
+      },
+    });
+  }
+
+  /** By UID: never another object that has taken the name meanwhile. */
+  async #delete(path: string, uid: string): Promise<void> {
+    try {
+      await this.#request({
+        method: 'DELETE',
+        path,
+        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } },
+      });
+    } catch (error) {
+      if (!isKubeError(error, 404)) throw error;
+    }
+  }
+
+  async #request(request: Parameters<KubeApi['request']>[0]): Promise<void> {
+    if (!this.#options.mayWrite())
+      throw new Deposed('This operator does not hold the lease any more');
+    await this.#options.api.request(request);
+  }
+
+  #log(message: string, fields: Readonly<Record<string, string | number>>): void {
+    this.#options.logger.log('info', message, fields);
+  }
+}
+
+function hostOf({ pods }: Observed, ordinal: number): string {
+  const ip = pods.find((pod) => pod.ordinal === ordinal)?.ip;
+  if (ip === undefined || ip === null) throw new TypeError(`Pod ${ordinal} has no address`);
+  return ip;
+}

@@ -1,0 +1,73 @@
+/** One pass over one cluster: observe, desired, plan, apply, status. Everything is seen anew each time. */
+import { isDeepStrictEqual } from 'node:util';
+import { randomHex } from '../../base/random.ts';
+import type { Random } from '../../base/random.ts';
+import type { WalrusCluster } from '../api/walrusCluster.ts';
+import type { Applier } from '../apply/applier.ts';
+import type { EventRecorder } from '../apply/events.ts';
+import { desired } from '../desired/desired.ts';
+import type { OperatorDefaults } from '../desired/types.ts';
+import { AdminRefusal } from '../observe/adminClient.ts';
+import type { Observer } from '../observe/observer.ts';
+import type { Observed } from '../observe/types.ts';
+import { plan } from '../plan/plan.ts';
+import { statusOf } from '../plan/status.ts';
+import type { Plan, RiskyAction } from '../plan/types.ts';
+
+const CLUSTER_ID_BYTES = 16;
+
+export interface ReconcilerOptions {
+  readonly random: Random;
+  readonly defaults: OperatorDefaults;
+  readonly observer: Observer;
+  readonly applier: Applier;
+  readonly events: EventRecorder;
+  /** Told of each risky action, for the metrics. */
+  readonly onAction: (action: RiskyAction) => void;
+  /** Between two passes over a cluster in which nothing happens. */
+  readonly resyncMs: number;
+}
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @returns after how many ms to come again.
+   * @throws {KubeError}, {Deposed}
+   */
+  async reconcile(cluster: WalrusCluster): Promise<number> {
+    const { observer, defaults, random, applier, resyncMs } = this.#options;
+    const observed = await observer.observe(cluster);
+    const wanted = desired(cluster, { defaults, capabilities: observed.capabilities });
+    const newClusterId = randomHex(random, CLUSTER_ID_BYTES);
+    const next = plan({ desired: wanted, observed, newClusterId });
+    // First what is known, so that an action that takes long does not hide it.
+    const status = statusOf(wanted, observed, next);
+    if (!isDeepStrictEqual(status, cluster.status)) await applier.writeStatus(cluster, status);
+    for (const write of next.writes) await applier.write(cluster, write);
+    await this.#act(observed, next);
+    return Math.min(next.requeueAfterMs ?? resyncMs, resyncMs);
+  }
+
+  async #act(observed: Observed, { events, risky }: Plan): Promise<void> {
+    for (const event of events) await this.#options.events.record(observed.cluster, event);
+    if (risky === null) return;
+    this.#options.onAction(risky);
+    try {
+      await this.#options.applier.act(observed, risky);
+    } catch (error) {
+      // A node's No is an answer: the next pass asks anew.
+      if (!(error instanceof AdminRefusal)) throw error;
+      const message = `${risky.type} was refused (${error.reason}): ${error.message}`;
+      await this.#options.events.record(observed.cluster, {
+        type: 'Warning',
+        reason: 'ActionRefused',
+        message,
+      });
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/** Reads, once for a pass, all that a plan needs: the objects as the watches have them, and what the nodes say. */
+import type { Clock } from '../../base/clock.ts';
+import type { ClusterStatus, NodeStatus, Verdict } from '../../protocol/admin/types.ts';
+import type { WalrusCluster } from '../api/walrusCluster.ts';
+import { namesOf } from '../desired/names.ts';
+import type { Stored } from '../kube/listWatch.ts';
+import { keyOf } from '../plan/children.ts';
+import type { AdminClient } from './adminClient.ts';
+import type { AdminView, ApiCapabilities, ChildView, Observed, PodView } from './types.ts';
+import { childView, claimView, podView, statefulSetView } from './views.ts';
+
+/** The objects of one kind that are known. */
+export interface Store {
+  readonly objects: ReadonlyMap<string, Stored>;
+}
+
+export interface Stores {
+  readonly statefulSets: Store;
+  readonly pods: Store;
+  readonly claims: Store;
+  /** Children of other kinds, by kind. */
+  readonly others: ReadonlyMap<string, Store>;
+}
+
+export interface ObserverOptions {
+  readonly clock: Clock;
+  readonly stores: Stores;
+  readonly admin: AdminClient;
+  readonly capabilities: ApiCapabilities;
+}
+
+export class Observer {
+  readonly #options: ObserverOptions;
+
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+  }
+
+  async observe(cluster: WalrusCluster): Promise<Observed> {
+    const { clock, stores, capabilities } = this.#options;
+    const { namespace } = cluster.metadata;
+    const within = (store: Store): readonly Stored[] =>
+      [...store.objects.values()].filter((object) => object.metadata.namespace === namespace);
+    const set = stores.statefulSets.objects.get(`${namespace}/${namesOf(cluster).statefulSet}`);
+    const pods = within(stores.pods).flatMap((pod) => podView(pod, cluster) ?? []);
+    return {
+      nowMs: clock.wallMs(),
+      cluster,
+      capabilities,
+      statefulSet: set === undefined ? null : statefulSetView(set, cluster),
+      children: this.#children(cluster),
+      pods,
+      claims: within(stores.claims).flatMap((claim) => claimView(claim, cluster) ?? []),
+      admin: await this.#admin(pods),
+    };
+  }
+
+  /** Those that are ours, and those whose names are those of our children. */
+  #children(cluster: WalrusCluster): ReadonlyMap<string, ChildView> {
+    const names = new Set(Object.values(namesOf(cluster)));
+    const views = [...this.#options.stores.others].flatMap(([kind, store]) =>
+      [...store.objects.values()]
+        .filter(({ metadata }) => metadata.namespace === cluster.metadata.namespace)
+        .map((object) => childView(kind, object, cluster))
+        .filter((view) => view.isOwned || names.has(view.name)),
+    );
+    return new Map(views.map((view) => [keyOf(view), view]));
+  }
+
+  async #admin(pods: readonly PodView[]): Promise<AdminView> {
+    const asked = pods.flatMap(({ ordinal, ip }) => (ip === null ? [] : [{ ordinal, ip }]));
+    const answers = await Promise.all(asked.map((pod) => this.#ask(pod)));
+    const nodes = answers.flatMap(({ ordinal, node }) =>
+      node?.nodeId === ordinal ? [[ordinal, node] as const] : [],
+    );
+    const cluster = bestOf(answers.map((answer) => answer.cluster));
+    const problem = nodes.length > 0 ? null : 'No node answers on its admin API';
+    return {
+      nodes: new Map(nodes),
+      cluster,
+      canRestart: await this.#verdicts(cluster, asked),
+      problem,
+    };
+  }
+
+  async #ask({ ordinal, ip }: { ordinal: number; ip: string }): Promise<{
+    ordinal: number;
+    node: NodeStatus | null;
+    cluster: ClusterStatus | null;
+  }> {
+    const { admin } = this.#options;
+    const [node, cluster] = await Promise.all([admin.node(ip), admin.cluster(ip)]);
+    return { ordinal, node, cluster };
+  }
+
+  /** All of them from one node: whoever is asked, the metadata leader decides. */
+  async #verdicts(
+    cluster: ClusterStatus | null,
+    asked: readonly { ordinal: number; ip: string }[],
+  ): Promise<ReadonlyMap<number, Verdict>> {
+    const leader = cluster?.leader.isFresh === true ? cluster.leader.nodeId : null;
+    const host = asked.find(({ ordinal }) => ordinal === leader)?.ip;
+    if (host === undefined) return new Map();
+    const verdicts = await Promise.all(
+      asked.map(async ({ ordinal }) => {
+        const verdict = await this.#options.admin.canRestart(host, ordinal);
+        return verdict === null ? [] : [[ordinal, verdict] as const];
+      }),
+    );
+    return new Map(verdicts.flat());
+  }
+}
+
+/** A leader's own answer if there is one, of the highest epoch; else what is remembered. */
+function bestOf(answers: readonly (ClusterStatus | null)[]): ClusterStatus | null {
+  const known = answers.filter((answer) => answer !== null && answer.clusterId !== '');
+  const rank = (answer: ClusterStatus): number => (answer.leader.isFresh ? 1 : 0);
+  const sorted = known
+    .filter((answer) => answer !== null)
+    .sort((a, b) => rank(b) - rank(a) || b.epoch - a.epoch);
+  return sorted[0] ?? null;
+}

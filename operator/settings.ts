@@ -1,0 +1,17 @@
+/** What an operator is told. */
+export interface OperatorSettings {
+  /** Look after the clusters of one namespace only; null: of all. */
+  readonly namespace: string | null;
+  /** Where its Lease is: its own namespace. */
+  readonly leaseNamespace: string;
+  /** Of this process; a pod's name. */
+  readonly identity: string;
+  readonly imageRepository: string;
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** A cluster in which nothing changes is looked at again after so long. */
+  readonly resyncMs: number;
+  /** For tests on this machine: the nodes' http port. */
+  readonly nodeHttpPort?: number;
+}
