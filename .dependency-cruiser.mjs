@@ -39,9 +39,9 @@ export default {
     ),
     rule(
       'cli-uses-the-client',
-      'cli imports client and base, and the entry and settings of the node for `walrus node`.',
+      'cli imports client and base, the entry and settings of the node for `walrus node`, and the entry of the operator.',
       { path: '^cli/', pathNot: TESTS },
-      { path: '^(protocol|operator)/|^node/(?!main\\.ts$|config)' },
+      { path: '^protocol/|^operator/(?!main\\.ts$)|^node/(?!main\\.ts$|config)' },
     ),
     rule(
       'only-io-touches-the-outside',
@@ -60,6 +60,18 @@ export default {
       'In the node only its entry imports node/io; all else runs in the simulator as it is.',
       { path: '^node/(?!io/|main\\.ts$|sim/main\\.ts$)', pathNot: TESTS },
       { path: '^node/io/' },
+    ),
+    only(
+      'operator-decides-purely',
+      'What is wanted and what to do next follow from data alone: no Kubernetes client, no clock.',
+      '^operator/(api|desired|plan)/',
+      '^operator/(api|desired|plan)/|^operator/observe/types\\.ts$|^(protocol|base)/|^crds/schema\\.ts$',
+    ),
+    rule(
+      'kubernetes-client-behind-one-folder',
+      'Only operator/kube and the entry know the Kubernetes client.',
+      { path: '^operator/(?!kube/|main\\.ts$)', pathNot: TESTS },
+      { path: 'node_modules/@kubernetes/' },
     ),
     ...['node/sim', 'e2e', 'bench'].map((folder) =>
       rule(

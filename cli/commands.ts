@@ -9,6 +9,7 @@ import { consume } from './commands/consume.ts';
 import { dev } from './commands/dev.ts';
 import { groupDelete, groupDescribe, groupList } from './commands/group.ts';
 import { node } from './commands/node.ts';
+import { operator } from './commands/operator.ts';
 import { produce } from './commands/produce.ts';
 import { repl } from './commands/repl.ts';
 import { segmentList, segmentSeal } from './commands/segment.ts';
@@ -24,6 +25,7 @@ import {
 export const COMMANDS: readonly Command[] = [
   dev,
   node,
+  operator,
   topicCreate,
   topicList,
   topicDescribe,

@@ -109,7 +109,7 @@ class Operator implements RunningOperator {
     this.#reconciler = new Reconciler({
       random: this.#random,
       defaults: { imageRepository: settings.imageRepository, version: SOFTWARE_VERSION },
-      observer: new Observer({ clock: this.#clock, stores, admin, capabilities }),
+      observer: new Observer({ api, clock: this.#clock, stores, admin, capabilities }),
       applier: new Applier({
         api,
         admin,

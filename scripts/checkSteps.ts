@@ -34,6 +34,8 @@ export const SOURCES = [
   'node',
   'client',
   'cli',
+  'operator',
+  'crds',
   'scripts',
   'bench',
   'e2e',

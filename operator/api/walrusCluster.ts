@@ -1,6 +1,6 @@
 /** A WalrusCluster as it is read from the API server: the types follow from the schema (schema.ts). */
-import type { Static } from 'typebox';
-import type { spec, status } from './schema.ts';
+import type { Static } from '@sinclair/typebox';
+import type { spec, status } from '../../crds/schema.ts';
 
 export const GROUP = 'walrus.io';
 export const VERSION = 'v1alpha1';

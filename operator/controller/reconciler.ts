@@ -41,8 +41,8 @@ export class Reconciler {
    */
   async reconcile(cluster: WalrusCluster): Promise<number> {
     const { observer, defaults, random, applier, resyncMs } = this.#options;
-    const observed = await observer.observe(cluster);
-    const wanted = desired(cluster, { defaults, capabilities: observed.capabilities });
+    const wanted = desired(cluster, { defaults });
+    const observed = await observer.observe(cluster, wanted);
     const newClusterId = randomHex(random, CLUSTER_ID_BYTES);
     const next = plan({ desired: wanted, observed, newClusterId });
     // First what is known, so that an action that takes long does not hide it.

@@ -1,5 +1,4 @@
 /** Objects as the API server takes them, and what the builders are given besides the WalrusCluster. */
-import type { ApiCapabilities } from '../observe/types.ts';
 
 /** One of our children; pure data, keys in a fixed order. */
 export interface KubernetesObject {
@@ -33,7 +32,6 @@ export interface OperatorDefaults {
 
 export interface DesiredOptions {
   readonly defaults: OperatorDefaults;
-  readonly capabilities: ApiCapabilities;
 }
 
 /** All children of one cluster. `replicas` is not in the StatefulSet: the plan alone sets it. */

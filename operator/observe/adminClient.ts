@@ -36,6 +36,12 @@ export interface AdminClient {
   transferLeadership(host: string, request: LeadershipRequest): Promise<void>;
 }
 
+interface AdminRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: unknown;
+}
+
 export class HttpAdminClient implements AdminClient {
   readonly #port: number;
 
@@ -56,30 +62,24 @@ export class HttpAdminClient implements AdminClient {
   }
 
   async bootstrap(host: string, request: BootstrapRequest): Promise<void> {
-    await this.#send(host, 'POST', 'bootstrap', request, ACT_TIMEOUT_MS);
+    await this.#send(host, { method: 'POST', path: 'bootstrap', body: request });
   }
 
   async transferLeadership(host: string, request: LeadershipRequest): Promise<void> {
-    await this.#send(host, 'POST', 'leadership', request, ACT_TIMEOUT_MS);
+    await this.#send(host, { method: 'POST', path: 'leadership', body: request });
   }
 
   async #ask<T>(host: string, path: string): Promise<T | null> {
     try {
-      return (await this.#send(host, 'GET', path, undefined, ASK_TIMEOUT_MS)) as T;
+      return (await this.#send(host, { method: 'GET', path })) as T;
     } catch (error) {
       if (error instanceof AdminRefusal) return null;
       throw error;
     }
   }
 
-  async #send(
-    host: string,
-    method: string,
-    path: string,
-    body: unknown,
-    timeoutMs: number,
-  ): Promise<unknown> {
-    const signal = AbortSignal.timeout(timeoutMs);
+  async #send(host: string, { method, path, body }: AdminRequest): Promise<unknown> {
+    const signal = AbortSignal.timeout(method === 'GET' ? ASK_TIMEOUT_MS : ACT_TIMEOUT_MS);
     try {
       const { status, text } = await exchange(
         { host, port: this.#port, method, path: `/admin/v1/${path}`, signal, agent: false },

@@ -3,7 +3,11 @@ import type { Clock } from '../../base/clock.ts';
 import type { ClusterStatus, NodeStatus, Verdict } from '../../protocol/admin/types.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { namesOf } from '../desired/names.ts';
+import type { Desired, KubernetesObject } from '../desired/types.ts';
+import { isKubeError } from '../kube/api.ts';
+import type { KubeApi } from '../kube/api.ts';
 import type { Stored } from '../kube/listWatch.ts';
+import { kindOf, objectPath } from '../kube/paths.ts';
 import { keyOf } from '../plan/children.ts';
 import type { AdminClient } from './adminClient.ts';
 import type { AdminView, ApiCapabilities, ChildView, Observed, PodView } from './types.ts';
@@ -23,6 +27,7 @@ export interface Stores {
 }
 
 export interface ObserverOptions {
+  readonly api: KubeApi;
   readonly clock: Clock;
   readonly stores: Stores;
   readonly admin: AdminClient;
@@ -36,35 +41,60 @@ export class Observer {
     this.#options = options;
   }
 
-  async observe(cluster: WalrusCluster): Promise<Observed> {
+  /** @throws {KubeError} */
+  async observe(cluster: WalrusCluster, wanted: Desired): Promise<Observed> {
     const { clock, stores, capabilities } = this.#options;
     const { namespace } = cluster.metadata;
     const within = (store: Store): readonly Stored[] =>
       [...store.objects.values()].filter((object) => object.metadata.namespace === namespace);
-    const set = stores.statefulSets.objects.get(`${namespace}/${namesOf(cluster).statefulSet}`);
+    const set =
+      stores.statefulSets.objects.get(`${namespace}/${namesOf(cluster).statefulSet}`) ??
+      (await this.#read(wanted.statefulSet));
     const pods = within(stores.pods).flatMap((pod) => podView(pod, cluster) ?? []);
     return {
       nowMs: clock.wallMs(),
       cluster,
       capabilities,
-      statefulSet: set === undefined ? null : statefulSetView(set, cluster),
-      children: this.#children(cluster),
+      statefulSet: set === null ? null : statefulSetView(set, cluster),
+      children: await this.#children(cluster, wanted),
       pods,
       claims: within(stores.claims).flatMap((claim) => claimView(claim, cluster) ?? []),
       admin: await this.#admin(pods),
     };
   }
 
-  /** Those that are ours, and those whose names are those of our children. */
-  #children(cluster: WalrusCluster): ReadonlyMap<string, ChildView> {
-    const names = new Set(Object.values(namesOf(cluster)));
-    const views = [...this.#options.stores.others].flatMap(([kind, store]) =>
+  /** Those that are ours, and whatever has the name of one that is wanted. */
+  async #children(
+    cluster: WalrusCluster,
+    { others }: Desired,
+  ): Promise<ReadonlyMap<string, ChildView>> {
+    const known = [...this.#options.stores.others].flatMap(([kind, store]) =>
       [...store.objects.values()]
         .filter(({ metadata }) => metadata.namespace === cluster.metadata.namespace)
         .map((object) => childView(kind, object, cluster))
-        .filter((view) => view.isOwned || names.has(view.name)),
+        .filter(({ isOwned }) => isOwned),
     );
-    return new Map(views.map((view) => [keyOf(view), view]));
+    const views = new Map(known.map((view) => [keyOf(view), view]));
+    for (const object of others) {
+      const { kind, metadata } = object;
+      if (views.has(keyOf({ kind, name: metadata.name }))) continue;
+      const found = await this.#read(object);
+      if (found === null) continue;
+      const view = childView(kind, found, cluster);
+      views.set(keyOf(view), view);
+    }
+    return views;
+  }
+
+  /** Past the watches: they see only what has our labels, and may be late. */
+  async #read({ kind, metadata }: KubernetesObject): Promise<Stored | null> {
+    const path = objectPath(kindOf(kind), metadata.namespace, metadata.name);
+    try {
+      return (await this.#options.api.request({ method: 'GET', path })) as Stored;
+    } catch (error) {
+      if (isKubeError(error, 404)) return null;
+      throw error;
+    }
   }
 
   async #admin(pods: readonly PodView[]): Promise<AdminView> {

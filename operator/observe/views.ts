@@ -84,37 +84,54 @@ interface PodStatus {
 /** What every pod goes through: no trouble. */
 const ORDINARY = new Set(['ContainerCreating', 'PodInitializing']);
 
-function troubleOf(status: PodStatus): string | null {
-  const { waiting, terminated } = status.containerStatuses?.[0]?.state ?? {};
+type Conditions = PodStatus['conditions'];
+
+function conditionOf(conditions: Conditions, type: string): NonNullable<Conditions>[number] | null {
+  return conditions?.find((condition) => condition.type === type) ?? null;
+}
+
+function troubleOf({ containerStatuses, conditions }: PodStatus): string | null {
+  const { waiting, terminated } = containerStatuses?.[0]?.state ?? {};
   const reason = waiting?.reason ?? terminated?.reason;
   if (reason !== undefined && !ORDINARY.has(reason)) return reason;
-  const scheduled = status.conditions?.find(({ type }) => type === 'PodScheduled');
+  const scheduled = conditionOf(conditions, 'PodScheduled');
   return scheduled?.status === 'False' ? (scheduled.reason ?? 'Unschedulable') : null;
 }
 
 export function podView(object: Stored, cluster: WalrusCluster): PodView | null {
-  const { name, uid, labels = {}, creationTimestamp, deletionTimestamp } = metaOf(object);
+  const { name, uid, labels, creationTimestamp, deletionTimestamp } = metaOf(object);
   const ordinal = ordinalOf(name, (candidate) => podName(cluster, candidate));
   if (ordinal === null) return null;
   const { spec, status = {} } = object as unknown as {
     spec: { nodeName?: string };
     status?: PodStatus;
   };
-  const ready = status.conditions?.find(({ type }) => type === 'Ready');
-  const changed = ready?.lastTransitionTime;
   return {
     ordinal,
     name,
     uid,
-    revision: labels['controller-revision-hash'] ?? '',
-    phase: status.phase ?? 'Unknown',
-    isReady: ready?.status === 'True',
+    revision: labels?.['controller-revision-hash'] ?? '',
     isDeleting: deletionTimestamp !== undefined,
     nodeName: spec.nodeName ?? null,
+    createdAtMs: Date.parse(creationTimestamp),
+    ...statusView(status),
+  };
+}
+
+type StatusView = Pick<
+  PodView,
+  'phase' | 'isReady' | 'ip' | 'trouble' | 'restarts' | 'readyChangedAtMs'
+>;
+
+function statusView(status: PodStatus): StatusView {
+  const ready = conditionOf(status.conditions, 'Ready');
+  const changed = ready?.lastTransitionTime;
+  return {
+    phase: status.phase ?? 'Unknown',
+    isReady: ready?.status === 'True',
     ip: status.podIP ?? null,
     trouble: troubleOf(status),
     restarts: status.containerStatuses?.[0]?.restartCount ?? 0,
-    createdAtMs: Date.parse(creationTimestamp),
     readyChangedAtMs: changed === undefined ? null : Date.parse(changed),
   };
 }

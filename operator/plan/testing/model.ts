@@ -139,7 +139,6 @@ export class ModelCluster {
     const observed = this.observe();
     const wanted = desired(observed.cluster, {
       defaults: DEFAULTS,
-      capabilities: observed.capabilities,
     });
     const result = plan({
       desired: wanted,

@@ -1,6 +1,6 @@
 /** The CustomResourceDefinition of the WalrusCluster, made from its schema. */
 import { spec, status } from './schema.ts';
-import { API_VERSION, GROUP, KIND, PLURAL, VERSION } from './walrusCluster.ts';
+import { API_VERSION, GROUP, KIND, PLURAL, VERSION } from '../operator/api/walrusCluster.ts';
 
 const COLUMNS = [
   { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },

@@ -1,10 +1,10 @@
 /**
- * The WalrusCluster, declared once: its TypeScript types (walrusCluster.ts) and its CustomResourceDefinition (crd.ts)
+ * The WalrusCluster, declared once: its TypeScript types (operator/api/walrusCluster.ts) and its CustomResourceDefinition (crd.ts)
  * both follow from here. A structural schema of OpenAPI v3 as Kubernetes wants it: every list, map and string is
  * bounded, so that the cost of its CEL rules is. No field without a function.
  */
-import { Type } from 'typebox';
-import type { TObject, TProperties, TSchema, TUnsafe } from 'typebox';
+import { Type } from '@sinclair/typebox';
+import type { Static, TObject, TProperties, TSchema, TUnsafe } from '@sinclair/typebox';
 
 /** A rule in CEL, and what the user is told when it does not hold. */
 interface Rule {
@@ -36,7 +36,6 @@ function strings(maxValueLength: number): TUnsafe<Readonly<Record<string, string
 function listOf<S extends TSchema>(item: S, maxItems: number): TUnsafe<readonly Static<S>[]> {
   return Type.Unsafe({ type: 'array', maxItems, items: item, 'x-kubernetes-list-type': 'atomic' });
 }
-type Static<S extends TSchema> = import('typebox').Static<S>;
 
 function object<P extends TProperties>(properties: P, rules: readonly Rule[] = []): TObject<P> {
   const validations = rules.length === 0 ? {} : { 'x-kubernetes-validations': rules };
