@@ -233,9 +233,14 @@ export const spec = object(
         Type.String({ minLength: 1, maxLength: 512 }),
       ),
     ),
-    imagePullPolicy: Type.Optional(oneOf(['Always', 'IfNotPresent', 'Never'])),
+    imagePullPolicy: Type.Optional(
+      described('When the image is pulled.', oneOf(['Always', 'IfNotPresent', 'Never'])),
+    ),
     imagePullSecrets: Type.Optional(
-      listOf(object({ name: Type.String({ minLength: 1, maxLength: 253 }) }), 8),
+      described(
+        'Secrets by which the image is pulled.',
+        listOf(object({ name: Type.String({ minLength: 1, maxLength: 253 }) }), 8),
+      ),
     ),
     metadataVoters: Type.Optional(
       described(
@@ -245,15 +250,18 @@ export const spec = object(
     ),
     storage: described("The nodes' volumes.", defaulted(storage)),
     listeners: Type.Optional(
-      object({
-        client: described(
-          'The Service of the client port.',
-          object({
-            serviceType: oneOf(['ClusterIP', 'NodePort', 'LoadBalancer'], 'ClusterIP'),
-            annotations: Type.Optional(strings(1024)),
-          }),
-        ),
-      }),
+      described(
+        'How clients reach the nodes.',
+        object({
+          client: described(
+            'The Service of the client port.',
+            object({
+              serviceType: oneOf(['ClusterIP', 'NodePort', 'LoadBalancer'], 'ClusterIP'),
+              annotations: Type.Optional(strings(1024)),
+            }),
+          ),
+        }),
+      ),
     ),
     config: Type.Optional(
       described('Settings of the nodes. A change restarts them, one after the other.', config),
@@ -271,7 +279,9 @@ export const spec = object(
         object({ labels: Type.Optional(strings(63)), annotations: Type.Optional(strings(1024)) }),
       ),
     ),
-    priorityClassName: Type.Optional(Type.String({ maxLength: 253 })),
+    priorityClassName: Type.Optional(
+      described('The PriorityClass of the pods.', Type.String({ maxLength: 253 })),
+    ),
     upgrade: Type.Optional(
       described(
         'How a change reaches the pods.',
@@ -288,7 +298,7 @@ export const spec = object(
       ),
     ),
     drainTimeout: described('How long a stopping node hands over what it leads.', duration('30s')),
-    monitoring: Type.Optional(monitoring),
+    monitoring: Type.Optional(described('What is made for monitoring.', monitoring)),
     networkPolicy: described(
       'Make a NetworkPolicy: peers and http port from the cluster and the operator only, clients from everywhere.',
       Type.Boolean({ default: false }),
