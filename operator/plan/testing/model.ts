@@ -256,7 +256,7 @@ export class ModelCluster {
     const isAllowed = others.every(
       (other) => this.#isUp(other) && this.#pods.get(other)?.isCaughtUp === true,
     );
-    if (this.#leader !== null && isAllowed) return { isAllowed: true, epoch };
+    if (this.#leader !== null && isAllowed) return { isAllowed: true, epoch, message: '' };
     return { isAllowed: false, epoch, reason: 'AnotherNodeIsDown', message: 'another is down' };
   }
 
