@@ -29,8 +29,8 @@ function* within(schema: Schema, at: string): Generator<readonly [string, Schema
 }
 
 describe('the CustomResourceDefinition', () => {
-  test('is what crds/ holds: run `npm run crds`', () => {
-    const file = path.join(ROOT, 'crds', 'walrusclusters.walrus.io.yaml');
+  test.each(['crds', 'helm/walrus/files'])('is what %s holds: run `npm run crds`', (folder) => {
+    const file = path.join(ROOT, folder, 'walrusclusters.walrus.io.yaml');
     expect(parse(fs.readFileSync(file, 'utf8'))).toEqual(customResourceDefinition());
   });
 

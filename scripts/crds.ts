@@ -1,15 +1,19 @@
-/** Writes crds/ from crds/schema.ts: `npm run crds`. A test holds both together. */
+/** Writes the CustomResourceDefinition from crds/schema.ts: `npm run crds`. A test holds both together. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import { customResourceDefinition } from '../crds/crd.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
-const FILE = path.join('crds', 'walrusclusters.walrus.io.yaml');
+const NAME = 'walrusclusters.walrus.io.yaml';
+/** For kubectl, and for the chart, which cannot read outside of itself. */
+const FILES = [path.join('crds', NAME), path.join('helm', 'walrus', 'files', NAME)];
 const HEADER = '# Made by `npm run crds` from crds/schema.ts.\n';
 
-fs.writeFileSync(path.join(ROOT, FILE), HEADER + crdYaml());
-process.stdout.write(`${FILE}\n`);
+for (const file of FILES) {
+  fs.writeFileSync(path.join(ROOT, file), HEADER + crdYaml());
+  process.stdout.write(`${file}\n`);
+}
 
 function crdYaml(): string {
   return stringify(customResourceDefinition(), { lineWidth: 120, aliasDuplicateObjects: false });
