@@ -24,7 +24,7 @@ function readJson(reader: ByteReader): unknown {
 
 /** ClusterStatus: the cluster as a leader has it that a majority has just confirmed. Request: empty. */
 export const CLUSTER_STATUS: Api<null, ClusterStatus> = {
-  apiKey: INTERNAL_API_KEY_MIN + 14,
+  apiKey: INTERNAL_API_KEY_MIN + 15,
   name: 'ClusterStatus',
   ...VERSIONS,
   writeRequest: () => undefined,
@@ -39,7 +39,7 @@ export interface CanRestartRequest {
 }
 
 export const CAN_RESTART: Api<CanRestartRequest, Verdict> = {
-  apiKey: INTERNAL_API_KEY_MIN + 15,
+  apiKey: INTERNAL_API_KEY_MIN + 16,
   name: 'CanRestart',
   ...VERSIONS,
   writeRequest: (w, request) => w.u64(request.nodeId),
@@ -56,7 +56,7 @@ export interface MoveLeadershipRequest {
 }
 
 export const MOVE_LEADERSHIP: Api<MoveLeadershipRequest, { readonly nodeId: NodeId }> = {
-  apiKey: INTERNAL_API_KEY_MIN + 16,
+  apiKey: INTERNAL_API_KEY_MIN + 17,
   name: 'MoveLeadership',
   ...VERSIONS,
   writeRequest: (w, request) =>

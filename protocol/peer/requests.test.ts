@@ -4,6 +4,9 @@ import { concatBytes } from '../../base/bytes.ts';
 import { logIndex, nodeId, offset, segmentId } from '../../base/units.ts';
 import type { AnyApi, Api } from '../client/codec.ts';
 import { fuzz } from '../testing/fuzz.ts';
+import * as admin from './admin.ts';
+import * as append from './append.ts';
+import * as boot from './boot.ts';
 import * as requests from './requests.ts';
 import {
   decodeRpcRequest,
@@ -109,6 +112,19 @@ const EXAMPLES: readonly Example[] = [
 test('there is an example of every request', () => {
   const apis = Object.values(requests).filter((value) => typeof value === 'object');
   expect(EXAMPLES.map(([api]) => api.name).sort()).toEqual(apis.map(({ name }) => name).sort());
+});
+
+test('no two requests between nodes share a key', () => {
+  const apis = [requests, admin, append, boot]
+    .flatMap((module): unknown[] => Object.values(module))
+    .filter(
+      (value): value is AnyApi => typeof value === 'object' && value !== null && 'apiKey' in value,
+    );
+  expect(apis.length).toBeGreaterThan(EXAMPLES.length);
+  const names = Map.groupBy(apis, ({ apiKey }) => apiKey).values();
+  expect(
+    [...names].map((same) => same.map(({ name }) => name)).filter(({ length }) => length > 1),
+  ).toEqual([]);
 });
 
 describe.each(EXAMPLES.map((each) => [each[0].name, ...each] as const))(
