@@ -27,7 +27,7 @@ export function serveReplicas(rpc: PeerRpc, host: ReplicaHost, metadata: Metadat
       limit: request.limit,
     });
     const producerSnapshot = host.replica(segment.segmentId)?.producerSnapshot ?? new Uint8Array(0);
-    return { nextOffset, producerSnapshot, batches: bytes.slice() }; // kept until it is sent
+    return { nextOffset, producerSnapshot, batches: bytes };
   });
 }
 

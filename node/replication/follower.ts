@@ -17,6 +17,9 @@ export const PROBE_TIMEOUT_MS_MIN = 200;
 export const PROBE_TIMEOUT_MS_MAX = 2000;
 /** How soon a member that is not ready yet (its metadata lags) is asked again. */
 export const NOT_READY_RETRY_MS = 10;
+/** How soon a member that has too much to write is asked again; doubles up to the maximum until it keeps up. */
+export const BUSY_RETRY_MS_MIN = 20;
+export const BUSY_RETRY_MS_MAX = 500;
 
 interface Sent {
   readonly endOffset: Offset;
@@ -38,6 +41,9 @@ export class Follower {
   /** When the next message may be sent in `Probe`, or silence is noticed in `Replicate`. */
   deadlineMs = 0;
   #probeTimeoutMs = PROBE_TIMEOUT_MS_MIN;
+  /** A busy member gets nothing before, whatever else it answers: that was on its way already. */
+  #busyUntilMs = 0;
+  #busyRetryMs = BUSY_RETRY_MS_MIN;
   #sent: Sent[] = [];
   #inFlightBytes = 0;
 
@@ -84,6 +90,9 @@ export class Follower {
         this.#rewind(this.durableTail, nowMs);
         this.deadlineMs = nowMs + NOT_READY_RETRY_MS;
         break;
+      case 'BUSY':
+        this.#rest(ack.tail, nowMs);
+        break;
       case 'NEED_OPEN':
         this.isOpened = false;
         this.#rewind(this.durableTail, nowMs);
@@ -111,9 +120,12 @@ export class Follower {
     }
     if (count > 0) this.#sent.splice(0, count);
     if (this.state === 'Probe') {
+      if (nowMs < this.#busyUntilMs) return; // of what it had accepted before
       this.state = 'Replicate';
       this.#forgetInFlight();
       this.nextOffset = tail;
+    } else if (!this.hasOutstanding) {
+      this.#busyRetryMs = BUSY_RETRY_MS_MIN; // it keeps up
     }
     this.#probeTimeoutMs = PROBE_TIMEOUT_MS_MIN;
     this.deadlineMs = nowMs + this.#probeTimeoutMs;
@@ -126,7 +138,16 @@ export class Follower {
     this.state = 'Probe';
     this.nextOffset = tail;
     this.#forgetInFlight();
-    this.deadlineMs = nowMs;
+    this.deadlineMs = Math.max(nowMs, this.#busyUntilMs);
+  }
+
+  /** The member takes nothing more for now: what it would refuse must not fill its link, nor this node's time. */
+  #rest(tail: Offset, nowMs: number): void {
+    if (nowMs >= this.#busyUntilMs) {
+      this.#busyUntilMs = nowMs + this.#busyRetryMs;
+      this.#busyRetryMs = Math.min(2 * this.#busyRetryMs, BUSY_RETRY_MS_MAX);
+    }
+    this.#rewind(tail > this.durableTail ? tail : this.durableTail, nowMs);
   }
 
   #backOff(nowMs: number): void {

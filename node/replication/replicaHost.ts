@@ -437,10 +437,10 @@ function appendStatusOf(error: unknown): AppendStatus {
     case 'WRONG_TOKEN':
       return 'REFUSED';
     case 'OUT_OF_ORDER_APPEND':
-    case 'CORRUPT_BATCH':
-    case 'OVERLOADED':
       return 'GAP';
+    case 'OVERLOADED':
+      return 'BUSY';
     default:
-      return 'UNAVAILABLE';
+      return 'UNAVAILABLE'; // CORRUPT_BATCH, too: the leader would send the same bytes again
   }
 }

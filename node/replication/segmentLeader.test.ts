@@ -10,7 +10,8 @@ import { Scheduler } from '../sim/scheduler.ts';
 import { SimClock, SimProcess } from '../sim/simProcess.ts';
 import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
 import { ProducerStates } from './producerStates.ts';
-import { SegmentLeader } from './segmentLeader.ts';
+import { BUSY_RETRY_MS_MAX } from './follower.ts';
+import { LEADER_TIMER_MS, SegmentLeader } from './segmentLeader.ts';
 import { FakeReplica } from './testing/fakeReplica.ts';
 
 const TOKEN = '0123456789abcdef0123456789abcdef';
@@ -224,6 +225,32 @@ describe('members that lag', () => {
     sent = [];
     await scheduler.run(scheduler.nowMs + 400);
     expect(sent.some(({ to, header }) => to === 3 && header.firstOffset === BASE)).toBe(true);
+  });
+
+  test('a busy member is asked again after longer and longer rests, whatever is still on its way', async () => {
+    await openMembers();
+    append();
+    await scheduler.run(scheduler.nowMs + 1);
+    const probes: number[] = [];
+    for (let ms = 0; ms < 3000; ms += 1) {
+      let toBusy = sent.filter(({ to, offsets }) => to === 2 && offsets.length > 0).length;
+      sent = [];
+      for (; toBusy > 0; toBusy -= 1) {
+        probes.push(ms);
+        ack(2, { status: 'BUSY', tail: BASE });
+        ack(2, { status: 'GAP', tail: BASE }); // of what was sent after it
+        ack(2, { tail: BASE }); // it has made durable what it had
+      }
+      await scheduler.run(scheduler.nowMs + 1);
+    }
+    expect(probes.length).toBeGreaterThan(4);
+    expect(probes.length).toBeLessThan(15);
+    await scheduler.run(scheduler.nowMs + BUSY_RETRY_MS_MAX + LEADER_TIMER_MS);
+    ack(2);
+    sent = [];
+    append();
+    await scheduler.run(scheduler.nowMs + 1);
+    expect(sent.find(({ to }) => to === 2)).toMatchObject({ offsets: [102] });
   });
 
   test('an idle member hears of the committed offset by itself', async () => {

@@ -263,9 +263,9 @@ export class SegmentLeader {
 
   #sendFromLog(follower: Follower): boolean {
     try {
-      const read = this.#replica.read(follower.nextOffset, this.#freshFrom, APPEND_BYTES_MAX);
-      const bytes = read.bytes.slice(); // the view ends with this turn, the transport keeps it longer
-      this.#sendTo(follower, { endOffset: read.nextOffset, sizeBytes: bytes.length }, [bytes]);
+      const { nextOffset: from } = follower;
+      const { bytes, nextOffset } = this.#replica.read(from, this.#freshFrom, APPEND_BYTES_MAX);
+      this.#sendTo(follower, { endOffset: nextOffset, sizeBytes: bytes.length }, [bytes]);
       return true;
     } catch (error) {
       if (!isWalrusError(error)) throw error;

@@ -72,6 +72,8 @@ export const APPEND_STATUS = {
   NEED_OPEN: 6,
   /** Not an answer: the member has started anew and wants to be told what is committed. */
   RESTARTED: 7,
+  /** The member's disk has too much to write: send from `tail`, later. */
+  BUSY: 8,
 } as const;
 
 export type AppendStatus = keyof typeof APPEND_STATUS;
