@@ -16,6 +16,8 @@ const REGISTER_TIMEOUT_MS = 5000;
 /** Between two tries to join or to register; doubles up to the maximum. */
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 2000;
+/** The same for a node that awaits its cluster: it begins any moment. */
+const AWAIT_MS_MAX = 500;
 
 /** Where a node is reached, as others are told: `host:port`. */
 export interface NodeAddresses {
@@ -94,6 +96,23 @@ export class ClusterEntry {
       await this.pause(delayMs);
       delayMs = Math.min(2 * delayMs, RETRY_MS_MAX);
     }
+  }
+
+  /**
+   * Resolves once a given member knows the cluster, or when it is not waited for any more.
+   * @throws {WalrusError} SHUTTING_DOWN
+   */
+  async awaitCluster(isOver: () => boolean): Promise<void> {
+    let delayMs = RETRY_MS_MIN;
+    while (!isOver() && !(await this.isClusterThere())) {
+      await this.pause(delayMs);
+      delayMs = Math.min(2 * delayMs, AWAIT_MS_MAX);
+    }
+  }
+
+  /** Asks each given member once. */
+  async isClusterThere(): Promise<boolean> {
+    return (await this.#askMembers()) !== null;
   }
 
   async #askMembers(): Promise<ClusterInfoResponse | null> {

@@ -6,6 +6,7 @@ import type { Logger } from '../base/log.ts';
 import type { Listener } from '../base/network.ts';
 import { nodeId } from '../base/units.ts';
 import { SOFTWARE_VERSION } from '../base/version.ts';
+import type { BootstrapRequest } from '../protocol/admin/types.ts';
 import type { NodeSettings } from './config.ts';
 import { adminRoutes } from './io/adminRoutes.ts';
 import { nodeBuffers } from './io/buffers.ts';
@@ -142,6 +143,10 @@ class NodeProcess implements RunningNode, AdminNode {
     return this.#node?.clusterId ?? this.#settings.clusterId;
   }
 
+  get diskId(): string | null {
+    return this.#node?.identity?.diskId ?? null;
+  }
+
   get isRegistered(): boolean {
     return this.#node?.isRegistered === true;
   }
@@ -152,6 +157,11 @@ class NodeProcess implements RunningNode, AdminNode {
 
   get parts(): NodeParts | null {
     return this.#node?.isOpen === true ? this.#node.parts : null;
+  }
+
+  /** @throws {WalrusError} As `WalrusNode.bootstrap`. */
+  async bootstrap(request: BootstrapRequest): Promise<void> {
+    await this.#node?.bootstrap(request);
   }
 
   get clientAddress(): string {

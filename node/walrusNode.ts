@@ -12,7 +12,6 @@ import type { Disk } from '../base/disk.ts';
 import { WalrusError, isWalrusError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { PeerTransport } from '../base/network.ts';
-import { randomHex } from '../base/random.ts';
 import type { Random } from '../base/random.ts';
 import type { NodeId } from '../base/units.ts';
 import {
@@ -21,6 +20,7 @@ import {
   encodeAppendHeader,
   encodeOpen,
 } from '../protocol/peer/append.ts';
+import type { BootstrapRequest } from '../protocol/admin/types.ts';
 import { CLUSTER_INFO } from '../protocol/peer/requests.ts';
 import { BootAdmission, serveBoots } from './bootAdmission.ts';
 import { ClusterEntry, isBootRegistered, onceRegistered } from './clusterEntry.ts';
@@ -42,19 +42,16 @@ import type { RaftDriverSettings } from './raft/driver/options.ts';
 import { RaftDriver } from './raft/driver/raftDriver.ts';
 import { serverId } from './raft/types.ts';
 import type { Configuration } from './raft/types.ts';
+import { DiskPreparation } from './diskPreparation.ts';
 import { ReplicaHost } from './replication/replicaHost.ts';
 import { TransportPeerRpc } from './server/peerRpc.ts';
 import { decodeRaftEnvelope, encodeRaftEnvelope } from './server/raftEnvelope.ts';
 import { MetadataStateMachine } from './state/metadataStateMachine.ts';
 import type { ClusterConfig, ReplicaPlace } from './state/types.ts';
 import { openStorage } from './storage/engine.ts';
-import { formatDisk, readDiskIdentity } from './storage/formatDisk.ts';
 import type { DiskIdentity, StorageEngine } from './storage/types.ts';
 
-/** Marks a disk whose node has created its cluster: it may begin a Raft group of its own, once. */
-const CREATOR_FILE = 'cluster-creator';
 const RAFT_DIRECTORY = 'raft';
-const CLUSTER_ID_BYTES = 16;
 /** Between two tries to begin the metadata. */
 const RETRY_MS = 50;
 
@@ -64,7 +61,10 @@ export interface WalrusNodeOptions {
   readonly clusterId: string;
   /** Where this node is reached, as others are told. */
   readonly addresses: NodeAddresses;
-  /** Peer addresses of members; empty: a node with an empty disk creates a cluster. */
+  /**
+   * Peer addresses of members; empty: a node with an empty disk creates a cluster. With `clusterId`, it waits for
+   * that cluster at these addresses, or for the word to begin it.
+   */
   readonly join: readonly string[];
   /** The operator's word that this node's earlier disk is lost, and that this empty one replaces it. */
   readonly replaceDisk: boolean;
@@ -116,24 +116,45 @@ export class WalrusNode {
   readonly #world: World;
   readonly #rpc: TransportPeerRpc;
   readonly #entry: ClusterEntry;
+  readonly #preparation: DiskPreparation;
   #parts: NodeParts | null = null;
-  #clusterId: string;
   #isStopped = false;
   #isRegistered = false;
 
   constructor(options: WalrusNodeOptions, world: World) {
     this.#options = options;
     this.#world = world;
-    this.#clusterId = options.clusterId;
-    const { clock, random, logger, transport } = world;
+    const { clock, disk, random, logger, transport } = world;
     const self = { nodeId: options.nodeId, address: options.addresses.peer };
     this.#rpc = new TransportPeerRpc({ clock, random, logger, transport, self });
     this.#entry = new ClusterEntry({ ...options, clock, logger, rpc: this.#rpc });
+    const { nodeId, clusterId } = options;
+    const joins = options.join.length > 0;
+    const entry = this.#entry;
+    this.#preparation = new DiskPreparation({
+      disk,
+      random,
+      logger,
+      nodeId,
+      clusterId,
+      joins,
+      entry,
+    });
   }
 
   /** The cluster's id; '' until it is known. For the transport's handshake. */
   get clusterId(): string {
-    return this.#clusterId;
+    return this.identity?.clusterId ?? this.#options.clusterId;
+  }
+
+  /** Of the disk; null until it is formatted. */
+  get identity(): DiskIdentity | null {
+    return this.#preparation.identity;
+  }
+
+  /** Begins the cluster that this node waits for. @throws {WalrusError} As `DiskPreparation.bootstrap`. */
+  bootstrap(request: BootstrapRequest): Promise<void> {
+    return this.#preparation.bootstrap(request);
   }
 
   /** Whether the metadata has registered this boot, so that the node serves. */
@@ -158,7 +179,7 @@ export class WalrusNode {
    * @throws {WalrusError} DATA_DIR_LOCKED, WRONG_DATA_DIR, DISK_REFUSED, WRONG_CLUSTER, SHUTTING_DOWN ...
    */
   async start(onOpened: (parts: NodeParts) => void = () => undefined): Promise<void> {
-    const isCreator = await this.#prepareDisk();
+    const isCreator = await this.#preparation.prepare();
     this.#checkRuns(); // else a disk would be opened that nobody closes
     const parts = this.#open(isCreator);
     this.#parts = parts;
@@ -210,26 +231,6 @@ export class WalrusNode {
     parts.admission.stop();
     parts.raft.stop();
     await parts.storage.close();
-  }
-
-  /** Makes sure that the disk is formatted; tells whether its node has created its cluster. */
-  async #prepareDisk(): Promise<boolean> {
-    const { disk, random } = this.#world;
-    const found = readDiskIdentity(disk);
-    if (found !== null) {
-      this.#clusterId = found.clusterId;
-      return disk.exists(CREATOR_FILE);
-    }
-    const isCreator = this.#options.join.length === 0;
-    if (isCreator) {
-      if (this.#clusterId === '') this.#clusterId = randomHex(random, CLUSTER_ID_BYTES);
-      if (!disk.exists(CREATOR_FILE)) disk.create(CREATOR_FILE).close();
-      disk.syncDirectory('');
-    } else {
-      this.#clusterId = (await this.#entry.askCluster()).clusterId;
-    }
-    formatDisk({ disk, random, clusterId: this.#clusterId, nodeId: this.#options.nodeId });
-    return isCreator;
   }
 
   #open(isCreator: boolean): NodeParts {

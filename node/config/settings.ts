@@ -34,7 +34,8 @@ const IDENTITY = {
     range: '32 hex digits, or empty',
     description:
       'The cluster that this node belongs to. Empty: a random one for a new cluster, ' +
-      "that of the cluster joined, or that of the data directory. Another cluster's data is refused.",
+      "that of the cluster joined, or that of the data directory. Another cluster's data is refused. " +
+      'With `join`, an empty data directory is formatted for it at once (docs/admin-api.md).',
   }),
   zone: text({
     default: '',
@@ -46,7 +47,9 @@ const IDENTITY = {
     default: [],
     description:
       'Peer addresses of running nodes. With it, a node with an empty data directory joins their ' +
-      'cluster, trying one after the other until it succeeds; without it, it creates a cluster.',
+      'cluster, trying one after the other until it succeeds; without it, it creates a cluster. ' +
+      'With `clusterId`, all nodes may be given the same addresses, their own included: they wait ' +
+      'until one of them is told to begin the cluster (docs/admin-api.md).',
   }),
   initialPeers: addresses({
     default: [],

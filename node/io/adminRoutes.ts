@@ -25,6 +25,10 @@ export function adminRoutes(api: AdminApi): Router {
     answer(({ params }) => api.canRestart(String(params['node']))),
   );
   router.post(
+    '/bootstrap',
+    answer(({ body }) => api.bootstrap(body)),
+  );
+  router.post(
     '/drain',
     answer(() => api.drain()),
   );

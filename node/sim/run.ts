@@ -26,6 +26,7 @@ import { SimTextUser } from './textClient.ts';
 import { SimClients } from './simClients.ts';
 import type { ScenarioKind } from './scenarios.ts';
 import { SIM_TIMING, SimCluster } from './simCluster.ts';
+import { beginByOperator } from './simOperator.ts';
 import { CALM_NETWORK } from './simNetwork.ts';
 import { CALM_STREAMS } from './simStreams.ts';
 
@@ -36,6 +37,8 @@ const CALM_MS_MAX = 60_000;
 const START_MS_MAX = 30_000;
 const SETTLE_MS = 3_000;
 const LIBRARY_TOPIC = 'library';
+/** Of clusters that begin by the operator's word. */
+const CLUSTER_ID = 'c'.repeat(32);
 
 export interface RunResult {
   readonly seed: number;
@@ -98,6 +101,7 @@ class SimRun {
       config: this.#plan.config,
       raft: this.#plan.raft,
       observe: (bytes) => (this.#digest = crc32c(bytes, this.#digest)),
+      ...(this.#beginsByOperator ? { clusterId: CLUSTER_ID } : {}),
       ...(trace === undefined ? {} : { trace }),
     });
     this.#clients = new SimClients(this.#cluster);
@@ -142,7 +146,7 @@ class SimRun {
 
   async #run(): Promise<void> {
     const cluster = this.#cluster;
-    await cluster.startAll(START_MS_MAX);
+    await this.#begin();
     const topics = Array.from({ length: this.#plan.topicCount }, (_, index) => `topic-${index}`);
     const partitions = topics.flatMap((topic) => this.#partitionsOf(topic));
     cluster.network.faults = this.#plan.network;
@@ -180,6 +184,20 @@ class SimRun {
       throw new Violation('Progress', 'producers are not done though nothing is wrong any more');
     }
     await this.#finishLibrary(library);
+  }
+
+  get #beginsByOperator(): boolean {
+    return this.#plan.scenarios.includes('beginByOperator');
+  }
+
+  async #begin(): Promise<void> {
+    const withinMs = START_MS_MAX;
+    if (!this.#beginsByOperator) {
+      await this.#cluster.startAll(withinMs);
+      return;
+    }
+    const random = this.#random.fork();
+    await beginByOperator(this.#cluster, { clusterId: CLUSTER_ID, random, withinMs });
   }
 
   get #ofLibrary(): SimPartition[] {

@@ -79,6 +79,8 @@ export const SCENARIOS = {
   lonelyTail,
   /** Answers with records of the shared cursor are lost, and nodes that have some die. */
   lostDeliveries,
+  /** The cluster begins by the operator's word (ADR 0150), with power failures meanwhile; nothing comes later. */
+  beginByOperator: () => null,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;

@@ -28,6 +28,9 @@ import { SimClock, SimProcess } from './simProcess.ts';
 /** That of a real node without settings. */
 export const SIM_TIMING: NodeTiming = timingOf(resolveConfig({ argv: [], env: {} }).settings);
 
+/** Machines whose addresses all are given, where all are given the same. */
+const JOIN_COUNT = 3;
+
 /** Often, since a run is short, and fast, since its segments are small. */
 export const SIM_SCRUB: ScrubSettings = { intervalMs: 1000, bytesPerSecond: 16 * MIB };
 
@@ -38,6 +41,11 @@ export interface SimClusterOptions {
   readonly timing?: NodeTiming;
   /** Log segments and snapshots of the metadata, to have many of them. */
   readonly raft?: Partial<RaftDriverSettings>;
+  /**
+   * As on Kubernetes: all machines are told the cluster's id and the same addresses, and wait for the word to begin it.
+   * Otherwise the first machine creates the cluster.
+   */
+  readonly clusterId?: string;
   /** Where a line of what happens goes: time, node, message. */
   readonly trace?: (line: string) => void;
   /** Gets the bytes of every message delivered and of every disk write, in order. Valid during the call. */
@@ -169,17 +177,19 @@ export class SimCluster {
 
   #nodeOptions(machine: Machine): ConstructorParameters<typeof WalrusNode>[0] {
     const others = this.machines.filter((other) => other !== machine).map((other) => other.address);
+    const { clusterId } = this.#options;
+    const first = this.machines.slice(0, JOIN_COUNT).map(({ address }) => address);
     const isFirstStart = this.machines.every((other) => other.disk.paths().length === 0);
     const isCreator = machine === this.machines[0] && isFirstStart;
     return {
       nodeId: machine.nodeId,
-      clusterId: '',
+      clusterId: clusterId ?? '',
       addresses: {
         peer: machine.address,
         client: `node-${machine.nodeId}:9091`,
         http: `node-${machine.nodeId}:9191`,
       },
-      join: isCreator ? [] : others,
+      join: clusterId !== undefined ? first : isCreator ? [] : others,
       replaceDisk: machine.replaceDisk,
       zone: '',
       version: 'sim',

@@ -126,10 +126,7 @@ export type Verdict =
       readonly message: string;
     };
 
-/**
- * Begins a cluster on this very disk. It is taken once: the operator notes both ids before it asks.
- * @public
- */
+/** Begins a cluster on this very disk. It is taken once: the operator notes both ids before it asks. */
 export interface BootstrapRequest {
   readonly clusterId: string;
   /** As `NodeStatus` said: a disk that came later is not the one, and refuses. */

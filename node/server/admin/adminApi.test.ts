@@ -37,8 +37,10 @@ class Admins {
       startedAtMs: 0,
       isStopping: false,
       clusterId: machine.node?.clusterId ?? '',
+      diskId: machine.node?.identity?.diskId ?? null,
       isRegistered: machine.isServing,
       parts: machine.parts,
+      bootstrap: (request) => machine.node?.bootstrap(request) ?? Promise.resolve(),
     });
   }
 

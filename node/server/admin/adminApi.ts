@@ -5,6 +5,7 @@
 import { WalrusError, isWalrusError } from '../../../base/errors.ts';
 import { nodeId } from '../../../base/units.ts';
 import type {
+  BootstrapRequest,
   ClusterStatus,
   DrainStatus,
   LeadershipResult,
@@ -18,7 +19,7 @@ import { viewOfFollower } from '../../controller/clusterView.ts';
 import type { NodeParts } from '../../walrusNode.ts';
 import { clusterStatusOf } from './clusterStatus.ts';
 import { refusal } from './refusal.ts';
-import { leadershipRequestOf, nodeIdOf } from './requests.ts';
+import { bootstrapRequestOf, leadershipRequestOf, nodeIdOf } from './requests.ts';
 
 /** How long the metadata leader may take: a barrier, and an answer from memory. */
 const ASK_TIMEOUT_MS = 2000;
@@ -34,8 +35,12 @@ export interface AdminNode {
   readonly clusterId: string;
   readonly isRegistered: boolean;
   readonly isStopping: boolean;
+  /** null until the disk is formatted. */
+  readonly diskId: string | null;
   /** null until the disk is open. */
   readonly parts: NodeParts | null;
+  /** Begins the cluster that the node waits for. */
+  bootstrap(request: BootstrapRequest): Promise<void>;
 }
 
 export class AdminApi {
@@ -46,16 +51,24 @@ export class AdminApi {
   }
 
   node(): NodeStatus {
-    const { clusterId, version, startedAtMs, parts } = this.#node;
+    const { diskId, clusterId, version, startedAtMs, parts } = this.#node;
     return {
       nodeId: this.#node.nodeId,
-      diskId: parts?.identity.diskId ?? null,
+      diskId,
       clusterId,
       version,
       phase: this.#phase(),
       isDiskReadOnly: parts?.storage.health.state === 'READ_ONLY',
       startedAtMs,
     };
+  }
+
+  /** @throws {WalrusError} MALFORMED; reasons NoLeader: too early, OtherDisk, AlreadyBootstrapped. */
+  async bootstrap(body: unknown): Promise<NodeStatus> {
+    const request = bootstrapRequestOf(body);
+    if (this.#node.diskId === null) throw refusal('NoLeader', 'This node has no disk yet');
+    await this.#node.bootstrap(request);
+    return this.node();
   }
 
   #phase(): NodePhase {

@@ -2,7 +2,7 @@
 import { WalrusError } from '../../../base/errors.ts';
 import { nodeId } from '../../../base/units.ts';
 import type { NodeId } from '../../../base/units.ts';
-import type { LeadershipRequest } from '../../../protocol/admin/types.ts';
+import type { BootstrapRequest, LeadershipRequest } from '../../../protocol/admin/types.ts';
 
 function malformed(message: string): WalrusError {
   return new WalrusError('MALFORMED', message);
@@ -15,6 +15,18 @@ export function nodeIdOf(text: string): NodeId {
     throw malformed(`"${text}" is no node id: a number from 1 is wanted`);
   }
   return nodeId(id);
+}
+
+/** Of cluster and disk ids. */
+const ID = /^[0-9a-f]{32}$/;
+
+/** @throws {WalrusError} MALFORMED */
+export function bootstrapRequestOf(body: unknown): BootstrapRequest {
+  const wanted = '{"clusterId": 32 hex digits, "diskId": 32 hex digits}';
+  const { clusterId, diskId } = fieldsOf(body, wanted);
+  const isId = (value: unknown): value is string => typeof value === 'string' && ID.test(value);
+  if (!isId(clusterId) || !isId(diskId)) throw malformed(`An id is missing or no id: ${wanted}`);
+  return { clusterId, diskId };
 }
 
 function fieldsOf(body: unknown, wanted: string): Readonly<Record<string, unknown>> {

@@ -4,6 +4,7 @@
  * that is not found exactly once fails, so that a bug cannot quietly stop being one.
  */
 import { ADMISSION_BUGS } from './admission.ts';
+import { BEGINNING_BUGS } from './beginning.ts';
 import { CLOSING_BUGS } from './closing.ts';
 import { DAMAGE_BUGS } from './damage.ts';
 import { METADATA_BUGS } from './metadata.ts';
@@ -18,4 +19,5 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...METADATA_BUGS,
   ...DAMAGE_BUGS,
   ...ADMISSION_BUGS,
+  ...BEGINNING_BUGS,
 ];
