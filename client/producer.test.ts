@@ -198,6 +198,79 @@ describe('the producer id', () => {
   });
 });
 
+describe('a change of the leader', () => {
+  test('batches that wait for it are not overtaken by newer ones', async () => {
+    const { cluster, producer } = await started({ lingerMs: 0 });
+    await cluster.until(producer.deliver({ value: bytesOf('0') }));
+    const serve = cluster.serve.bind(cluster);
+    cluster.serve = (node, call) => {
+      if (call.name !== 'Produce' || node.id !== 1) return serve(node, call);
+      const answer = cluster.log('t').append(call.request.batches);
+      return new Promise((resolve) => {
+        cluster.world.clock.setTimer(3000, () => resolve(answer));
+      });
+    };
+    await cluster.run(1500);
+    void producer.sendValue(bytesOf('1')); // answered late, by the old leader
+    await cluster.run(1500);
+    cluster.setLeader('t', 0, 1);
+    for (let i = 2; i <= 9; i += 1) {
+      void producer.sendValue(bytesOf(String(i)));
+      await cluster.run(50);
+    }
+    await cluster.until(producer.close());
+    const sequences = cluster.seen.flatMap(({ call }) =>
+      call.name === 'Produce'
+        ? [Buffer.from(call.request.batches).readInt32BE(BATCH_FIELD.BASE_SEQUENCE)]
+        : [],
+    );
+    expect(sequences).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(cluster.log('t').values()).toEqual(numbered(10));
+  });
+});
+
+describe('flush and close', () => {
+  test('flush waits for what was taken before it, not for what others go on sending', async () => {
+    const { cluster, producer } = await started();
+    let isFlushed = false;
+    void producer.sendValue(bytesOf('0'));
+    void producer.flush().then(() => {
+      isFlushed = true;
+    });
+    for (let i = 1; i <= 200 && !isFlushed; i += 1) {
+      void producer.deliver({ value: bytesOf(String(i)) });
+      await cluster.run(1);
+    }
+    expect(isFlushed).toBe(true);
+    expect(producer.bufferedBytes).toBeGreaterThan(0);
+  });
+
+  test('close takes no more records', async () => {
+    const { cluster, producer } = await started();
+    void producer.sendValue(bytesOf('0'));
+    const closing = producer.close();
+    expect(() => producer.sendValue(bytesOf('1'))).toThrow('closed');
+    await cluster.until(closing);
+    expect(cluster.log('t').values()).toEqual(['0']);
+  });
+});
+
+describe('options', () => {
+  test.each([
+    { partition: 0.5 },
+    { partition: Number.NaN },
+    { lingerMs: Number.NaN },
+    { lingerMs: -1 },
+    { batchBytes: 512.5 },
+    { maxBufferedBytes: Number.POSITIVE_INFINITY },
+    { requestTimeoutMs: 0.5 },
+    { deliveryTimeoutMs: Number.NaN },
+  ])('%p is refused', async (options) => {
+    const code = 'partition' in options ? 'PARTITION_NOT_FOUND' : 'INVALID_CONFIG';
+    await expect(started(options)).rejects.toMatchObject({ code });
+  });
+});
+
 describe('the end of patience', () => {
   test('a record fails with TIMED_OUT when its time is over, and the next one goes on', async () => {
     const { cluster, producer } = await started({ deliveryTimeoutMs: 2000 });

@@ -46,11 +46,11 @@ export class Nemesis {
   #image: { readonly machine: Machine; readonly state: SimDiskState } | null = null;
   /** The machine whose disk was lost, rotten or broken: not one more of these. */
   victim: Machine | null = null;
-  /** How often each kind was brought. */
   /** The machine of which any byte may have rotted. */
   #rotten: Machine | null = null;
   /** Whether the one disk has lost no more than some batches, which may have been repaired meanwhile. */
   #hasOnlyRotCopies = false;
+  /** How often each kind was brought. */
   readonly counts: Partial<Record<FaultKind | ScenarioKind, number>> = {};
 
   constructor(
