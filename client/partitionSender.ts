@@ -28,6 +28,8 @@ const LEADER_CHECK_MS = 1000;
 
 /** A finished batch. */
 export interface OutgoingBatch {
+  /** Of its producer's batches, from 1. */
+  readonly number: number;
   bytes: Uint8Array<ArrayBuffer>;
   /** How often it was sent. */
   sendingsCount: number;
@@ -100,7 +102,8 @@ export class PartitionSender {
   #send(sending: Sending<OutgoingBatch>): void {
     if (this.#isStopped) return;
     const wanted = this.#chooseRoute();
-    if (this.#underWayCount > 0 && (this.#held.length > 0 || wanted !== this.#route)) {
+    // The last answer lets the pipeline send on before those that were held are: behind them all the same.
+    if (this.#held.length > 0 || (this.#underWayCount > 0 && wanted !== this.#route)) {
       this.#held.push(sending);
       return;
     }

@@ -98,7 +98,11 @@ export class Producer {
   #sticky: number;
   readonly #fixed: number | null;
   #bufferedBytes = 0;
+  /** Batches on their way by their numbers, oldest first. */
+  readonly #unsettled = new Set<number>();
+  #lastBatchNumber = 0;
   #failure: WalrusError | null = null;
+  #isClosing = false;
   #isClosed = false;
   #waiters: (() => void)[] = [];
   #acknowledgedRecords = 0;
@@ -115,16 +119,8 @@ export class Producer {
     const { partition, partitionCount, ...rest } = options;
     this.#options = { ...DEFAULTS, ...rest };
     this.#onClose = onClose;
-    if (!(this.#options.batchBytes >= BATCH_BYTES_MIN)) {
-      throw new WalrusError('INVALID_CONFIG', `batchBytes must be at least ${BATCH_BYTES_MIN}`);
-    }
-    if (this.#options.maxBufferedBytes < 2 * this.#options.batchBytes) {
-      throw new WalrusError('INVALID_CONFIG', 'maxBufferedBytes must hold at least two batches');
-    }
-    if (partition !== undefined && !(partition >= 0 && partition < partitionCount)) {
-      const message = `There is no partition ${partition} of ${options.topic}: it has ${partitionCount}`;
-      throw new WalrusError('PARTITION_NOT_FOUND', message);
-    }
+    checkOptions(this.#options);
+    checkPartition(options);
     for (let i = 0; i < partitionCount; i += 1) this.#lanes.push(this.#makeLane(i));
     this.#fixed = partition ?? null;
     this.#sticky = partition ?? context.world.random.uint32() % partitionCount;
@@ -203,18 +199,25 @@ export class Producer {
   }
 
   /**
-   * Sends what is waiting and resolves when everything is stored.
+   * Sends what is waiting and resolves when everything that was taken before the call is stored.
    * @throws {WalrusError} the failure of a record that nobody else was told of.
    */
   async flush(): Promise<void> {
     for (const lane of this.#lanes) if (!lane.builder.isEmpty) this.#seal(lane);
-    while (this.#bufferedBytes > 0) await this.#change();
+    const last = this.#lastBatchNumber;
+    while (this.#oldestUnsettled <= last) await this.#change();
     this.#throwFailure();
   }
 
-  /** Flushes, then ends. */
+  get #oldestUnsettled(): number {
+    for (const number of this.#unsettled) return number;
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes no more records, flushes, then ends. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    this.#isClosing = true;
     try {
       await this.flush();
     } finally {
@@ -344,7 +347,10 @@ export class Producer {
     if (this.#fixed === null && lane.partition === this.#sticky) {
       this.#sticky = (this.#sticky + 1) % this.#lanes.length;
     }
+    this.#lastBatchNumber += 1;
+    this.#unsettled.add(this.#lastBatchNumber);
     lane.sender.add({
+      number: this.#lastBatchNumber,
       bytes,
       sendingsCount: 0,
       recordsCount,
@@ -359,6 +365,7 @@ export class Producer {
 
   #settled(batch: OutgoingBatch, error: WalrusError | null, outcome: ProducedBatch | null): void {
     this.#bufferedBytes -= batch.sizeBytes;
+    this.#unsettled.delete(batch.number);
     if (error === null) {
       this.#acknowledgedRecords += batch.recordsCount;
       this.#acknowledgedBytes += batch.sizeBytes;
@@ -387,7 +394,7 @@ export class Producer {
   }
 
   #check(): void {
-    if (this.#isClosed) throw closed();
+    if (this.#isClosed || this.#isClosing) throw closed();
     this.#throwFailure();
   }
 
@@ -396,6 +403,35 @@ export class Producer {
     this.#failure = null;
     if (failure !== null) throw failure;
   }
+}
+
+/** What each number must be at least; times need not be whole. */
+const NUMBERS = {
+  lingerMs: { min: 0, isWhole: false },
+  batchBytes: { min: BATCH_BYTES_MIN, isWhole: true },
+  maxBufferedBytes: { min: 1, isWhole: true },
+  requestTimeoutMs: { min: 1, isWhole: true },
+  deliveryTimeoutMs: { min: 1, isWhole: false },
+} as const;
+
+function checkOptions(options: Record<keyof typeof NUMBERS, number>): void {
+  for (const [name, { min, isWhole }] of Object.entries(NUMBERS)) {
+    const value = options[name as keyof typeof NUMBERS];
+    if (value >= min && (isWhole ? Number.isSafeInteger(value) : Number.isFinite(value))) continue;
+    const kind = isWhole ? 'a whole number, ' : '';
+    throw new WalrusError('INVALID_CONFIG', `${name} must be ${kind}at least ${min}: ${value}`);
+  }
+  if (options.maxBufferedBytes < 2 * options.batchBytes) {
+    throw new WalrusError('INVALID_CONFIG', 'maxBufferedBytes must hold at least two batches');
+  }
+}
+
+function checkPartition(options: ProducerOptions & { readonly partitionCount: number }): void {
+  const { topic, partition, partitionCount } = options;
+  if (partition === undefined) return;
+  if (Number.isInteger(partition) && partition >= 0 && partition < partitionCount) return;
+  const message = `There is no partition ${partition} of ${topic}: it has ${partitionCount}`;
+  throw new WalrusError('PARTITION_NOT_FOUND', message);
 }
 
 function recordTooLarge(cause: WalrusError, maxValueBytes: number): WalrusError {

@@ -14,6 +14,8 @@ import {
 import type { AnyRequest, RequestHeader } from '../../protocol/client/frames.ts';
 import type { AnyApi } from '../../protocol/client/codec.ts';
 import { FrameDecoder } from '../../protocol/frame.ts';
+import { ResponseRoom } from './responseRoom.ts';
+import type { Reservation } from './responseRoom.ts';
 import { OVERLOADED_MESSAGE } from './serverContext.ts';
 import type { ServerContext } from './serverContext.ts';
 import type { ClientStream } from './clientStream.ts';
@@ -22,12 +24,27 @@ import type { Dispatched, DispatchServices } from './dispatch.ts';
 
 /** What a request takes beside its bytes. */
 const REQUEST_BYTES = 256;
+/**
+ * Requests whose response has nothing to do with their own size. A Fetch takes its room itself: while it waits for
+ * records it needs none.
+ */
+const LARGE_RESPONSES: ReadonlySet<AnyRequest['name']> = new Set<AnyRequest['name']>([
+  'GetNext',
+  'Metadata',
+  'DescribeTopic',
+  'DescribeCluster',
+  'ListGroups',
+  'FetchPositions',
+]);
 
 export class BinarySession implements StreamHandlers {
   readonly #services: DispatchServices;
   readonly #context: ServerContext;
   readonly #stream: ClientStream;
   readonly #decoder: FrameDecoder;
+  readonly #room: ResponseRoom;
+  /** The largest response so far of each kind that may be large. */
+  readonly #responseBytes = new Map<AnyRequest['name'], number>();
   #inFlightBytes = 0;
   #inFlightCount = 0;
   #isEnding = false;
@@ -38,6 +55,11 @@ export class BinarySession implements StreamHandlers {
     this.#services = services;
     this.#context = services.context;
     this.#stream = stream;
+    this.#room = new ResponseRoom({
+      limitBytes: services.context.limits.maxConnectionInFlightBytes,
+      requestBytes: () => this.#inFlightBytes,
+      unsentBytes: () => stream.pendingBytes,
+    });
     this.#decoder = new FrameDecoder({
       maxFrameBytes: services.context.limits.maxFrameBytes,
       what: 'request',
@@ -69,10 +91,12 @@ export class BinarySession implements StreamHandlers {
   onClose(): void {
     this.#stream.closed();
     this.#decoder.stop();
+    this.#room.close();
   }
 
   #balance(): void {
-    this.#stream.balance(this.#inFlightBytes, this.#inFlightCount);
+    this.#room.changed();
+    this.#stream.balance(this.#inFlightBytes + this.#room.takenBytes, this.#inFlightCount);
   }
 
   #endIfDone(): void {
@@ -128,39 +152,49 @@ export class BinarySession implements StreamHandlers {
   async #serve(header: RequestHeader, call: AnyRequest, sizeBytes: number): Promise<void> {
     const { clock, metrics } = this.#context;
     const startMs = clock.monotonicMs();
+    const reservation = this.#room.reservation();
     try {
-      const dispatched = await this.#inOrder(call);
+      const dispatched = await this.#inOrder(call, reservation);
       this.#respond(header, call, dispatched);
     } catch (error) {
       if (isWalrusError(error)) this.#fail(header.correlationId, error);
       else this.#context.onBug(error);
     }
+    reservation.end();
     metrics.requested('binary', clock.monotonicMs() - startMs);
     this.#ended(sizeBytes);
   }
 
   /** Begins at once, in this turn, unless it is a Produce and others wait to begin. */
-  #inOrder(call: AnyRequest): Promise<Dispatched> {
-    if (call.name !== 'Produce') return this.#dispatch(call);
+  #inOrder(call: AnyRequest, reservation: Reservation): Promise<Dispatched> {
+    if (LARGE_RESPONSES.has(call.name)) return this.#withRoom(call, reservation);
+    if (call.name !== 'Produce') return dispatch(this.#services, call, reservation);
     const isKnown = this.#services.router.knownTopic(call.request.topic) !== undefined;
-    if (this.#produceQueue === null && isKnown) return this.#dispatch(call);
+    if (this.#produceQueue === null && isKnown) return dispatch(this.#services, call, reservation);
     const request = { ...call.request, batches: call.request.batches.slice() };
-    return this.#queue({ name: 'Produce', request });
+    return this.#queue({ name: 'Produce', request }, reservation);
   }
 
-  #dispatch(call: AnyRequest): Promise<Dispatched> {
-    return dispatch(this.#services, call, () => this.#stream.isOpen);
+  /** How large the response will be is known only then: as large as any before, and at first as a frame may be. */
+  async #withRoom(call: AnyRequest, reservation: Reservation): Promise<Dispatched> {
+    const { maxFrameBytes } = this.#context.limits;
+    const leastBytes = this.#responseBytes.get(call.name) ?? maxFrameBytes;
+    await reservation.take({ leastBytes, wantedBytes: leastBytes });
+    return await dispatch(this.#services, call, reservation);
   }
 
   /** Finds the topic behind those that wait already, then begins in order. */
-  async #queue(call: Extract<AnyRequest, { name: 'Produce' }>): Promise<Dispatched> {
+  async #queue(
+    call: Extract<AnyRequest, { name: 'Produce' }>,
+    reservation: Reservation,
+  ): Promise<Dispatched> {
     const before = this.#produceQueue ?? Promise.resolve();
     const found = before.then(() => this.#services.router.findTopic(call.request.topic));
     const turn = found.catch(() => undefined); // told to whoever asked for that topic
     this.#produceQueue = turn;
     try {
       await found;
-      return await this.#dispatch(call);
+      return await dispatch(this.#services, call, reservation);
     } finally {
       if (this.#produceQueue === turn) this.#produceQueue = null;
     }
@@ -169,8 +203,14 @@ export class BinarySession implements StreamHandlers {
   #respond(header: RequestHeader, call: AnyRequest, { response, handed }: Dispatched): void {
     const api: AnyApi = APIS[call.name];
     let isWritten = true;
+    let bytes = 0;
     for (const part of encodeResponse(api, header.correlationId, response)) {
+      bytes += part.length;
       isWritten = this.#stream.write(part);
+    }
+    if (LARGE_RESPONSES.has(call.name)) {
+      const before = this.#responseBytes.get(call.name) ?? 0;
+      this.#responseBytes.set(call.name, Math.max(before, bytes));
     }
     if (handed === null) return;
     handed.settle(isWritten);

@@ -111,7 +111,9 @@ export class ClientServer {
 
   /** Bytes of requests and replies that clients have under way. */
   get inFlightBytes(): number {
-    return this.#context.budget.inFlightBytes;
+    let bytes = this.#context.budget.inFlightBytes;
+    for (const { pendingBytes } of this.#connections) bytes += pendingBytes;
+    return bytes;
   }
 
   /** Resolves once everything that is under way is answered, or after `withinMs`. */

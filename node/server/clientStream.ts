@@ -27,6 +27,11 @@ export class ClientStream {
     return this.#stream.remoteAddress;
   }
 
+  /** Written and not with the operating system yet. */
+  get pendingBytes(): number {
+    return this.#stream.pendingBytes;
+  }
+
   /** Whether replies pile up: nothing that makes large ones should be begun. */
   get isCongested(): boolean {
     return this.#stream.pendingBytes >= this.#context.limits.maxConnectionInFlightBytes;

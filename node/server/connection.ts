@@ -56,6 +56,11 @@ export class Connection implements StreamHandlers {
     return this.#session?.isIdle ?? true;
   }
 
+  /** Replies that are written and not sent. */
+  get pendingBytes(): number {
+    return this.#stream.pendingBytes;
+  }
+
   /** Closes it when what was written is sent. */
   end(): void {
     this.#stream.end();

@@ -13,6 +13,7 @@ import type { ProducerIds } from './producerIds.ts';
 import type { ProduceService } from './produceService.ts';
 import type { RecordDeletion } from './recordDeletion.ts';
 import type { Router } from './router.ts';
+import type { Reservation } from './responseRoom.ts';
 import type { ServerContext } from './serverContext.ts';
 import type { Handed } from './handed.ts';
 import type { SharedCursors } from './sharedCursors.ts';
@@ -44,26 +45,32 @@ export interface Dispatched {
 
 /**
  * Serves a request. Byte fields of the request are valid until the first await only.
- * @param isOpen - Whether the connection that it came from is there.
+ * @param reservation - Of the connection that it came from, for the response.
  * @throws {WalrusError} What the client is to be told.
  */
 export async function dispatch(
   services: DispatchServices,
   call: AnyRequest,
-  isOpen: () => boolean,
+  reservation: Reservation,
 ): Promise<Dispatched> {
-  if (call.name === 'GetNext') return await getNext(services, call.request.topic, isOpen);
-  return { response: await serve(services, call), handed: null };
+  if (call.name === 'GetNext') {
+    return await getNext(services, call.request.topic, () => reservation.isOpen);
+  }
+  return { response: await serve(services, call, reservation), handed: null };
 }
 
 type OtherRequest = Exclude<AnyRequest, { readonly name: 'GetNext' }>;
 
-async function serve(services: DispatchServices, call: OtherRequest): Promise<unknown> {
+async function serve(
+  services: DispatchServices,
+  call: OtherRequest,
+  reservation: Reservation,
+): Promise<unknown> {
   switch (call.name) {
     case 'Produce':
       return await services.produce.produce(call.request);
     case 'Fetch':
-      return await services.fetch.fetch(call.request);
+      return await services.fetch.fetch(call.request, reservation);
     case 'Handshake':
       return handshake(services.context);
     case 'Metadata':

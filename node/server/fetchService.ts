@@ -19,6 +19,7 @@ import { unsealedSegment } from '../state/queries.ts';
 import type { LogReader } from './logReader.ts';
 import type { Progress } from './progress.ts';
 import type { Holder, Router } from './router.ts';
+import type { Reservation } from './responseRoom.ts';
 import type { ServerContext } from './serverContext.ts';
 
 /** The longest that a fetch waits, whatever it asks for. */
@@ -27,6 +28,8 @@ const WAIT_MS_MAX = 60_000;
 const ASK_EXTRA_MS = 2000;
 const PARTITION_COUNT_MAX = 10_000;
 const NO_BATCHES = new Uint8Array(0);
+/** For a connection that is gone. */
+const NOBODY: FetchResponse = { results: [] };
 /** What a node answers, or what comes in the place of its answer, when another copy may be readable. */
 const ASK_ANOTHER = [
   'REPLICA_UNKNOWN',
@@ -54,12 +57,15 @@ export class FetchService {
 
   constructor(services: FetchServices) {
     this.#services = services;
-    services.context.parts.rpc.handle(APIS.Fetch, (request) => this.#fetch(request, 'node'));
+    services.context.parts.rpc.handle(APIS.Fetch, (request) => this.#fetch(request, null));
   }
 
-  /** @throws {WalrusError} MALFORMED; failures of single partitions are among the results. */
-  async fetch(request: FetchRequest): Promise<FetchResponse> {
-    const response = await this.#fetch(request, 'client');
+  /**
+   * @param reservation - Of the client's connection; holds the response's bytes when this resolves.
+   * @throws {WalrusError} MALFORMED; failures of single partitions are among the results.
+   */
+  async fetch(request: FetchRequest, reservation: Reservation): Promise<FetchResponse> {
+    const response = await this.#fetch(request, reservation);
     let bytes = 0;
     let records = 0;
     for (const result of response.results) {
@@ -71,7 +77,8 @@ export class FetchService {
     return response;
   }
 
-  async #fetch(request: FetchRequest, origin: 'client' | 'node'): Promise<FetchResponse> {
+  /** @param reservation - null: another node asks. It bounds what it asks for itself. */
+  async #fetch(request: FetchRequest, reservation: Reservation | null): Promise<FetchResponse> {
     if (request.partitions.length > PARTITION_COUNT_MAX) {
       throw new WalrusError('MALFORMED', `A fetch has at most ${PARTITION_COUNT_MAX} partitions`);
     }
@@ -79,15 +86,31 @@ export class FetchService {
     const { clock } = this.#services.context;
     const deadlineMs = clock.monotonicMs() + Math.min(request.maxWaitMs, WAIT_MS_MAX);
     for (;;) {
+      const maxBytes = await this.#room(request, reservation);
+      if (reservation?.isOpen === false) return NOBODY;
       const leftMs = Math.max(0, deadlineMs - clock.monotonicMs());
-      const looks = this.#lookAll(request, origin);
+      const looks = this.#lookAll(request, maxBytes, reservation === null);
+      reservation?.keep(bytesOf(looks));
       if (looks.some((look) => 'holders' in look)) {
-        return { results: await this.#withOthers(request, looks, leftMs) };
+        return { results: await this.#withOthers(request, looks, { leftMs, reservation }) };
       }
       const results = looks as FetchResult[];
       if (leftMs <= 0 || isEnough(results, request.minBytes)) return { results };
-      await this.#moved(request.partitions, leftMs);
+      reservation?.keep(0);
+      await this.#moved(request.partitions, leftMs, reservation);
     }
+  }
+
+  /** @returns the bytes that may be read now; waits while the client has too much that it has not read. */
+  async #room({ maxBytes }: FetchRequest, reservation: Reservation | null): Promise<number> {
+    const { maxFetchBytes, maxFrameBytes } = this.#services.context.limits;
+    const wantedBytes = Math.min(maxBytes, maxFetchBytes);
+    if (reservation === null) return wantedBytes;
+    // Of a batch that is larger than what is wanted all is read.
+    return Math.min(
+      wantedBytes,
+      await reservation.take({ leastBytes: maxFrameBytes, wantedBytes }),
+    );
   }
 
   /** One barrier for topics that this node does not know yet. */
@@ -97,29 +120,31 @@ export class FetchService {
     await router.barrier();
   }
 
-  #lookAll(request: FetchRequest, origin: 'client' | 'node'): Look[] {
-    let left = Math.min(request.maxBytes, this.#services.context.limits.maxFetchBytes);
+  #lookAll(request: FetchRequest, maxBytes: number, isNode: boolean): Look[] {
+    let left = maxBytes;
     return request.partitions.map((wanted) => {
-      const look = this.#lookOrFail(wanted, left, origin);
+      // Not even looked at: each look reads a batch at least.
+      if (left <= 0) return this.#result(wanted, wanted.offset, NO_BATCHES);
+      const look = this.#lookOrFail(wanted, left, isNode);
       if (!(look instanceof WalrusError) && 'batches' in look) left -= look.batches.length;
       return look;
     });
   }
 
-  #lookOrFail(wanted: FetchPartition, maxBytes: number, origin: 'client' | 'node'): Look {
+  #lookOrFail(wanted: FetchPartition, maxBytes: number, isNode: boolean): Look {
     try {
-      return this.#look(wanted, maxBytes, origin);
+      return this.#look(wanted, maxBytes, isNode);
     } catch (error) {
       if (!isWalrusError(error)) throw error;
       return error;
     }
   }
 
-  #look(wanted: FetchPartition, maxBytes: number, origin: 'client' | 'node'): Look {
+  #look(wanted: FetchPartition, maxBytes: number, isNode: boolean): Look {
     const { reader } = this.#services;
     let at = wanted.offset;
     for (;;) {
-      const found = reader.readHere(wanted, at, Math.max(1, maxBytes));
+      const found = reader.readHere(wanted, at, maxBytes);
       switch (found.type) {
         case 'Removed':
           return this.#outOfRange(wanted);
@@ -128,12 +153,11 @@ export class FetchService {
           at = found.to;
           break;
         case 'Elsewhere':
-          return this.#elsewhere(found.segment, origin);
+          return this.#elsewhere(found.segment, isNode);
         case 'End':
           return this.#atEnd(wanted, at, found.committedOffset);
         case 'Batches': {
           const { bytes, nextOffset } = found.read;
-          if (maxBytes <= 0) return this.#result(wanted, at, NO_BATCHES);
           return this.#result(wanted, nextOffset, bytes);
         }
       }
@@ -151,9 +175,9 @@ export class FetchService {
     return at <= tail ? this.#result(wanted, at, NO_BATCHES) : this.#outOfRange(wanted);
   }
 
-  #elsewhere(segment: Parameters<Router['otherHolders']>[0], origin: 'client' | 'node'): Look {
+  #elsewhere(segment: Parameters<Router['otherHolders']>[0], isNode: boolean): Look {
     const holders = this.#services.router.otherHolders(segment);
-    if (holders.length === 0 || origin === 'node') {
+    if (holders.length === 0 || isNode) {
       const what = `segment ${segment.segmentId}`;
       return new WalrusError('REPLICA_UNKNOWN', `This node cannot read ${what} now: try again`);
     }
@@ -192,7 +216,7 @@ export class FetchService {
   async #withOthers(
     request: FetchRequest,
     looks: readonly Look[],
-    leftMs: number,
+    { leftMs, reservation }: { leftMs: number; reservation: Reservation | null },
   ): Promise<FetchResult[]> {
     const results: FetchResult[] = looks.map((look, index) =>
       'holders' in look
@@ -206,14 +230,21 @@ export class FetchService {
       const address = 'holders' in look ? look.holders[0]?.address : undefined;
       if (address !== undefined) asked.set(address, [...(asked.get(address) ?? []), index]);
     }
+    const maxBytes = await this.#share(request, asked.size, reservation);
+    if (reservation?.isOpen === false) return results;
     const questions = [...asked].map(async ([address, indexes]) => {
       const partitions = indexes.map((i) => partitionAt(request, i));
-      const answers = await this.#ask(address, { ...request, maxWaitMs, partitions });
+      const answers = await this.#ask(address, { ...request, maxWaitMs, maxBytes, partitions });
       await Promise.all(
         indexes.map(async (index, i) => {
           const look = looks[index];
           const others = look !== undefined && 'holders' in look ? look.holders.slice(1) : [];
-          const wanted = { ...request, maxWaitMs, partitions: [partitionAt(request, index)] };
+          const wanted = {
+            ...request,
+            maxWaitMs,
+            maxBytes: Math.ceil(maxBytes / indexes.length),
+            partitions: [partitionAt(request, index)],
+          };
           results[index] = await this.#askInTurn(wanted, answers[i] ?? unanswered(), others);
         }),
       );
@@ -224,9 +255,25 @@ export class FetchService {
       await Promise.race([
         Promise.all(questions),
         ...questions,
-        this.#moved(request.partitions, leftMs),
+        this.#moved(request.partitions, leftMs, reservation),
       ]);
     return [...results];
+  }
+
+  /** @returns the bytes that each of some nodes may answer with. */
+  async #share(
+    { maxBytes }: FetchRequest,
+    nodesCount: number,
+    reservation: Reservation | null,
+  ): Promise<number> {
+    const { maxFetchBytes, maxFrameBytes } = this.#services.context.limits;
+    const eachBytes = Math.min(maxBytes, maxFetchBytes);
+    if (reservation === null) return eachBytes;
+    const need = {
+      leastBytes: maxFrameBytes * nodesCount,
+      wantedBytes: eachBytes * nodesCount,
+    };
+    return Math.min(eachBytes, Math.floor((await reservation.takeShare(need)) / nodesCount));
   }
 
   /** As long as an answer says only that its copy cannot be read, the next node is asked. */
@@ -254,8 +301,12 @@ export class FetchService {
     }
   }
 
-  /** Until one of the topics moves on, or the time is over. */
-  #moved(partitions: readonly FetchPartition[], withinMs: number): Promise<void> {
+  /** Until one of the topics moves on, the time is over, or nobody waits any more. */
+  #moved(
+    partitions: readonly FetchPartition[],
+    withinMs: number,
+    reservation: Reservation | null,
+  ): Promise<void> {
     const { context, progress } = this.#services;
     return new Promise((resolve) => {
       const forgets: (() => void)[] = [];
@@ -268,6 +319,7 @@ export class FetchService {
       for (const topic of new Set(partitions.map((wanted) => wanted.topic))) {
         forgets.push(progress.onMove(topic, finish));
       }
+      if (reservation !== null) forgets.push(reservation.onClose(finish));
     });
   }
 }
@@ -278,6 +330,12 @@ function unanswered(): WalrusError {
 
 function partitionAt({ partitions }: FetchRequest, index: number): FetchPartition {
   return partitions[index] as FetchPartition;
+}
+
+function bytesOf(looks: readonly Look[]): number {
+  let bytes = 0;
+  for (const look of looks) if ('batches' in look) bytes += look.batches.length;
+  return bytes;
 }
 
 /** Whether there is enough to answer: bytes, or a failure that somebody should hear of. */

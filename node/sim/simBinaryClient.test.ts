@@ -7,6 +7,8 @@ import { ProducerPipeline, stampProducer } from '../../protocol/producerPipeline
 import { batchSizeOf } from '../../protocol/recordBatch.ts';
 import { RecordBatchBuilder } from '../../protocol/recordBatchBuilder.ts';
 import { forEachValue } from '../../protocol/recordIterator.ts';
+import type { ClientServer } from '../server/clientServer.ts';
+import type { ServerLimits } from '../server/serverContext.ts';
 import { firstBadCopy } from './checkers/copiesWhole.ts';
 import { batchSpots, rotBody } from './copyRot.ts';
 import { SimBinaryClient } from './simBinaryClient.ts';
@@ -28,21 +30,32 @@ interface World {
   readonly cluster: SimCluster;
   readonly machines: readonly Machine[];
   client(machine: Machine): SimBinaryClient;
+  server(machine: Machine): ClientServer;
   wait<T>(promise: Promise<T>, withinMs?: number): Promise<T>;
 }
 
 async function world(
-  options: { seed?: number; entries?: number; nodeCount?: number } = {},
+  options: {
+    seed?: number;
+    entries?: number;
+    nodeCount?: number;
+    limits?: Partial<ServerLimits>;
+  } = {},
 ): Promise<World> {
   const { seed = 1, entries = CONFIG.maxSegmentEntries, nodeCount = 3 } = options;
   const config = { ...CONFIG, maxSegmentEntries: entries };
   const cluster = new SimCluster({ seed, nodeCount, config });
-  const clients = new SimClients(cluster);
+  const clients = new SimClients(cluster, options.limits);
   await cluster.startAll();
   return {
     cluster,
     machines: cluster.machines,
     client: (machine) => new SimBinaryClient(clients.streams, clientAddressOf(machine)),
+    server: (machine) => {
+      const server = clients.servers.get(machine);
+      if (server === undefined) throw new Error('it does not run');
+      return server;
+    },
     wait: async (promise, withinMs = 20_000) => {
       let isSettled = false;
       const settle = (): void => {
@@ -64,6 +77,13 @@ function batchOf(values: readonly number[]): Uint8Array {
   const builder = new RecordBatchBuilder({ maxBytes: 100_000 });
   for (const value of values)
     builder.appendValue(Uint8Array.of(value & 255, value >>> 8), 1000 + value);
+  return builder.finish();
+}
+
+/** One record of 60 KB. */
+function largeBatch(): Uint8Array {
+  const builder = new RecordBatchBuilder({ maxBytes: 100_000 });
+  builder.appendValue(new Uint8Array(60_000), 1000);
   return builder.finish();
 }
 
@@ -92,6 +112,7 @@ async function readAll(client: SimBinaryClient, topic: string, count: number): P
 }
 
 const TOPIC = { partitions: 1, ifNotExists: false } as const;
+const FROM_START = { topic: 't', partition: 0, offset: offset(0) } as const;
 const PRODUCE = { topic: 't', partition: 0, acks: 'quorum', timeoutMs: 5000 } as const;
 
 describe('binary clients of a cluster', () => {
@@ -312,6 +333,97 @@ describe('binary clients of a cluster', () => {
       code: 'OFFSET_OUT_OF_RANGE',
       details: { logStartOffset: 0, committedOffset: 1 },
     });
+  });
+
+  test('who asks for much and reads nothing makes the node hold no more than the limit', async () => {
+    const limits = { maxConnectionInFlightBytes: 256 * 1024, maxFrameBytes: 128 * 1024 };
+    const at = await world({ nodeCount: 1, limits });
+    const [machine] = at.machines;
+    const other = at.client(machine!);
+    await at.wait(other.call(APIS.CreateTopic, { ...TOPIC, name: 't' }));
+    for (let i = 0; i < 10; i += 1) {
+      await at.wait(other.call(APIS.Produce, { ...PRODUCE, batches: largeBatch() }));
+    }
+    const slow = at.client(machine!);
+    await at.cluster.run(10);
+    slow.stream.pause();
+    const fetch = { maxWaitMs: 0, minBytes: 1, maxBytes: 100_000, partitions: [FROM_START] };
+    const count = 200;
+    const answers = Array.from({ length: count }, () => slow.call(APIS.Fetch, fetch));
+    const records = Array.from({ length: 10 }, () => slow.call(APIS.GetNext, { topic: 't' }));
+    let mostBytes = 0;
+    for (let i = 0; i < 100; i += 1) {
+      await at.cluster.run(1);
+      mostBytes = Math.max(mostBytes, at.server(machine!).inFlightBytes);
+    }
+    expect(mostBytes).toBeGreaterThan(128 * 1024);
+    expect(mostBytes).toBeLessThanOrEqual(limits.maxConnectionInFlightBytes);
+    // Nobody else suffers.
+    const [result] = (await at.wait(other.call(APIS.Fetch, fetch), 1000)).results;
+    expect(result).toMatchObject({ nextOffset: 1 });
+    slow.stream.resume();
+    const all = await at.wait(Promise.all(answers));
+    expect(
+      all.filter(({ results: [each] }) => each !== undefined && 'batches' in each),
+    ).toHaveLength(count);
+    const next = (await at.wait(Promise.all(records))).map(({ record }) => record?.offset);
+    expect(next).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(at.server(machine!).inFlightBytes).toBe(0);
+  });
+
+  test('long polls that wait do not hold up other requests of their connection', async () => {
+    const limits = { maxConnectionInFlightBytes: 128 * 1024, maxFrameBytes: 128 * 1024 };
+    const at = await world({ limits });
+    const clients = at.machines.map((machine) => at.client(machine));
+    await at.wait(clients[0]!.call(APIS.CreateTopic, { ...TOPIC, name: 't' }));
+    await at.wait(clients[0]!.call(APIS.Produce, { ...PRODUCE, batches: batchOf([1]) }));
+    const end = { ...FROM_START, offset: offset(1) };
+    const poll = { maxWaitMs: 5000, minBytes: 1, maxBytes: 100_000, partitions: [end] };
+    for (const client of clients) {
+      const polls = Array.from({ length: 20 }, () => client.call(APIS.Fetch, poll));
+      await at.cluster.run(10);
+      await at.wait(client.call(APIS.Metadata, { topics: ['t'] }), 500);
+      const fetch = { ...poll, partitions: [FROM_START] };
+      expect((await at.wait(client.call(APIS.Fetch, fetch), 500)).results).toHaveLength(1);
+      await at.wait(Promise.all(polls));
+    }
+  });
+
+  test('a fetch reads nothing of partitions that it has no room for', async () => {
+    const at = await world({ nodeCount: 1 });
+    const [machine] = at.machines;
+    const client = at.client(machine!);
+    await at.wait(client.call(APIS.CreateTopic, { ...TOPIC, name: 't' }));
+    await at.wait(client.call(APIS.Produce, { ...PRODUCE, batches: largeBatch() }));
+    const reads = jest.spyOn(machine!.parts!.host, 'read');
+    const partitions = Array.from({ length: 1000 }, () => FROM_START);
+    const request = { maxWaitMs: 0, minBytes: 1, maxBytes: 100_000, partitions };
+    const { results } = await at.wait(client.call(APIS.Fetch, request));
+    expect(results).toHaveLength(1000);
+    expect(results[1]).toMatchObject({ nextOffset: 1, committedOffset: 1 });
+    expect(results[2]).toMatchObject({ nextOffset: 0, committedOffset: 1 });
+    expect(reads.mock.calls.length).toBe(2);
+  });
+
+  test('a long poll ends with its connection', async () => {
+    const at = await world({ nodeCount: 1 });
+    const [machine] = at.machines;
+    const other = at.client(machine!);
+    await at.wait(other.call(APIS.CreateTopic, { ...TOPIC, name: 't' }));
+    const client = at.client(machine!);
+    const poll = { maxWaitMs: 60_000, minBytes: 1, maxBytes: 1000, partitions: [FROM_START] };
+    const polls = Promise.allSettled(
+      Array.from({ length: 10 }, () => client.call(APIS.Fetch, poll)),
+    );
+    await at.cluster.run(100);
+    client.stream.destroy();
+    await at.wait(polls, 100);
+    await at.cluster.run(100);
+    const reads = jest.spyOn(machine!.parts!.host, 'read');
+    await at.wait(other.call(APIS.Produce, { ...PRODUCE, batches: batchOf([1]) }));
+    await at.cluster.run(1000);
+    expect(reads).not.toHaveBeenCalled();
+    expect(at.server(machine!).inFlightBytes).toBe(0);
   });
 
   test('what is wrong is refused, and nothing else suffers', async () => {
