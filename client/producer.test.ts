@@ -232,16 +232,16 @@ describe('a change of the leader', () => {
 describe('flush and close', () => {
   test('flush waits for what was taken before it, not for what others go on sending', async () => {
     const { cluster, producer } = await started();
-    let isFlushed = false;
+    const state = { isFlushed: false };
     void producer.sendValue(bytesOf('0'));
     void producer.flush().then(() => {
-      isFlushed = true;
+      state.isFlushed = true;
     });
-    for (let i = 1; i <= 200 && !isFlushed; i += 1) {
+    for (let i = 1; i <= 200 && !state.isFlushed; i += 1) {
       void producer.deliver({ value: bytesOf(String(i)) });
       await cluster.run(1);
     }
-    expect(isFlushed).toBe(true);
+    expect(state.isFlushed).toBe(true);
     expect(producer.bufferedBytes).toBeGreaterThan(0);
   });
 
