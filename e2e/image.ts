@@ -1,0 +1,60 @@
+/** The image that the tests on Kubernetes run: that of this checkout, made when anything that is in it has changed. */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { buildImage } from '../scripts/image/build.ts';
+import { LocalCluster } from './kube/cluster.ts';
+import type { KubeCluster } from './kube/cluster.ts';
+import { ROOT } from './kube/root.ts';
+import { cacheRoot } from './kube/spec.ts';
+
+const SOURCES = ['base', 'protocol', 'node', 'client', 'cli', 'operator', 'scripts/image'];
+const SOURCE_FILES = [
+  'package.json',
+  'package-lock.json',
+  'tsconfig.base.json',
+  'tsconfig.build.json',
+];
+const VERSION = '0.1.0-e2e';
+
+/** Hashes what the image is made from: names and contents. */
+function sourceHash(): string {
+  const files = SOURCES.filter((folder) => fs.existsSync(path.join(ROOT, folder))).flatMap(
+    (folder) =>
+      fs
+        .readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+        .map((name) => path.join(folder, name))
+        .filter((name) => /(?<!\.test)\.(ts|mjs)$/.test(name)),
+  );
+  const hash = createHash('sha256').update(process.version);
+  for (const name of [...files, ...SOURCE_FILES].sort())
+    hash.update(`\0${name}\0`).update(fs.readFileSync(path.join(ROOT, name)));
+  return hash.digest('hex').slice(0, 12);
+}
+
+/**
+ * Makes sure that the cluster has the image.
+ * @returns Its name: another for other content. On a cluster of somebody else that of E2E_IMAGE, which it can pull.
+ */
+export async function loadSuiteImage(cluster: KubeCluster): Promise<string> {
+  if (!(cluster instanceof LocalCluster)) {
+    const given = process.env['E2E_IMAGE'] ?? '';
+    if (given === '') throw new Error('with E2E_KUBECONFIG, E2E_IMAGE names an image of Walrus');
+    return given;
+  }
+  const hash = sourceHash();
+  const name = `walrus.local/walrus:e2e-${hash}`;
+  const out = path.join(cacheRoot(process.env), `image-${hash}.tar`);
+  if (!fs.existsSync(out)) {
+    removeOlder(path.dirname(out));
+    await buildImage({ root: ROOT, out, name, version: VERSION });
+  }
+  await cluster.loadImage(out);
+  return name;
+}
+
+function removeOlder(dir: string): void {
+  if (!fs.existsSync(dir)) return;
+  for (const name of fs.readdirSync(dir))
+    if (/^image-[0-9a-f]+\.tar$/.test(name)) fs.rmSync(path.join(dir, name));
+}
