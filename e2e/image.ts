@@ -8,28 +8,26 @@ import type { KubeCluster } from './kube/cluster.ts';
 import { ROOT } from './kube/root.ts';
 import { cacheRoot } from './kube/spec.ts';
 
-const SOURCES = ['base', 'protocol', 'node', 'client', 'cli', 'operator', 'scripts/image'];
-const SOURCE_FILES = [
-  'package.json',
-  'package-lock.json',
-  'tsconfig.base.json',
-  'tsconfig.build.json',
-];
 const VERSION = '0.1.0-e2e';
 
-/** Hashes what the image is made from: names and contents. */
+/** Hashes what the image is made from, which is what .dockerignore lets through: names and contents. */
 function sourceHash(): string {
-  const files = SOURCES.filter((folder) => fs.existsSync(path.join(ROOT, folder))).flatMap(
-    (folder) =>
-      fs
-        .readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-        .map((name) => path.join(folder, name))
-        .filter((name) => /(?<!\.test)\.(ts|mjs)$/.test(name)),
-  );
+  const given = fs.readFileSync(path.join(ROOT, '.dockerignore'), 'utf8').matchAll(/^!(.+)$/gm);
+  const files = [...given].flatMap(([, name = '']) => filesAt(name)).sort();
   const hash = createHash('sha256').update(process.version);
-  for (const name of [...files, ...SOURCE_FILES].sort())
+  for (const name of files.filter((file) => !file.endsWith('.test.ts')))
     hash.update(`\0${name}\0`).update(fs.readFileSync(path.join(ROOT, name)));
   return hash.digest('hex').slice(0, 12);
+}
+
+/** The file of that name, or those below the folder. */
+function filesAt(name: string): string[] {
+  const place = path.join(ROOT, name);
+  if (!fs.statSync(place).isDirectory()) return [name];
+  return fs
+    .readdirSync(place, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(ROOT, path.join(entry.parentPath, entry.name)));
 }
 
 /**

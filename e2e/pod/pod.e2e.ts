@@ -134,7 +134,7 @@ describe('the image in a pod', () => {
 
   async function consumed(): Promise<string[]> {
     const count = String(RECORDS.length);
-    const out = await walrus(['consume', 'greetings', '--from', 'start', '--count', count]);
+    const out = await walrus(['consume', 'greetings', '--max', count]);
     return out.trimEnd().split('\n');
   }
 
@@ -163,7 +163,7 @@ describe('the image in a pod', () => {
   });
 
   test('records come back, also from the pod that takes its place on the same volume', async () => {
-    await walrus(['topic', 'create', 'greetings', '--replicas', '1']);
+    await walrus(['topic', 'create', 'greetings']);
     await walrus(['produce', 'greetings'], `${RECORDS.join('\n')}\n`);
     expect(await consumed()).toEqual(RECORDS);
     const { metadata, spec } = await readyPod();

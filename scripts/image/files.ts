@@ -16,6 +16,9 @@ const PASSWD = `root:x:0:0::/:/sbin/nologin
 walrus:x:${USER_ID}:${USER_ID}::${DATA_DIR}:/sbin/nologin
 `;
 const GROUP = `root:x:0:\nwalrus:x:${USER_ID}:\n`;
+/** Of packages: what only compilers, debuggers and readers want, and native parts for other runtimes than Node. */
+const USELESS = /\.(?:[cm]?ts|map|md|markdown|bare)$/;
+const LEGAL = /licen[cs]e|notice/i;
 /** Fields of package.json that matter to whoever runs it. */
 const PACKAGE_FIELDS = ['name', 'version', 'description', 'license', 'type', 'engines'];
 
@@ -66,7 +69,10 @@ function packageFiles(root: string): PackageFile[] {
   return productionPackages(lock, thisPlatform()).flatMap((folder) => {
     if (!fs.existsSync(path.join(root, folder, 'package.json')))
       throw new Error(`${folder} is not installed: run npm ci`);
-    return filesIn(path.join(root, folder)).map((file) => ({
+    const files = filesIn(path.join(root, folder)).filter(
+      (file) => LEGAL.test(file) || !USELESS.test(file),
+    );
+    return files.map((file) => ({
       name: path.posix.join(APP, folder, file),
       source: path.join(root, folder, file),
     }));
