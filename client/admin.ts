@@ -169,11 +169,16 @@ export class Admin {
   }
 
   /**
-   * Gives up what the reachable copies of a segment do not hold. Without `confirm`, only says what that would be.
-   * @throws {WalrusError} SEGMENT_NOT_FOUND, CONFLICT.
+   * Gives up what the reachable copies of a segment do not hold.
+   * @param confirmedEnd - The `endOffset` that a call without it has named; without it nothing is done.
+   * @throws {WalrusError} SEGMENT_NOT_FOUND; REPLICA_UNKNOWN when no copy can be reached; CONFLICT when the segment does
+   *   not wait for its recovery, or would end elsewhere by now: look again.
    */
-  async sealUnclean(segmentId: number, confirm: boolean): Promise<SealUncleanResponse> {
-    const request = { segmentId: toSegmentId(segmentId), confirm };
+  async sealUnclean(segmentId: number, confirmedEnd?: number): Promise<SealUncleanResponse> {
+    const request = {
+      segmentId: toSegmentId(segmentId),
+      confirmedEnd: confirmedEnd === undefined ? undefined : toOffset(confirmedEnd),
+    };
     return await this.#pool.call(APIS.SealUnclean, request, {
       ...this.#options,
       retry: () => null,

@@ -34,7 +34,7 @@ export interface Metrics {
   peerMessageDropped(): void;
 }
 
-export type ReplicaState = 'open' | 'recovering' | 'sealed' | 'damaged';
+export type ReplicaState = 'open' | 'recovering' | 'sealed' | 'damaged' | 'quarantined';
 
 /** What is asked for when the metrics are read. */
 export interface MetricsSnapshot {

@@ -41,10 +41,11 @@ export function snapshotOf({ node, server, transport }: SnapshotSources): Metric
 }
 
 function replicaCounts({ storage, metadata }: NodeParts): Record<ReplicaState, number> {
-  const counts: Record<ReplicaState, number> = { open: 0, recovering: 0, sealed: 0, damaged: 0 };
+  const counts = { open: 0, recovering: 0, sealed: 0, damaged: 0, quarantined: 0 };
   for (const replica of storage.replicas()) {
     const state = metadata.metadata.segments.get(replica.segmentId)?.state;
-    if (replica.damage !== null) counts.damaged += 1;
+    if (state === undefined) counts.quarantined += 1;
+    else if (replica.damage !== null) counts.damaged += 1;
     else if (state === 'OPEN') counts.open += 1;
     else if (state === 'RECOVERING') counts.recovering += 1;
     else counts.sealed += 1;

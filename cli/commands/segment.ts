@@ -1,7 +1,7 @@
 /** `walrus segment ...`. */
 import type { SegmentDescription } from '../../client/index.ts';
 import type { Command } from '../command.ts';
-import { argumentOf, isGiven } from '../command.ts';
+import { argumentOf, integerOf, isGiven } from '../command.ts';
 import { UsageError } from '../usageError.ts';
 
 export const segmentSeal: Command = {
@@ -11,22 +11,31 @@ export const segmentSeal: Command = {
   args: [{ name: 'SEGMENT', description: 'the segment id, see `walrus topic describe`' }],
   flags: {
     unclean: { kind: 'switch', description: 'Required: acknowledged records may be lost.' },
-    yes: { kind: 'switch', description: 'Does it; without it only says what would be lost.' },
+    end: {
+      kind: 'integer',
+      value: 'OFFSET',
+      description:
+        'Does it, if the segment would still end there; without it only says what would be lost.',
+    },
   },
+  notes: [
+    'Look first, without `--end`: it names the offset where the segment would end. When another copy is reachable by the time that you confirm it, so that it would end elsewhere, nothing is done. A damaged copy gives nothing to such a seal.',
+  ],
   async run(context) {
     const id = argumentOf(context, 0);
     if (!/^[1-9]\d{0,14}$/.test(id)) throw new UsageError(`"${id}" is no segment id`);
     if (!isGiven(context, 'unclean')) {
       throw new UsageError('Segments are sealed by themselves; add --unclean to give records up');
     }
-    const isConfirmed = isGiven(context, 'yes');
+    const confirmedEnd = integerOf(context, 'end');
+    const isConfirmed = confirmedEnd !== undefined;
     const { admin } = await context.client();
-    const { endOffset, lossy } = await admin.sealUnclean(Number(id), isConfirmed);
+    const { endOffset, lossy } = await admin.sealUnclean(Number(id), confirmedEnd);
     const range =
       lossy === undefined ? 'nothing' : `offsets ${lossy.from} to ${lossy.to} (exclusive)`;
     const text = isConfirmed
       ? `sealed segment ${id} at ${endOffset}; lost: ${range}`
-      : `would seal segment ${id} at ${endOffset} and lose: ${range}; add --yes to do it`;
+      : `would seal segment ${id} at ${endOffset} and lose: ${range}; add --end ${endOffset} to do it`;
     context.output.result({ segmentId: Number(id), isConfirmed, endOffset, lossy }, text);
     return undefined;
   },

@@ -1,6 +1,9 @@
 /** The rules of DESIGN section 2, each as a scripted story on a simulated cluster. */
 import { describe, expect, test } from '@jest/globals';
+import { offset, segmentId } from '../../base/units.ts';
+import type { Offset } from '../../base/units.ts';
 import type { SegmentRecord } from '../state/types.ts';
+import type { UncleanEnd } from './recovery.ts';
 import { Scenario, values } from './testing/scenario.ts';
 
 describe('write path', () => {
@@ -117,31 +120,31 @@ describe('failover', () => {
     const scenario = await Scenario.start({ nodeCount: 5, metadataVoters: 5 });
     await scenario.write(5);
     await scenario.cluster.run(100);
-    const { segmentId, ensemble, leader } = scenario.segment();
+    const { segmentId: id, ensemble, leader } = scenario.segment();
     // Not the leader: that one would seal by itself.
     const members = ensemble.map(({ nodeId }) => scenario.cluster.machines[nodeId - 1]!);
     const survivor = members.find((machine) => machine.nodeId !== leader.nodeId);
     const lost = members.filter((machine) => machine !== survivor);
     for (const machine of lost) scenario.cluster.kill(machine);
     await scenario.cluster.run(5000);
-    expect(scenario.segment()).toMatchObject({ segmentId, state: 'RECOVERING' });
-    const seal = async (hasConfirmed: boolean): Promise<unknown> => {
+    expect(scenario.segment()).toMatchObject({ segmentId: id, state: 'RECOVERING' });
+    const seal = async (confirmedEnd: Offset | null): Promise<UncleanEnd | null> => {
       for (let tries = 0; tries < 100; tries += 1) {
-        let end: unknown = null;
+        const ends: (UncleanEnd | null)[] = [];
         const { controller } = scenario.metadataLeader().parts!;
-        void controller.sealUnclean(segmentId, hasConfirmed).then(
-          (result) => (end = result),
-          () => (end = 'try again'),
+        void controller.sealUnclean(id, confirmedEnd).then(
+          (end) => ends.push(end),
+          () => ends.push(null),
         );
-        await scenario.cluster.runUntil(() => end !== null, 10_000);
-        if (end !== 'try again') return end;
+        await scenario.cluster.runUntil(() => ends.length > 0, 10_000);
+        if (ends[0]) return ends[0];
         await scenario.cluster.run(150);
       }
       return null;
     };
-    const foreseen = await seal(false);
+    const foreseen = await seal(null);
     expect(foreseen).toMatchObject({ endOffset: 5, lossy: { from: 5 } });
-    expect(await seal(true)).toEqual(foreseen);
+    expect(await seal(foreseen!.endOffset)).toEqual(foreseen);
     await scenario.cluster.run(500);
     const [sealed, next] = scenario.segments(survivor!) as [SegmentRecord, SegmentRecord];
     expect(sealed).toMatchObject({ state: 'SEALED', endOffset: 5, lossy: { from: 5 } });
@@ -227,7 +230,12 @@ describe('disks and nodes', () => {
     await scenario.cluster.run(1000);
     for (const machine of scenario.cluster.machines) {
       expect(machine.parts!.metadata.metadata.segments.size).toBe(0);
-      expect(machine.parts!.deletion.quarantined()).toEqual([]);
+      expect(machine.parts!.host.segmentIds()).toEqual([]);
     }
+    const { storage } = leader.parts!;
+    const unknown = { segmentId: segmentId(99), token: 'ab'.repeat(16), baseOffset: offset(0) };
+    storage.createReplica({ ...unknown, producerSnapshot: new Uint8Array(0) });
+    await scenario.cluster.run(2000);
+    expect(storage.replicas().map((replica) => replica.segmentId)).toEqual([99]);
   });
 });

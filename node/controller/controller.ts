@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
-import type { SegmentId } from '../../base/units.ts';
+import type { Offset, SegmentId } from '../../base/units.ts';
 import {
   CLOSE_SEGMENT,
   HEARTBEAT,
@@ -331,10 +331,10 @@ export class Controller {
   }
 
   /**
-   * S4: gives up what the members that answer do not hold. Only on the metadata leader.
+   * S4: gives up what the members that answer do not hold, as confirmed. Only on the metadata leader.
    * @throws {WalrusError} NOT_LEADER, SEGMENT_NOT_FOUND, and as Recovery.runUnclean.
    */
-  async sealUnclean(segmentId: SegmentId, hasConfirmed: boolean): Promise<UncleanEnd> {
+  async sealUnclean(segmentId: SegmentId, confirmedEnd: Offset | null): Promise<UncleanEnd> {
     this.#checkLeads();
     const segment = this.#options.metadata.metadata.segments.get(segmentId);
     if (segment === undefined) {
@@ -349,7 +349,7 @@ export class Controller {
     }
     this.#recovering.add(segmentId);
     try {
-      return await this.#recovery.runUnclean(segment, hasConfirmed);
+      return await this.#recovery.runUnclean(segment, confirmedEnd);
     } finally {
       this.#recovering.delete(segmentId);
     }

@@ -1,6 +1,6 @@
 /**
  * Deletes this disk's copies whose tombstone is in the metadata, and says so (DESIGN S3). What the metadata does
- * not know is never deleted: it is reported and left where it is.
+ * not know is never deleted: it is left where it is, and counted in the node's metrics (`quarantined`).
  */
 import { isWalrusError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -41,12 +41,6 @@ export class Deletion {
 
   stop(): void {
     this.#isStopped = true;
-  }
-
-  /** Copies here that the metadata has no record of: kept, and for an operator to look at. */
-  quarantined(): readonly SegmentId[] {
-    const { segments } = this.#options.metadata.metadata;
-    return this.#options.host.segmentIds().filter((segmentId) => !segments.has(segmentId));
   }
 
   #run(): void {

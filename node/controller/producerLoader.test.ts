@@ -10,9 +10,7 @@ import { ProducerLoader } from './producerLoader.ts';
 function loaderFor(cluster: TestCluster): ProducerLoader {
   const host = {
     diskId: '',
-    producersAt: () => {
-      throw new WalrusError('REPLICA_UNKNOWN', 'no copy here');
-    },
+    producersAt: () => Promise.reject(new WalrusError('REPLICA_UNKNOWN', 'no copy here')),
   } as unknown as ReplicaHost;
   return new ProducerLoader({
     host,

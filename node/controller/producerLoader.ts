@@ -29,7 +29,7 @@ export class ProducerLoader {
 
   constructor(options: ProducerLoaderOptions) {
     this.#options = options;
-    options.rpc.handle(PRODUCER_SNAPSHOT, ({ segmentId, endOffset }) => {
+    options.rpc.handle(PRODUCER_SNAPSHOT, async ({ segmentId, endOffset }) => {
       const segment = options.metadata().segments.get(segmentId);
       if (segment === undefined) {
         throw new WalrusError(
@@ -37,7 +37,7 @@ export class ProducerLoader {
           `This node does not know segment ${segmentId} yet`,
         );
       }
-      return { snapshot: options.host.producersAt(segment, endOffset).encode() };
+      return { snapshot: await options.host.producersAt(segment, endOffset) };
     });
   }
 
@@ -109,8 +109,7 @@ export class ProducerLoader {
     const end = segment.endOffset ?? segment.baseOffset;
     const { host, rpc, logger } = this.#options;
     try {
-      // A copy of its own: the other one goes on with the closed segment's log.
-      return ProducerStates.decode(host.producersAt(segment, end).encode());
+      return ProducerStates.decode(await host.producersAt(segment, end));
     } catch (error) {
       if (!isWalrusError(error)) throw error;
     }

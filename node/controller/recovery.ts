@@ -10,40 +10,30 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
-import type { Logger } from '../../base/log.ts';
 import { offset } from '../../base/units.ts';
 import type { Offset } from '../../base/units.ts';
-import { COPY_SEGMENT, FENCE_SEGMENT, READ_SEGMENT } from '../../protocol/peer/requests.ts';
+import { FENCE_SEGMENT } from '../../protocol/peer/requests.ts';
 import type { FenceSegmentResponse } from '../../protocol/peer/requests.ts';
 import type { OpenPlan } from '../state/commands.ts';
+import { registeredAddress } from '../state/queries.ts';
 import type { LossyRange, ReplicaPlace, SegmentRecord } from '../state/types.ts';
-import type { MetadataService, PeerRpc } from './types.ts';
+import { consistent, evidenceNeeded, highest } from './evidence.ts';
+import type { Evidence } from './evidence.ts';
+import { RecoveryCopies } from './recoveryCopies.ts';
+import type { RecoveryCopiesOptions } from './recoveryCopies.ts';
+import type { MetadataService } from './types.ts';
 
 const FENCE_TIMEOUT_MS = 1000;
+/** How long an unclean seal waits for a member: what a slow one has would be given up. */
+export const UNCLEAN_FENCE_TIMEOUT_MS = 3000;
 /** After F answers, how long the other members may still answer: each one spares a copy. */
 export const FENCE_GRACE_MS = 50;
-const COPY_TIMEOUT_MS = 10_000;
 /** Records that may be under way beyond a full segment: more than any bound on batches in flight lets through. */
 const UNDER_WAY_COUNT_MAX = 2 ** 32;
-/** Bytes of one copied piece. */
-const COPY_BYTES_MAX = 1024 * 1024;
-
-export interface RecoveryOptions {
+export interface RecoveryOptions extends RecoveryCopiesOptions {
   readonly clock: Clock;
-  readonly logger: Logger;
-  readonly rpc: PeerRpc;
-  readonly metadata: MetadataService;
   /** Places for the successor. @throws {WalrusError} NOT_ENOUGH_REPLICAS */
   planNext(segment: SegmentRecord): OpenPlan;
-  /** Healthy disks that hold nothing of the segment, best first: for copies when members are missing (R5). */
-  freshPlaces(segment: SegmentRecord): readonly ReplicaPlace[];
-}
-
-/** A member's answer to the fence. */
-interface Evidence {
-  readonly place: ReplicaPlace;
-  readonly tail: Offset;
-  readonly digest: string;
 }
 
 /** Where an unclean seal ends, and what it gives up. */
@@ -52,21 +42,13 @@ export interface UncleanEnd {
   readonly lossy: LossyRange | null;
 }
 
-/** F = n - W + 1: with so many answers, one of them is of a disk that held whatever was acknowledged. */
-function evidenceNeeded(segment: SegmentRecord): number {
-  return segment.ensemble.length - segment.ackQuorum + 1;
-}
-
-/** R4: the answer with the highest tail. */
-function highest(evidence: readonly Evidence[]): Evidence {
-  return evidence.reduce((best, next) => (next.tail > best.tail ? next : best));
-}
-
 export class Recovery {
   readonly #options: RecoveryOptions;
+  readonly #copies: RecoveryCopies;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
+    this.#copies = new RecoveryCopies(options);
   }
 
   /**
@@ -76,27 +58,32 @@ export class Recovery {
    */
   async run(found: SegmentRecord): Promise<void> {
     const segment = await this.#begin(found);
-    const evidence = await this.#fence(segment, evidenceNeeded(segment));
-    await this.#seal(segment, evidence, null);
+    await this.#seal(segment, await this.#fence(segment), null);
   }
 
   /**
    * S4, on an operator's word: seals a segment with whatever members answer, one at least, and marks what may be
    * missing as lost. Its successor begins above every offset that may have been handed out.
-   * @param hasConfirmed - false: only says what would be lost.
-   * @throws {WalrusError} CONFLICT unless its recovery waits; REPLICA_UNKNOWN when no member answers at all.
+   * @param confirmedEnd - The end that the operator was told; null: only says what would be lost.
+   * @throws {WalrusError} CONFLICT unless its recovery waits, and would end there; REPLICA_UNKNOWN when no member
+   *   answers at all.
    */
-  async runUnclean(found: SegmentRecord, hasConfirmed: boolean): Promise<UncleanEnd> {
+  async runUnclean(found: SegmentRecord, confirmedEnd: Offset | null): Promise<UncleanEnd> {
     if (found.state !== 'RECOVERING') {
       const why = `it is ${found.state}, and not waiting for its recovery`;
       throw new WalrusError('CONFLICT', `Cannot seal segment ${found.segmentId} unclean: ${why}`);
     }
-    const segment = hasConfirmed ? await this.#begin(found) : found;
-    const evidence = await this.#fence(segment, 1);
+    const segment = confirmedEnd === null ? found : await this.#begin(found);
+    const answers = await this.#fenceAll(segment);
+    const believed = consistent(answers);
+    const isWhole = believed.length >= evidenceNeeded(segment);
+    const evidence = isWhole ? believed : answers;
     const { tail } = highest(evidence);
-    const isWhole = evidence.length >= evidenceNeeded(segment);
     const lossy = isWhole ? null : { from: tail, to: this.#aboveHandedOut(segment, tail) };
-    if (hasConfirmed) await this.#seal(segment, evidence, lossy);
+    if (confirmedEnd !== null) {
+      if (tail !== confirmedEnd) throw endsElsewhere(segment, tail, confirmedEnd);
+      await this.#seal(segment, evidence, lossy);
+    }
     return { endOffset: tail, lossy };
   }
 
@@ -126,7 +113,7 @@ export class Recovery {
   ): Promise<void> {
     const { segmentId, epoch } = segment;
     const source = highest(evidence);
-    const replicas = await this.#copy(segment, evidence, source);
+    const replicas = await this.#copies.make(segment, evidence, source);
     await this.#propose({
       type: 'SealAndOpen',
       segmentId,
@@ -153,41 +140,59 @@ export class Recovery {
     if (!result.ok) throw new WalrusError(result.code, result.message);
   }
 
-  /** R2, R3: fences every member; resolves with `needed` answers or more. */
-  #fence(segment: SegmentRecord, needed: number): Promise<readonly Evidence[]> {
+  /** R2, R3: fences every member; resolves with F answers that do not contradict each other, or more. */
+  #fence(segment: SegmentRecord): Promise<readonly Evidence[]> {
+    const needed = evidenceNeeded(segment);
     return new Promise((resolve, reject) => {
-      const evidence: Evidence[] = [];
+      const answers: Evidence[] = [];
       let settled = 0;
+      let isLate = false;
       const finish = (): void => {
+        const evidence = consistent(answers);
         if (evidence.length >= needed) resolve(evidence);
-        else {
-          const have = `${evidence.length} of the ${needed} members that it needs answer`;
-          reject(
-            new WalrusError(
-              'REPLICA_UNKNOWN',
-              `Cannot recover segment ${segment.segmentId}: ${have}`,
-            ),
-          );
-        }
+        else if (settled === segment.ensemble.length) reject(tooFew(segment, answers, evidence));
       };
       const took = (): void => {
         settled += 1;
-        if (settled === segment.ensemble.length) finish();
-        else if (evidence.length === needed) this.#options.clock.setTimer(FENCE_GRACE_MS, finish);
+        if (isLate || settled === segment.ensemble.length) finish();
+        else if (answers.length === needed) {
+          this.#options.clock.setTimer(FENCE_GRACE_MS, () => {
+            isLate = true;
+            finish();
+          });
+        }
       };
       for (const place of segment.ensemble) {
-        void this.#fenceOne(segment, place).then((answer) => {
-          if (answer !== null) evidence.push(answer);
+        void this.#fenceOne(segment, place, FENCE_TIMEOUT_MS).then((answer) => {
+          if (answer !== null) answers.push(answer);
           took();
         });
       }
     });
   }
 
+  /** The answers of all members that give one in time. */
+  async #fenceAll(segment: SegmentRecord): Promise<readonly Evidence[]> {
+    const answers = await Promise.all(
+      segment.ensemble.map((place) => this.#fenceOne(segment, place, UNCLEAN_FENCE_TIMEOUT_MS)),
+    );
+    const evidence = answers.filter((answer) => answer !== null);
+    if (evidence.length > 0) return evidence;
+    const { segmentId } = segment;
+    throw new WalrusError(
+      'REPLICA_UNKNOWN',
+      `Cannot seal segment ${segmentId} unclean: no member of it that is intact answers`,
+    );
+  }
+
   /** null: UNKNOWN. */
-  async #fenceOne(segment: SegmentRecord, place: ReplicaPlace): Promise<Evidence | null> {
+  async #fenceOne(
+    segment: SegmentRecord,
+    place: ReplicaPlace,
+    timeoutMs: number,
+  ): Promise<Evidence | null> {
     const { segmentId, token, epoch } = segment;
-    const address = this.#addressOf(place);
+    const address = registeredAddress(this.#options.metadata.metadata, place);
     if (address === null) return null;
     try {
       const request = { segmentId, token, epoch, diskId: place.diskId };
@@ -195,7 +200,7 @@ export class Recovery {
         address,
         FENCE_SEGMENT,
         request,
-        FENCE_TIMEOUT_MS,
+        timeoutMs,
       );
       if (answer.diskId !== place.diskId) return null;
       return { place, tail: answer.tail, digest: answer.digest };
@@ -210,93 +215,25 @@ export class Recovery {
       return null;
     }
   }
+}
 
-  /** A place's peer address; null when the disk is lost or another one is in its node now. */
-  #addressOf(place: ReplicaPlace): string | null {
-    const { nodes, disks } = this.#options.metadata.metadata;
-    const node = nodes.get(place.nodeId);
-    if (node?.diskId !== place.diskId || disks.get(place.diskId)?.state !== 'REGISTERED')
-      return null;
-    return node.peerAddress;
-  }
+/** Why a recovery has to wait. */
+function tooFew(
+  segment: SegmentRecord,
+  answers: readonly Evidence[],
+  evidence: readonly Evidence[],
+): WalrusError {
+  const { segmentId } = segment;
+  const needed = evidenceNeeded(segment);
+  const apart = answers.length - evidence.length;
+  const what =
+    apart === 0
+      ? `${answers.length} of the ${needed} members that it needs answer`
+      : `${apart} of the ${answers.length} members that answer hold different bytes up to the same offset`;
+  return new WalrusError('REPLICA_UNKNOWN', `Cannot recover segment ${segmentId}: ${what}`);
+}
 
-  /** R5: resolves with the disks that hold everything up to the end durably, W or more. */
-  async #copy(
-    segment: SegmentRecord,
-    evidence: readonly Evidence[],
-    source: Evidence,
-  ): Promise<readonly ReplicaPlace[]> {
-    const holders = evidence.filter(({ tail }) => tail === source.tail).map(({ place }) => place);
-    const behind = evidence.filter(({ tail }) => tail < source.tail);
-    for (const { place, tail } of behind.sort((a, b) => b.tail - a.tail)) {
-      if (holders.length >= segment.ackQuorum) break;
-      if (await this.#tryCopy(segment, { source, to: place, from: tail })) holders.push(place);
-    }
-    for (const place of this.#freshFor(segment)) {
-      if (holders.length >= segment.ackQuorum) break;
-      await this.#propose({ type: 'PlanCopies', segmentId: segment.segmentId, places: [place] });
-      const from = segment.baseOffset;
-      if (await this.#tryCopy(segment, { source, to: place, from })) holders.push(place);
-    }
-    if (holders.length < segment.ackQuorum) {
-      const have = `${holders.length} of ${segment.ackQuorum} disks hold it up to ${source.tail}`;
-      throw new WalrusError(
-        'NOT_ENOUGH_REPLICAS',
-        `Cannot seal segment ${segment.segmentId}: ${have}`,
-      );
-    }
-    return holders;
-  }
-
-  /** Fresh disks on nodes that have no member: never evidence, only homes for a copy. */
-  #freshFor(segment: SegmentRecord): readonly ReplicaPlace[] {
-    return this.#options
-      .freshPlaces(segment)
-      .filter((place) => !segment.ensemble.some((member) => member.diskId === place.diskId));
-  }
-
-  async #tryCopy(
-    segment: SegmentRecord,
-    copy: { source: Evidence; to: ReplicaPlace; from: Offset },
-  ): Promise<boolean> {
-    try {
-      return (await this.#copyTo(segment, copy)) >= copy.source.tail;
-    } catch (error) {
-      if (!isWalrusError(error)) throw error;
-      const { segmentId } = segment;
-      const { nodeId } = copy.to;
-      this.#options.logger.log('warn', 'a copy failed', { segmentId, nodeId, code: error.code });
-      return false;
-    }
-  }
-
-  async #copyTo(
-    segment: SegmentRecord,
-    { source, to, from }: { source: Evidence; to: ReplicaPlace; from: Offset },
-  ): Promise<Offset> {
-    const { segmentId, token, epoch } = segment;
-    const readFrom = this.#addressOf(source.place);
-    const writeTo = this.#addressOf(to);
-    if (readFrom === null || writeTo === null) {
-      throw new WalrusError('REPLICA_UNKNOWN', `A disk of segment ${segmentId} has gone`);
-    }
-    const { rpc } = this.#options;
-    let at = from;
-    for (;;) {
-      const range = { from: at, limit: source.tail, maxBytes: COPY_BYTES_MAX };
-      const read = { segmentId, diskId: source.place.diskId, ...range };
-      const piece = await rpc.call(readFrom, READ_SEGMENT, read, COPY_TIMEOUT_MS);
-      const { batches, producerSnapshot } = piece;
-      const write = { segmentId, token, diskId: to.diskId, epoch, producerSnapshot, batches };
-      const { durableTail } = await rpc.call(writeTo, COPY_SEGMENT, write, COPY_TIMEOUT_MS);
-      if (durableTail >= source.tail) return durableTail;
-      if (durableTail <= at) {
-        throw new WalrusError(
-          'REPLICA_UNKNOWN',
-          `A copy of segment ${segmentId} does not get beyond ${at}`,
-        );
-      }
-      at = durableTail;
-    }
-  }
+function endsElsewhere({ segmentId }: SegmentRecord, tail: Offset, end: Offset): WalrusError {
+  const why = `from those that answer now it would end at ${tail}, not at ${end}; look again`;
+  return new WalrusError('CONFLICT', `Cannot seal segment ${segmentId} unclean: ${why}`);
 }

@@ -209,7 +209,7 @@ export class Repair {
       isThere: () => host.replica(segmentId) !== undefined,
       tail: () => host.replica(segmentId)?.tail ?? baseOffset,
       take: ({ batches, producerSnapshot }) =>
-        host.copy(segment, { epoch: null, batches, producerSnapshot }),
+        host.copy(segmentId, { epoch: null, batches, producerSnapshot }),
       readOwn: null,
     });
     await this.#flushed();

@@ -1,8 +1,12 @@
 /** Answers other nodes' requests to this disk's replicas: fence, copy, read (DESIGN R2, R5, S2). */
 import { WalrusError } from '../../base/errors.ts';
-import type { SegmentId } from '../../base/units.ts';
+import type { Offset, SegmentId } from '../../base/units.ts';
 import { COPY_SEGMENT, FENCE_SEGMENT, READ_SEGMENT } from '../../protocol/peer/requests.ts';
-import type { CopySegmentRequest, FenceSegmentRequest } from '../../protocol/peer/requests.ts';
+import type {
+  CopySegmentRequest,
+  CopySegmentResponse,
+  FenceSegmentRequest,
+} from '../../protocol/peer/requests.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
 import type { SegmentRecord } from '../state/types.ts';
 import type { ReplicaTail } from '../storage/types.ts';
@@ -79,6 +83,10 @@ class ReplicaService {
         `This disk is no member of segment ${segment.segmentId}`,
       );
     }
+    if (segment.state === 'DELETED') {
+      // What is made now would outlive the tombstone.
+      throw new WalrusError('SEGMENT_NOT_FOUND', `Segment ${segment.segmentId} has been deleted`);
+    }
     return new Promise((resolve, reject) => {
       this.#host.fence(segment, request.epoch, (error, tail) => {
         if (error !== null) reject(error);
@@ -87,13 +95,30 @@ class ReplicaService {
     });
   }
 
-  copy(request: CopySegmentRequest): Promise<{ durableTail: ReplicaTail['tail'] }> {
-    const segment = this.segmentFor(request);
-    const tail = this.#host.copy(segment, request);
+  async copy(request: CopySegmentRequest): Promise<CopySegmentResponse> {
+    const { segmentId, endOffset } = request;
+    this.segmentFor(request);
+    const durableTail = this.#host.takesCopy(segmentId)
+      ? this.#host.copy(segmentId, request)
+      : await this.#copyOnceNamed(request);
+    await this.#flushed();
+    return { durableTail, digest: this.#host.replica(segmentId)?.digestAt(endOffset) ?? '' };
+  }
+
+  /** What names this disk may be committed, and not applied here yet. */
+  async #copyOnceNamed(request: CopySegmentRequest): Promise<Offset> {
+    const { segmentId, epoch } = request;
+    const batches = request.batches.slice(); // the message ends with this turn
+    const producerSnapshot = request.producerSnapshot.slice();
+    await this.#metadata.barrier();
+    return this.#host.copy(segmentId, { epoch, batches, producerSnapshot });
+  }
+
+  #flushed(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#host.flush((error) => {
-        if (error !== null) reject(error);
-        else resolve({ durableTail: tail });
+        if (error === null) resolve();
+        else reject(error);
       });
     });
   }

@@ -23,12 +23,11 @@ import type {
   ReplicaTail,
   StorageEngine,
 } from '../storage/types.ts';
+import { ProducerFolds } from './producerFolds.ts';
 import { ProducerStates, producerBatchOf } from './producerStates.ts';
 
 /** How often a member that has restarted asks its leaders what is committed, until they answer. */
 export const ANNOUNCE_INTERVAL_MS = 500;
-/** Bytes read at a time while a replica's producers are rebuilt. */
-const REBUILD_SLICE_BYTES = 1024 * 1024;
 
 export interface ReplicaHostOptions {
   readonly storage: StorageEngine;
@@ -64,11 +63,13 @@ type CommittedListener = (segmentId: SegmentId, committedOffset: Offset) => void
 export class ReplicaHost {
   readonly #options: ReplicaHostOptions;
   readonly #hosted = new Map<SegmentId, Hosted>();
+  readonly #folds: ProducerFolds;
   #isStopped = false;
   #onCommitted: CommittedListener = () => undefined;
 
   constructor(options: ReplicaHostOptions) {
     this.#options = options;
+    this.#folds = new ProducerFolds(options.clock);
     for (const replica of options.storage.replicas()) this.#host(replica, null);
   }
 
@@ -306,17 +307,29 @@ export class ReplicaHost {
     }
   }
 
+  /** Whether the metadata, as applied here, name this disk for a copy of a segment by a recovery or a repair. */
+  takesCopy(segmentId: SegmentId): boolean {
+    const segment = this.#options.metadata().segments.get(segmentId);
+    if (segment?.state !== 'RECOVERING' && segment?.state !== 'SEALED') return false;
+    return [...segment.ensemble, ...segment.partialPlaces].some(
+      ({ diskId }) => diskId === this.diskId,
+    );
+  }
+
   /**
-   * R5, S2: stores batches that a recovery or a repair copies here. Creates the replica fenced when it is new.
+   * R5, S2: stores batches that a recovery or a repair copies here. Creates the replica fenced when it is new. Looks at
+   * the metadata of this moment: what arrives after the segment's deletion must not make it again.
    * @param copy - Whole batches and the source's producer snapshot.
    * @returns the tail after the copy; durable after `flush` of the storage.
-   * @throws {WalrusError} As Replica.append.
+   * @throws {WalrusError} SEGMENT_NOT_FOUND unless `takesCopy`; as Replica.append.
    */
-  copy(segment: SegmentRecord, copy: Copy): Offset {
-    const fenceEpoch = Math.max(copy.epoch ?? segment.epoch, 1);
-    const hosted =
-      this.#hosted.get(segment.segmentId) ??
-      this.#create(segment, copy.producerSnapshot, fenceEpoch);
+  copy(segmentId: SegmentId, copy: Copy): Offset {
+    const segment = this.#options.metadata().segments.get(segmentId);
+    if (segment === undefined || !this.takesCopy(segmentId)) {
+      const message = `Segment ${segmentId} is not to be copied to this disk (any more)`;
+      throw new WalrusError('SEGMENT_NOT_FOUND', message);
+    }
+    const hosted = this.#hostedForCopy(segment, copy);
     // A disk that is no member got its fence from the recovery that first copied to it: a later one goes on there.
     if (copy.epoch !== null && copy.epoch > hosted.replica.fenceEpoch) {
       hosted.replica.fence(copy.epoch, () => undefined); // the flush after the copy makes both durable, or fails
@@ -326,6 +339,22 @@ export class ReplicaHost {
     const credentials = { token: segment.token, epoch };
     for (const batch of splitBatches(copy.batches)) this.#appendOne(hosted, batch, credentials);
     return hosted.replica.tail;
+  }
+
+  #hostedForCopy(segment: SegmentRecord, { epoch, producerSnapshot }: Copy): Hosted {
+    const hosted = this.#hosted.get(segment.segmentId);
+    if (hosted === undefined) {
+      return this.#create(segment, producerSnapshot, Math.max(epoch ?? segment.epoch, 1));
+    }
+    // A fence made it, and did not know what was before it: that comes with the records (ADR 0111).
+    const { replica } = hosted;
+    const isKnown = replica.producerSnapshot.length > 0 || producerSnapshot.length === 0;
+    if (!isKnown && replica.damage === null) {
+      replica.learnProducers(producerSnapshot);
+      if (replica.tail === replica.baseOffset)
+        hosted.producers = ProducerStates.decode(producerSnapshot);
+    }
+    return hosted;
   }
 
   /** Segments whose copy here is damaged. */
@@ -385,36 +414,23 @@ export class ReplicaHost {
   }
 
   /**
-   * The producers' state at an offset, rebuilt from the log where it is not at hand.
+   * The producers' state at an offset, encoded; folded from the log where it is not at hand.
    * @throws {WalrusError} REPLICA_UNKNOWN, CORRUPT_SEGMENT
    */
-  producersAt(segment: SegmentRecord, end: Offset): ProducerStates {
+  async producersAt(segment: SegmentRecord, end: Offset): Promise<Uint8Array> {
     const hosted = this.#hosted.get(segment.segmentId);
     if (hosted === undefined || hosted.replica.tail < end) {
-      const what = `segment ${segment.segmentId} up to offset ${end}`;
-      throw new WalrusError(
-        'REPLICA_UNKNOWN',
-        `This node has no copy of ${what}: ask another replica`,
-      );
+      throw askAnother(`has no copy of segment ${segment.segmentId} up to offset ${end}`);
     }
-    if (hosted.producers !== null && hosted.replica.tail === end) return hosted.producers;
-    const { producerSnapshot } = hosted.replica;
-    if (producerSnapshot.length === 0) {
-      const what = `the producers' state at the base of segment ${segment.segmentId}`;
-      throw new WalrusError(
-        'REPLICA_UNKNOWN',
-        `This node does not know ${what}: ask another replica`,
-      );
+    const { replica } = hosted;
+    if (hosted.producers !== null && replica.tail === end) return hosted.producers.encode();
+    if (replica.producerSnapshot.length === 0 || replica.damage !== null) {
+      throw askAnother(`does not know the producers of segment ${segment.segmentId}`);
     }
-    const producers = ProducerStates.decode(producerSnapshot);
-    let at = segment.baseOffset;
-    while (at < end) {
-      const { bytes, nextOffset } = hosted.replica.read(at, end, REBUILD_SLICE_BYTES);
-      producers.recordAll(bytes, at);
-      at = nextOffset;
-    }
-    if (hosted.replica.tail === end) hosted.producers = producers;
-    return producers;
+    const snapshot = await this.#folds.at(replica, end);
+    if (hosted.producers === null && replica.tail === end)
+      hosted.producers = ProducerStates.decode(snapshot);
+    return snapshot;
   }
 
   /** Forgets a segment whose tombstone was applied, and frees its blocks (S3). */
@@ -422,6 +438,10 @@ export class ReplicaHost {
     if (!this.#hosted.delete(segmentId)) return;
     this.#options.storage.deleteReplica(segmentId);
   }
+}
+
+function askAnother(why: string): WalrusError {
+  return new WalrusError('REPLICA_UNKNOWN', `This node ${why}: ask another replica`);
 }
 
 function asUnknown(error: WalrusError): WalrusError {

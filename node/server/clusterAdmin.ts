@@ -30,8 +30,9 @@ export class ClusterAdmin {
   constructor(context: ServerContext) {
     this.#context = context;
     const { rpc, controller, raft } = context.parts;
-    rpc.handle(APIS.SealUnclean, async ({ segmentId, confirm }) => {
-      const { endOffset, lossy } = await controller.sealUnclean(segmentId, confirm);
+    rpc.handle(APIS.SealUnclean, async ({ segmentId, confirmedEnd }) => {
+      const end = confirmedEnd ?? null;
+      const { endOffset, lossy } = await controller.sealUnclean(segmentId, end);
       return { endOffset, lossy: lossy ?? undefined };
     });
     rpc.handle(APIS.MarkDiskLost, (request) => this.#markAsLeader(request));
@@ -47,7 +48,7 @@ export class ClusterAdmin {
   async sealUnclean(request: SealUncleanRequest): Promise<SealUncleanResponse> {
     return await this.#askLeader(
       { api: APIS.SealUnclean, request },
-      { timeoutMs: SEAL_TIMEOUT_MS, isRepeatable: !request.confirm },
+      { timeoutMs: SEAL_TIMEOUT_MS, isRepeatable: request.confirmedEnd === undefined },
     );
   }
 

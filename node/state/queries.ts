@@ -187,6 +187,16 @@ export function isLeader(
   );
 }
 
+/** A place's peer address; null when its disk is lost, or another one is in its node now. */
+export function registeredAddress(
+  { nodes, disks }: Metadata,
+  { nodeId, diskId }: ReplicaPlace,
+): string | null {
+  const node = nodes.get(nodeId);
+  if (node?.diskId !== diskId || disks.get(diskId)?.state !== 'REGISTERED') return null;
+  return node.peerAddress;
+}
+
 /** A node's disk, unless it is lost and not replaced yet. */
 export function registeredDisk(metadata: Metadata, node: NodeRecord): DiskRecord | undefined {
   const disk = metadata.disks.get(node.diskId);

@@ -213,6 +213,7 @@ function applyRecord(state: CatalogState, bytes: Uint8Array, at: number): void {
     if (record.kind === 'FENCE') replica.fenceEpoch = record.epoch;
     else if (record.kind === 'ALLOCATE') replica.blocks.push(record.block);
     else if (record.kind === 'TRIM') replica.blocks.length = record.blockCount;
+    else if (record.kind === 'PRODUCERS') replica.producerSnapshot = record.snapshot;
     else if (record.kind === 'REPLACE') replica.blocks.splice(0, Infinity, ...record.blocks);
     else state.delete(record.segmentId);
   } catch (error) {

@@ -5,7 +5,7 @@
  * |---:|------:|------------------------------------------------------------------------------------------|
  * |  0 |     4 | CRC-32C of bytes 4..length                                                                |
  * |  4 |     4 | length of the record                                                                      |
- * |  8 |     4 | kind: 1 CREATE, 2 FENCE, 3 DELETE, 4 ALLOCATE, 5 TRIM, 6 MARK, 7 REPLACE                  |
+ * |  8 |     4 | kind: 1 CREATE, 2 FENCE, 3 DELETE, 4 ALLOCATE, 5 TRIM, 6 MARK, 7 REPLACE, 8 PRODUCERS     |
  * | 12 |     4 | zeros                                                                                     |
  * | 16 |     8 | synced position: all of the file below it was durable when this was written              |
  * | 24 |     8 | segment (0 in a MARK)                                                                     |
@@ -14,6 +14,7 @@
  * |    |       | ALLOCATE: address u64, class u32, epoch of the block (boot u32, count u32)                |
  * |    |       | TRIM: how many blocks are kept u32                                                        |
  * |    |       | REPLACE: count u32, then each block as in ALLOCATE: they take the place of all before     |
+ * |    |       | PRODUCERS: producer snapshot u32 + bytes, of a replica that was made without              |
  */
 import { ByteReader, ByteWriter, fromHex, toHex } from '../../base/bytes.ts';
 import { crc32c } from '../../base/crc32c.ts';
@@ -23,6 +24,8 @@ import type { BlockRef, ReplicaRecord } from './replicaRecord.ts';
 export const CATALOG_HEADER_BYTES = 24;
 /** The largest record: a producer snapshot of 1 MiB and what surrounds it. */
 export const CATALOG_RECORD_BYTES_MAX = 1024 * 1024 + 256;
+/** The largest producer snapshot of a replica. */
+export const PRODUCER_SNAPSHOT_BYTES_MAX = CATALOG_RECORD_BYTES_MAX - 256;
 
 const CREATE = 1;
 const FENCE = 2;
@@ -31,6 +34,7 @@ const ALLOCATE = 4;
 const TRIM = 5;
 const MARK = 6;
 const REPLACE = 7;
+const PRODUCERS = 8;
 
 export type CatalogRecord =
   | { readonly kind: 'CREATE'; readonly segmentId: number; readonly replica: ReplicaRecord }
@@ -39,9 +43,10 @@ export type CatalogRecord =
   | { readonly kind: 'ALLOCATE'; readonly segmentId: number; readonly block: BlockRef }
   | { readonly kind: 'TRIM'; readonly segmentId: number; readonly blockCount: number }
   | { readonly kind: 'MARK'; readonly segmentId: 0 }
-  | { readonly kind: 'REPLACE'; readonly segmentId: number; readonly blocks: readonly BlockRef[] };
+  | { readonly kind: 'REPLACE'; readonly segmentId: number; readonly blocks: readonly BlockRef[] }
+  | { readonly kind: 'PRODUCERS'; readonly segmentId: number; readonly snapshot: Uint8Array };
 
-const KINDS = { CREATE, FENCE, DELETE, ALLOCATE, TRIM, MARK, REPLACE } as const;
+const KINDS = { CREATE, FENCE, DELETE, ALLOCATE, TRIM, MARK, REPLACE, PRODUCERS } as const;
 
 /** Appends a record; its checksum covers the synced position, so that is given here. */
 export function writeCatalogRecord(
@@ -75,6 +80,9 @@ function writeBody(writer: ByteWriter, record: CatalogRecord): void {
       return;
     case 'TRIM':
       writer.u32(record.blockCount);
+      return;
+    case 'PRODUCERS':
+      writer.bytes(record.snapshot);
       return;
     case 'DELETE':
     case 'MARK':
@@ -125,6 +133,8 @@ export function readCatalogRecord(bytes: Uint8Array): CatalogRecord {
       const blocks = Array.from({ length: reader.u32() }, () => readBlock(reader));
       return { kind: 'REPLACE', segmentId, blocks };
     }
+    case PRODUCERS:
+      return { kind: 'PRODUCERS', segmentId, snapshot: reader.bytes().slice() };
     default:
       throw new WalrusError('UNSUPPORTED_VERSION', `Cannot read a catalog record of kind ${kind}`);
   }

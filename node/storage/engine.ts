@@ -13,7 +13,7 @@ import { segmentId, type NodeId, type SegmentId } from '../../base/units.ts';
 import { ArenaSet } from './arenaSet.ts';
 import { BlockAllocator } from './blockAllocator.ts';
 import { Catalog, type CatalogState } from './catalog.ts';
-import { CATALOG_RECORD_BYTES_MAX } from './catalogRecord.ts';
+import { PRODUCER_SNAPSHOT_BYTES_MAX } from './catalogRecord.ts';
 import { FramePeeker } from './framePeeker.ts';
 import { BALLAST_BYTES, blockBytes, LOCK_PATH } from './geometry.ts';
 import { GroupCommit } from './groupCommit.ts';
@@ -36,8 +36,6 @@ import type {
 } from './types.ts';
 import { RunPool } from './writeRun.ts';
 
-/** The largest producer snapshot. */
-export const PRODUCER_SNAPSHOT_BYTES_MAX = CATALOG_RECORD_BYTES_MAX - 256;
 /** A create is refused when less than this is left of the ballast, which fences and deletions may still use. */
 const CREATE_FREE_BYTES_MIN = BALLAST_BYTES / 2;
 

@@ -78,6 +78,7 @@ test('records of the catalog survive damage', () => {
     { kind: 'TRIM', segmentId: 1, blockCount: 3 },
     { kind: 'DELETE', segmentId: 1 },
     { kind: 'MARK', segmentId: 0 },
+    { kind: 'PRODUCERS', segmentId: 1, snapshot: new Uint8Array([4, 5]) },
   ];
   const inputs = records.map((record) => {
     const writer = new ByteWriter();

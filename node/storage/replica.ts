@@ -1,4 +1,5 @@
 /** A replica as the replication layer sees it: who may append, fences, reads, evidence (DESIGN section 2). */
+import { assert } from '../../base/assert.ts';
 import { messageOf, WalrusError } from '../../base/errors.ts';
 import { offset, segmentId, type Offset, type SegmentId } from '../../base/units.ts';
 import {
@@ -9,6 +10,7 @@ import {
   validateBatch,
 } from '../../protocol/recordBatch.ts';
 import { firstBadHeader } from './blockCheck.ts';
+import { PRODUCER_SNAPSHOT_BYTES_MAX } from './catalogRecord.ts';
 import { damageError } from './damage.ts';
 import { formatDigest } from './digest.ts';
 import { BATCH_BYTES_MAX, frameBytes, type Frame } from './frame.ts';
@@ -154,6 +156,22 @@ export class StoredReplica implements Replica {
       if (problem) done(problem, null);
       else done(null, tail);
     });
+  }
+
+  learnProducers(producerSnapshot: Uint8Array): void {
+    this.#checkExists();
+    const { record } = this.log;
+    assert(record.producerSnapshot.length === 0, 'A replica learns its producers once');
+    const { segmentId } = record;
+    if (producerSnapshot.length > PRODUCER_SNAPSHOT_BYTES_MAX) {
+      const message = `Cannot keep ${producerSnapshot.length} bytes of producers of segment ${segmentId}`;
+      throw new WalrusError('TOO_LARGE', message);
+    }
+    const { commit, catalog } = this.#context;
+    commit.assertWritable(0);
+    record.producerSnapshot = producerSnapshot.slice();
+    catalog.append({ kind: 'PRODUCERS', segmentId, snapshot: record.producerSnapshot });
+    commit.schedule();
   }
 
   digestAt(end: Offset): string | null {

@@ -15,7 +15,7 @@ export interface ReplicaRecord {
   /** 32 hex digits. */
   readonly token: string;
   readonly baseOffset: number;
-  readonly producerSnapshot: Uint8Array;
+  producerSnapshot: Uint8Array;
   fenceEpoch: number;
   readonly blocks: BlockRef[];
 }

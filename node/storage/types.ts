@@ -112,6 +112,12 @@ export interface Replica {
    * `epoch` must be higher than, or equal to (a repeat), the present one.
    */
   fence(epoch: number, done: (error: WalrusError | null, tail: ReplicaTail | null) => void): void;
+  /**
+   * Gives a replica that a fence has made the producer snapshot that it was made without; durable with the next group
+   * commit.
+   * @throws {WalrusError} TOO_LARGE, DISK_FULL, DISK_FAILED
+   */
+  learnProducers(producerSnapshot: Uint8Array): void;
   /** The digest up to an offset at a batch boundary; null when the replica has no such boundary. */
   digestAt(end: Offset): string | null;
   /**

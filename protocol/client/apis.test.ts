@@ -240,7 +240,7 @@ const SAMPLES: Record<ApiName, readonly [fc.Arbitrary<object>, fc.Arbitrary<obje
     }),
   ],
   SealUnclean: [
-    fc.record({ segmentId: segment, confirm: fc.boolean() }),
+    fc.record({ segmentId: segment, confirmedEnd: maybe(anOffset) }),
     fc.record({ endOffset: anOffset, lossy: maybe(lossy) }),
   ],
   GetNext: [
@@ -432,7 +432,9 @@ test('names and ids that cannot be are refused', () => {
   expect(request(APIS.DeleteGroup, { group: '' })).toThrow(
     'the group name is invalid: it is empty',
   );
-  expect(request(APIS.SealUnclean, { segmentId: 0, confirm: true })).toThrow('a segment id is 0');
+  expect(request(APIS.SealUnclean, { segmentId: 0, confirmedEnd: undefined })).toThrow(
+    'a segment id is 0',
+  );
   expect(request(APIS.CreateTopic, { name: 'a', partitions: 0, ifNotExists: true })).toThrow(
     'at least one partition',
   );

@@ -1,9 +1,9 @@
 /**
  * SealUnclean: gives up what the reachable copies of a segment do not hold (DESIGN S4). Operators only.
  *
- * Request: u64 segmentId, bool confirm.
- * Response: u64 endOffset, optional lossy (u64 from, u64 to). Without `confirm` nothing is done: the response
- * says what would be lost.
+ * Request: u64 segmentId, optional u64 confirmedEnd.
+ * Response: u64 endOffset, optional lossy (u64 from, u64 to). Without `confirmedEnd` nothing is done: the response
+ * says where the segment would end and what would be lost. With it the segment is sealed, if that is still its end.
  */
 import type { Offset, SegmentId } from '../../base/units.ts';
 import type { Api } from './codec.ts';
@@ -13,8 +13,8 @@ import { readLossy } from './describeTopic.ts';
 
 export interface SealUncleanRequest {
   readonly segmentId: SegmentId;
-  /** false: only say what would be lost. */
-  readonly confirm: boolean;
+  /** The end that an earlier answer named; undefined: only say what would be lost. */
+  readonly confirmedEnd: Offset | undefined;
 }
 
 export interface SealUncleanResponse {
@@ -29,10 +29,10 @@ export const sealUnclean: Api<SealUncleanRequest, SealUncleanResponse> = {
   minVersion: 0,
   maxVersion: 0,
   writeRequest(writer, request) {
-    writer.u64(request.segmentId).bool(request.confirm);
+    writer.u64(request.segmentId).optional(request.confirmedEnd, (w, end) => w.u64(end));
   },
   readRequest(reader) {
-    return { segmentId: readSegmentId(reader), confirm: reader.bool() };
+    return { segmentId: readSegmentId(reader), confirmedEnd: reader.optional(readOffset) };
   },
   writeResponse(writer, response) {
     writer.u64(response.endOffset);

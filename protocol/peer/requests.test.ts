@@ -87,8 +87,16 @@ const EXAMPLES: readonly Example[] = [
   ),
   example(
     requests.COPY_SEGMENT,
-    { segmentId: id, token, diskId, epoch: 2, producerSnapshot: bytes, batches: bytes },
-    { durableTail: at },
+    {
+      segmentId: id,
+      token,
+      diskId,
+      epoch: 2,
+      producerSnapshot: bytes,
+      endOffset: at,
+      batches: bytes,
+    },
+    { durableTail: at, digest },
   ),
   example(
     requests.READ_SEGMENT,

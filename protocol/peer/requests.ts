@@ -254,12 +254,16 @@ export interface CopySegmentRequest {
   readonly epoch: number;
   /** Of the source replica; used when this disk has none yet. */
   readonly producerSnapshot: Uint8Array;
+  /** Where the copy is to end: the answer has the digest up to there. */
+  readonly endOffset: Offset;
   /** May be empty: asks for the tail only. */
   readonly batches: Uint8Array;
 }
 
 export interface CopySegmentResponse {
   readonly durableTail: Offset;
+  /** Of everything up to `endOffset`; '' as long as the copy does not reach it, or no batch ends there. */
+  readonly digest: string;
 }
 
 export const COPY_SEGMENT: Api<CopySegmentRequest, CopySegmentResponse> = {
@@ -273,6 +277,7 @@ export const COPY_SEGMENT: Api<CopySegmentRequest, CopySegmentResponse> = {
       .text(request.diskId)
       .u64(request.epoch)
       .bytes(request.producerSnapshot)
+      .u64(request.endOffset)
       .u32(request.batches.length)
       .appendTail(request.batches),
   readRequest: (r) => ({
@@ -281,10 +286,11 @@ export const COPY_SEGMENT: Api<CopySegmentRequest, CopySegmentResponse> = {
     diskId: r.text(),
     epoch: r.u64(),
     producerSnapshot: r.bytes(),
+    endOffset: readOffset(r),
     batches: r.bytes(),
   }),
-  writeResponse: (w, response) => w.u64(response.durableTail),
-  readResponse: (r) => ({ durableTail: readOffset(r) }),
+  writeResponse: (w, response) => w.u64(response.durableTail).text(response.digest),
+  readResponse: (r) => ({ durableTail: readOffset(r), digest: r.text() }),
 };
 
 /** ReadSegment: stored batches of one disk's copy, for recovery, repair and remote reads. */

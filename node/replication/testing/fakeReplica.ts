@@ -53,6 +53,10 @@ export class FakeReplica implements Replica {
     done(null, { tail: this.#tail, digest: '' });
   }
 
+  learnProducers(): void {
+    throw new WalrusError('CORRUPT_SEGMENT', 'it knows them');
+  }
+
   digestAt(end: Offset): string | null {
     const isBoundary = end === this.baseOffset || this.batches.some((b) => nextOffsetOf(b) === end);
     return isBoundary ? end.toString(16).padStart(16, '0') : null;

@@ -4,6 +4,8 @@ import type { SourceChange } from './types.ts';
 export const LEADER = 'node/replication/segmentLeader.ts';
 export const HOST = 'node/replication/replicaHost.ts';
 export const RECOVERY = 'node/controller/recovery.ts';
+export const EVIDENCE = 'node/controller/evidence.ts';
+export const COPIES = 'node/controller/recoveryCopies.ts';
 export const MANAGER = 'node/controller/segmentManager.ts';
 
 /** Barriers that safety does not rest on: the clock of the lease, and what a member's metadata happens to say. */

@@ -1,5 +1,7 @@
 /** Planted bugs of how a segment ends (DESIGN close, R1-R6): fences, evidence, copies, the seal. */
 import {
+  COPIES,
+  EVIDENCE,
   LEADER,
   HOST,
   RECOVERY,
@@ -59,14 +61,14 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     seeds: 20,
     changes: [
       {
-        file: RECOVERY,
+        file: EVIDENCE,
         find: '(next.tail > best.tail ? next : best)',
         replace: '(next.tail < best.tail ? next : best)',
       },
       {
-        file: RECOVERY,
-        find: 'evidence.filter(({ tail }) => tail === source.tail)',
-        replace: 'evidence.filter(({ tail }) => tail >= source.tail)',
+        file: COPIES,
+        find: '.filter(({ tail, digest }) => tail === end.tail && digest === end.digest)',
+        replace: '.filter(({ tail }) => tail >= end.tail)',
       },
     ],
   },
@@ -78,7 +80,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     seeds: 40,
     changes: [
       {
-        file: RECOVERY,
+        file: EVIDENCE,
         find: 'return segment.ensemble.length - segment.ackQuorum + 1;',
         replace: 'return segment.segmentId > 0 ? 1 : 0;',
       },
@@ -93,17 +95,17 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     knownSeed: 8,
     changes: [
       {
-        file: RECOVERY,
-        find: '    if (holders.length < segment.ackQuorum) {',
-        replace: '    if (holders.length < 1) {',
+        file: COPIES,
+        find: 'if (holders.length >= segment.ackQuorum) return holders;',
+        replace: 'if (holders.length >= 1) return holders;',
       },
       {
-        file: RECOVERY,
+        file: COPIES,
         find: 'for (const { place, tail } of behind.sort((a, b) => b.tail - a.tail)) {',
         replace: 'for (const { place, tail } of [...behind].slice(0, 0)) {',
       },
       {
-        file: RECOVERY,
+        file: COPIES,
         find: 'for (const place of this.#freshFor(segment)) {',
         replace: 'for (const place of this.#freshFor(segment).slice(0, 0)) {',
       },
@@ -129,9 +131,9 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
           'return { place: { ...place, diskId: answer.diskId }, tail: answer.tail, digest: answer.digest };',
       },
       {
-        file: RECOVERY,
-        find: "if (node?.diskId !== place.diskId || disks.get(place.diskId)?.state !== 'REGISTERED')",
-        replace: 'if (node === undefined || disks.size === 0)',
+        file: 'node/state/queries.ts',
+        find: "if (node?.diskId !== diskId || disks.get(diskId)?.state !== 'REGISTERED') return null;",
+        replace: 'if (node === undefined || disks.size === 0) return null;',
       },
       {
         file: 'node/controller/replicaService.ts',

@@ -33,7 +33,9 @@ export const METADATA_BUGS: readonly PlantedBug[] = [
         file: 'node/controller/deletion.ts',
         find: 'if (!this.#isStarted || this.#isRunning || this.#isStopped) return;',
         replace:
-          'for (const id of this.quarantined()) this.#options.host.delete(id);\n' +
+          'const known = this.#options.metadata.metadata.segments;\n' +
+          'const unknown = this.#options.host.segmentIds().filter((id) => !known.has(id));\n' +
+          'for (const id of unknown) this.#options.host.delete(id);\n' +
           '    if (!this.#isStarted || this.#isRunning || this.#isStopped) return;',
       },
     ],
