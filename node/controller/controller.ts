@@ -32,6 +32,8 @@ import type { MetadataService, PeerRpc } from './types.ts';
 
 /** How often the leader looks at everything that has no event of its own. */
 export const PASS_INTERVAL_MS = 100;
+/** A pass that is later than this tells of a stall of this node: of a pause, a full disk's sync, a large collection. */
+const STALL_MS_MIN = 50;
 /** Recoveries under way at once. */
 export const RECOVERY_COUNT_MAX = 64;
 const RETRY_MS_MIN = 100;
@@ -122,8 +124,13 @@ export class Controller {
   }
 
   #schedule(): void {
-    this.#timer = this.#options.clock.setTimer(PASS_INTERVAL_MS, () => {
+    const { clock } = this.#options;
+    const dueMs = clock.monotonicMs() + PASS_INTERVAL_MS;
+    this.#timer = clock.setTimer(PASS_INTERVAL_MS, () => {
       if (!this.#isLeader) return;
+      const lateMs = clock.monotonicMs() - dueMs;
+      // The heartbeats of that time still wait to be read.
+      if (lateMs > STALL_MS_MIN) this.sessions.stalled(lateMs);
       this.#pass();
       this.#schedule();
     });

@@ -35,7 +35,8 @@ export class Heartbeat implements Session {
   #damaged: readonly DamagedCopy[] = [];
   #refusal: WalrusError | null = null;
   #isStopped = false;
-  #isUnderWay = false;
+  /** Whom the heartbeat that is under way was sent to. */
+  #underWayTo: string | null = null;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -69,15 +70,16 @@ export class Heartbeat implements Session {
 
   #beat(): void {
     if (this.#isStopped) return;
-    if (!this.#isUnderWay) void this.#send();
+    void this.#send();
     this.#options.clock.setTimer(this.#options.intervalMs, () => this.#beat());
   }
 
   async #send(): Promise<void> {
     const { clock, rpc, metadata, leaseMs, logger } = this.#options;
     const address = metadata.leaderAddress;
-    if (address === null) return;
-    this.#isUnderWay = true;
+    // One at a time to each: a leader that has died must not keep this node from its successor.
+    if (address === null || address === this.#underWayTo) return;
+    this.#underWayTo = address;
     // The lease counts from the sending: the leader's own count begins later.
     const sentMs = clock.monotonicMs();
     try {
@@ -88,7 +90,7 @@ export class Heartbeat implements Session {
       if (!isWalrusError(error)) throw error;
       logger.log('debug', 'a heartbeat was not answered', { address, code: error.code });
     } finally {
-      this.#isUnderWay = false;
+      if (this.#underWayTo === address) this.#underWayTo = null;
     }
   }
 

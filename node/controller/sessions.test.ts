@@ -45,19 +45,37 @@ function metadataWith(record: NodeRecord): MutableMetadata {
   return metadata;
 }
 
-test('a node is alive for a time-out after each heartbeat, and half of one after an election', async () => {
+test('a node is alive for a time-out after each heartbeat, and after an election', async () => {
   const scheduler = new Scheduler();
   const sessions = new Sessions(new SimClock(scheduler, new SimProcess(), { offsetMs: 0 }), 1000);
   const metadata = metadataWith(node);
   sessions.begin(metadata);
-  await scheduler.run(499);
+  await scheduler.run(999);
   expect([sessions.isAlive(node.nodeId), sessions.beatOf(node.nodeId)]).toEqual([true, null]);
-  await scheduler.run(501);
+  await scheduler.run(1001);
   expect(sessions.isAlive(node.nodeId)).toBe(false);
   expect(sessions.heard(beat, metadata)).toBe(true);
-  await scheduler.run(1500);
+  await scheduler.run(2000);
   expect(sessions.aliveNodeIds()).toEqual([1]);
-  await scheduler.run(1502);
+  await scheduler.run(2002);
+  expect(sessions.aliveNodeIds()).toEqual([]);
+});
+
+test('time that this node has slept through is not counted, and adds nothing to what was heard since', async () => {
+  const scheduler = new Scheduler();
+  const sessions = new Sessions(new SimClock(scheduler, new SimProcess(), { offsetMs: 0 }), 1000);
+  const metadata = metadataWith(node);
+  sessions.heard(beat, metadata);
+  await scheduler.run(5300);
+  sessions.stalled(5000);
+  expect(sessions.aliveNodeIds()).toEqual([1]);
+  await scheduler.run(5999);
+  expect(sessions.aliveNodeIds()).toEqual([1]);
+  await scheduler.run(6001);
+  expect(sessions.aliveNodeIds()).toEqual([]);
+  sessions.heard(beat, metadata);
+  sessions.stalled(5000);
+  await scheduler.run(7002);
   expect(sessions.aliveNodeIds()).toEqual([]);
 });
 

@@ -26,14 +26,19 @@ export class Sessions {
     this.#timeoutMs = timeoutMs;
   }
 
-  /**
-   * A new leader knows nothing. Every registered node gets half a time-out to be heard from: it has learned of
-   * the leader by its first message, and a dead one has already cost an election.
-   */
+  /** A new leader knows nothing: every registered node gets one time-out to be heard from. */
   begin(metadata: IndexedMetadata): void {
     this.#sessions.clear();
-    const atMs = this.#clock.monotonicMs() - this.#timeoutMs / 2;
+    const atMs = this.#clock.monotonicMs();
     for (const id of metadata.nodes.keys()) this.#sessions.set(id, { beat: null, atMs });
+  }
+
+  /** This node did not run for so long: what it has not heard meanwhile is no evidence against anybody. */
+  stalled(forMs: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [id, { beat, atMs }] of this.#sessions) {
+      this.#sessions.set(id, { beat, atMs: Math.min(atMs + forMs, nowMs) });
+    }
   }
 
   /** A node was registered: it has one time-out to be heard from. */
@@ -51,11 +56,6 @@ export class Sessions {
     if (disk?.bootEpoch !== beat.bootEpoch) return false;
     this.#sessions.set(beat.nodeId, { beat, atMs: this.#clock.monotonicMs() });
     return true;
-  }
-
-  /** The node's process has ended, as a refused connection shows: do not wait for the time-out. */
-  lost(id: NodeId): void {
-    this.#sessions.delete(id);
   }
 
   isAlive(id: NodeId): boolean {

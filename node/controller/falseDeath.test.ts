@@ -1,0 +1,96 @@
+/** Who is alive is not taken for dead: not by a metadata leader that stalled, and not by one that is new. */
+import { describe, expect, test } from '@jest/globals';
+import type { Machine } from '../sim/simCluster.ts';
+import type { SegmentRecord } from '../state/types.ts';
+import { Scenario } from './testing/scenario.ts';
+
+const PARTITION_COUNT = 9;
+
+/** A cluster of three with a topic whose partitions are led by all of them. */
+async function startSpread(): Promise<Scenario> {
+  const scenario = await Scenario.start({});
+  let isCreated = false;
+  const topic = { name: 'spread', partitions: PARTITION_COUNT, replication: null };
+  void scenario
+    .metadataLeader()
+    .parts!.controller.createTopic(topic)
+    .then(() => {
+      isCreated = true;
+    });
+  await scenario.cluster.runUntil(() => isCreated, 5000);
+  await scenario.cluster.run(500);
+  return scenario;
+}
+
+function openSegments(machine: Machine): readonly SegmentRecord[] {
+  const { segments } = machine.parts!.metadata.metadata;
+  return [...segments.values()].filter(({ state }) => state === 'OPEN');
+}
+
+/** What a later metadata leader knows of segments: one that was recovered has another epoch, and is sealed. */
+function expectUntouched(scenario: Scenario, before: readonly SegmentRecord[]): void {
+  const { segments } = scenario.metadataLeader().parts!.metadata.metadata;
+  const now = before.map(({ segmentId, leader }) => {
+    const { state, epoch } = segments.get(segmentId)!;
+    return { segmentId, leader: leader.nodeId, state, epoch };
+  });
+  const untouched = before.map(({ segmentId, leader }) => {
+    return { segmentId, leader: leader.nodeId, state: 'OPEN', epoch: 0 };
+  });
+  expect(now).toEqual(untouched);
+}
+
+describe('a stall', () => {
+  test.each([600, 1000, 1500, 2500])('of all nodes for %i ms kills nobody', async (stallMs) => {
+    const scenario = await startSpread();
+    const before = openSegments(scenario.metadataLeader());
+    for (const { process } of scenario.cluster.machines) process!.pause();
+    await scenario.cluster.run(stallMs);
+    for (const { process } of scenario.cluster.machines) process!.resume();
+    await scenario.cluster.run(3000);
+    expectUntouched(scenario, before);
+  });
+
+  test.each([600, 1000, 1500, 2500])(
+    'of the metadata leader for %i ms costs at most what it leads itself',
+    async (stallMs) => {
+      const scenario = await startSpread();
+      const stalled = scenario.metadataLeader();
+      const others = openSegments(stalled).filter(({ leader }) => leader.nodeId !== stalled.nodeId);
+      stalled.process!.pause();
+      await scenario.cluster.run(stallMs);
+      stalled.process!.resume();
+      await scenario.cluster.run(3000);
+      expectUntouched(scenario, others);
+    },
+  );
+});
+
+describe('an election', () => {
+  test.each([0, 37, 74, 111, 148, 185])(
+    'costs no segment of a leader that lives, %i ms after a heartbeat',
+    async (afterMs) => {
+      const scenario = await startSpread();
+      await scenario.cluster.run(afterMs);
+      const killed = scenario.metadataLeader();
+      const others = openSegments(killed).filter(({ leader }) => leader.nodeId !== killed.nodeId);
+      scenario.cluster.kill(killed);
+      await scenario.cluster.run(5000);
+      expectUntouched(scenario, others);
+    },
+  );
+
+  test('of which a node that has just come back is a part costs none either', async () => {
+    const scenario = await startSpread();
+    const second = scenario.metadataLeader();
+    const [first, third] = scenario.cluster.machines.filter((machine) => machine !== second);
+    scenario.cluster.kill(first!);
+    await scenario.cluster.run(1000);
+    scenario.cluster.start(first!);
+    await scenario.cluster.run(2000);
+    const others = openSegments(second).filter(({ leader }) => leader.nodeId === third!.nodeId);
+    scenario.cluster.kill(second);
+    await scenario.cluster.run(5000);
+    expectUntouched(scenario, others);
+  });
+});
