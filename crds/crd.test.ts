@@ -4,6 +4,7 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import { SETTING_NAMES, settingOf } from '../node/config/settings.ts';
 import { customResourceDefinition } from './crd.ts';
+import { referenceDocument } from './reference.ts';
 import { spec } from './schema.ts';
 
 const ROOT = path.resolve(__dirname, '..');
@@ -32,6 +33,11 @@ describe('the CustomResourceDefinition', () => {
   test.each(['crds', 'helm/walrus/files'])('is what %s holds: run `npm run crds`', (folder) => {
     const file = path.join(ROOT, folder, 'walrusclusters.walrus.io.yaml');
     expect(parse(fs.readFileSync(file, 'utf8'))).toEqual(customResourceDefinition());
+  });
+
+  test('docs/kubernetes-reference.md is made from it: run `npm run crds`', () => {
+    const file = path.join(ROOT, 'docs', 'kubernetes-reference.md');
+    expect(fs.readFileSync(file, 'utf8')).toBe(referenceDocument());
   });
 
   test('bounds every list, map, number and string of the spec', () => {

@@ -1,8 +1,9 @@
-/** Writes the CustomResourceDefinition from crds/schema.ts: `npm run crds`. A test holds both together. */
+/** Writes the CustomResourceDefinition and its reference from crds/schema.ts: `npm run crds`. A test holds both together. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import { customResourceDefinition } from '../crds/crd.ts';
+import { referenceDocument } from '../crds/reference.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const NAME = 'walrusclusters.walrus.io.yaml';
@@ -10,8 +11,11 @@ const NAME = 'walrusclusters.walrus.io.yaml';
 const FILES = [path.join('crds', NAME), path.join('helm', 'walrus', 'files', NAME)];
 const HEADER = '# Made by `npm run crds` from crds/schema.ts.\n';
 
-for (const file of FILES) {
-  fs.writeFileSync(path.join(ROOT, file), HEADER + crdYaml());
+write(path.join('docs', 'kubernetes-reference.md'), referenceDocument());
+for (const file of FILES) write(file, HEADER + crdYaml());
+
+function write(file: string, content: string): void {
+  fs.writeFileSync(path.join(ROOT, file), content);
   process.stdout.write(`${file}\n`);
 }
 

@@ -1,64 +1,79 @@
 /**
- * The conditions of a WalrusCluster and their reasons, all documented in docs/kubernetes.md (a test holds both
- * together). Every condition is set on the first visit; what the nodes cannot be asked about is Unknown.
+ * The conditions of a WalrusCluster and their reasons: what each means and what to do about it.
+ * docs/kubernetes-reference.md is made from this table. Every condition is set on the first visit; what the nodes cannot
+ * be asked about is Unknown.
  */
 export const CONDITION_REASONS = {
-  /** All nodes serve, on the wanted revision, and nothing is under way or refused. */
-  Ready: [
-    'AllNodesServe',
-    'NotBootstrapped',
-    'NodesNotReady',
-    'InProgress',
-    'NodesUnreachable',
-    'Deleting',
-  ],
-  /** The cluster takes writes: the metadata have a leader and every open segment its quorum. */
-  Available: [
-    'QuorumServes',
-    'NotBootstrapped',
-    'NoLeader',
-    'SegmentsUnavailable',
-    'NodesUnreachable',
-  ],
-  Progressing: [
-    'Stable',
-    'Bootstrapping',
-    'ScalingOut',
-    'Rolling',
-    'Recovering',
-    'Waiting',
-    'Deleting',
-  ],
-  /** Served, but with less redundancy than wanted. */
-  Degraded: [
-    'AsWanted',
-    'NodesDown',
-    'UnderReplicated',
-    'DiskReadOnly',
-    'NodesUnreachable',
-    'NotBootstrapped',
-  ],
-  UpgradeBlocked: [
-    'NotBlocked',
-    'RestartRefused',
-    'NewRevisionFails',
-    'CatchUpTimedOut',
-    'StrategyPaused',
-  ],
-  /** A change that this version does not do: refused, and nothing is done. */
-  ConfigurationValid: [
-    'Valid',
-    'ScaleInNotSupported',
-    'StorageChangeNotSupported',
-    'TooFewVoters',
-    'UnknownSetting',
-    'ForeignObject',
-    'BootstrapDiskLost',
-  ],
-  Paused: ['NotPaused', 'SpecPaused'],
-} as const;
+  Ready: {
+    AllNodesServe: 'All nodes serve, on the wanted revision; nothing is under way or refused.',
+    NotBootstrapped: 'The cluster has not begun yet. Wait; if it lasts, look at the pods.',
+    NodesNotReady:
+      'Some nodes do not serve, or have not caught up. The message names them; look at their pods and logs.',
+    InProgress:
+      'A change is under way, or refused: see Progressing, UpgradeBlocked and ConfigurationValid.',
+    NodesUnreachable:
+      'No node answers the operator. Look at the pods, and at network policies between them.',
+    Deleting: 'The WalrusCluster is being deleted.',
+  },
+  Available: {
+    QuorumServes:
+      'The metadata have a leader and every open segment has its quorum: writes are taken.',
+    NotBootstrapped: 'The cluster has not begun yet.',
+    NoLeader:
+      'Too few voters are up to elect a leader of the metadata. Bring nodes back; nothing is lost meanwhile.',
+    SegmentsUnavailable:
+      'Some open segments have too few members up. They are recovered once enough of them are back.',
+    NodesUnreachable: 'No node answers the operator, so that it cannot say.',
+  },
+  Progressing: {
+    Stable: 'Nothing is under way.',
+    Bootstrapping: 'The cluster begins.',
+    ScalingOut: 'A node is added; the message says which.',
+    Rolling: 'Pods are restarted one after the other, for a changed template.',
+    Recovering: 'A node that was down is waited for, or a broken pod is made anew.',
+    Waiting: 'What is under way waits for something; the message says for what.',
+    Deleting: 'The WalrusCluster is being deleted.',
+  },
+  Degraded: {
+    AsWanted: 'All members are up and all segments have their copies.',
+    NodesDown:
+      'Members are down. With three copies one may be down; bring it back before the next one goes.',
+    UnderReplicated:
+      'Segments have fewer copies than wanted. The nodes make them anew by themselves.',
+    DiskReadOnly:
+      'A disk has failed or is full and takes no more writes. See the log of that node; replace the disk, or make room.',
+    NodesUnreachable: 'No node answers the operator, so that it cannot say.',
+    NotBootstrapped: 'The cluster has not begun yet.',
+  },
+  UpgradeBlocked: {
+    NotBlocked: 'No change of the pods waits.',
+    RestartRefused:
+      'The nodes say that the next one cannot be restarted now; the message says why. It goes on by itself.',
+    NewRevisionFails:
+      'A pod of the new revision does not run: the change stops there. Mend it or revert it; a reverted pod is made anew.',
+    CatchUpTimedOut:
+      'A restarted node has not caught up within spec.upgrade.catchUpTimeout. The change goes on once it has.',
+    StrategyPaused: 'spec.upgrade.strategy is Paused: pods keep what they run.',
+  },
+  ConfigurationValid: {
+    Valid: 'The spec is done, or being done.',
+    ScaleInNotSupported: 'This version does not take nodes away. Set spec.replicas back.',
+    ForeignObject:
+      'An object under a name that is needed belongs to somebody else, or volume claims are of several clusters. Delete it, or name the WalrusCluster otherwise.',
+    BootstrapDiskLost:
+      'The disk on which the cluster began is gone, and no node knows the cluster. Bring the old volumes back, or begin anew without their data.',
+  },
+  Paused: {
+    NotPaused: 'The operator looks after the cluster.',
+    SpecPaused: 'spec.paused is set: the operator changes nothing.',
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export type ConditionType = keyof typeof CONDITION_REASONS;
+export type ReasonOf<T extends ConditionType> = Extract<
+  keyof (typeof CONDITION_REASONS)[T],
+  string
+>;
 
 /** In the order in which they are written. */
 export const CONDITION_TYPES = Object.keys(CONDITION_REASONS) as readonly ConditionType[];

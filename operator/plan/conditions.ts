@@ -1,16 +1,14 @@
 /** The conditions of a WalrusCluster: what is true of it now, for people and for `kubectl wait`. */
-import type { Condition, ConditionType } from '../api/conditions.ts';
+import type { Condition, ConditionType, ReasonOf } from '../api/conditions.ts';
 import { CONDITION_TYPES } from '../api/conditions.ts';
-import type { CONDITION_REASONS } from '../api/conditions.ts';
 import type { Situation } from './situation.ts';
 import type { Finding } from './step.ts';
 import type { Operation } from './types.ts';
 
 export type PlannedCondition = Omit<Condition, 'lastTransitionTime'>;
-type Reason<T extends ConditionType> = (typeof CONDITION_REASONS)[T][number];
 type Judgement<T extends ConditionType> = readonly [
   status: Condition['status'],
-  reason: Reason<T>,
+  reason: ReasonOf<T>,
   message: string,
 ];
 
@@ -20,7 +18,7 @@ const IN_PROGRESS = {
   Roll: 'Rolling',
   Recover: 'Recovering',
   Delete: 'Deleting',
-} as const satisfies Record<Operation['kind'], Reason<'Progressing'>>;
+} as const satisfies Record<Operation['kind'], ReasonOf<'Progressing'>>;
 
 export function conditionsOf(
   situation: Situation,

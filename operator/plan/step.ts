@@ -1,12 +1,11 @@
 /** What one part of a plan comes to. */
-import type { ConditionType } from '../api/conditions.ts';
-import type { CONDITION_REASONS } from '../api/conditions.ts';
+import type { ConditionType, ReasonOf } from '../api/conditions.ts';
 import type { Event, Operation, RiskyAction, Write } from './types.ts';
 
 /** A condition that is not as it should be, and why. */
 export interface Finding<T extends ConditionType = ConditionType> {
   readonly type: T;
-  readonly reason: (typeof CONDITION_REASONS)[T][number];
+  readonly reason: ReasonOf<T>;
   readonly message: string;
 }
 

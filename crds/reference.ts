@@ -1,0 +1,79 @@
+/** docs/kubernetes-reference.md: every field of a WalrusCluster, and every condition with its reasons. Pure. */
+import { CONDITION_REASONS, CONDITION_TYPES } from '../operator/api/conditions.ts';
+import { spec } from './schema.ts';
+
+interface Schema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly pattern?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly 'x-kubernetes-validations'?: readonly { readonly message: string }[];
+}
+
+function valuesOf(schema: Schema): string {
+  const { enum: values, minimum, maximum, type = 'amount' } = schema;
+  if (values !== undefined) return values.map((value) => `\`${String(value)}\``).join(', ');
+  if (minimum !== undefined && maximum !== undefined) return `${minimum} to ${maximum}`;
+  return type;
+}
+
+function* rows(properties: Readonly<Record<string, Schema>>, at: string): Generator<string> {
+  for (const [name, schema] of Object.entries(properties)) {
+    const path = `${at}${name}`;
+    const isGroup = schema.properties !== undefined;
+    const fallback =
+      isGroup || schema.default === undefined ? '' : `\`${JSON.stringify(schema.default)}\``;
+    const cells = [
+      `\`${path}\``,
+      isGroup ? '' : valuesOf(schema),
+      fallback,
+      schema.description ?? '',
+    ];
+    yield `| ${cells.join(' | ')} |`;
+    if (schema.properties !== undefined) yield* rows(schema.properties, `${path}.`);
+  }
+}
+
+function* rules(schema: Schema, at: string): Generator<string> {
+  for (const { message } of schema['x-kubernetes-validations'] ?? [])
+    yield `- \`${at}\`: ${message}`;
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    yield* rules(property, `${at}.${name}`);
+  }
+}
+
+export function referenceDocument(): string {
+  const schema = spec as unknown as Schema;
+  return [
+    '# WalrusCluster: fields and conditions',
+    '',
+    'Made by `npm run crds` from crds/schema.ts and operator/api/conditions.ts. How to install and run a cluster: [kubernetes.md](kubernetes.md).',
+    '',
+    '## spec',
+    '',
+    '| field | values | default | |',
+    '|---|---|---|---|',
+    ...rows(schema.properties ?? {}, ''),
+    '',
+    'The API server refuses what breaks one of these rules:',
+    '',
+    ...rules(schema, 'spec'),
+    '',
+    '## Conditions',
+    ...CONDITION_TYPES.flatMap((type) => [
+      '',
+      `### ${type}`,
+      '',
+      '| reason | |',
+      '|---|---|',
+      ...Object.entries(CONDITION_REASONS[type]).map(
+        ([reason, text]) => `| \`${reason}\` | ${text} |`,
+      ),
+    ]),
+    '',
+  ].join('\n');
+}
