@@ -197,24 +197,6 @@ const placement = object({
   ),
 });
 
-const monitoring = object({
-  podMonitor: described(
-    'Make a PodMonitor, where the API exists.',
-    Type.Boolean({ default: false }),
-  ),
-  prometheusRule: described(
-    'Make a PrometheusRule with the alerts, where the API exists.',
-    Type.Boolean({ default: false }),
-  ),
-  grafanaDashboard: described(
-    "Make a ConfigMap with the dashboards, for Grafana's sidecar.",
-    Type.Boolean({ default: false }),
-  ),
-  labels: Type.Optional(
-    described('Labels of what is made for monitoring, by which it is found.', strings(63)),
-  ),
-});
-
 export const spec = object(
   {
     replicas: described(
@@ -298,7 +280,6 @@ export const spec = object(
       ),
     ),
     drainTimeout: described('How long a stopping node hands over what it leads.', duration('30s')),
-    monitoring: Type.Optional(described('What is made for monitoring.', monitoring)),
     networkPolicy: described(
       'Make a NetworkPolicy: peers and http port from the cluster and the operator only, clients from everywhere.',
       Type.Boolean({ default: false }),

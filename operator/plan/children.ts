@@ -23,7 +23,7 @@ export function foreignObjects(desired: Desired, observed: Observed): readonly F
   return wantedOf(desired)
     .map((object) => existing(observed, object))
     .filter((view) => view !== null && !view.isOwned)
-    .map((view) => {
+    .map((view): Finding => {
       const message =
         `${view?.kind} ${view?.name} exists and does not belong to this WalrusCluster: ` +
         'delete it, or give the WalrusCluster another name';

@@ -2,12 +2,14 @@
 import type { ConditionType, ReasonOf } from '../api/conditions.ts';
 import type { Event, Operation, RiskyAction, Write } from './types.ts';
 
-/** A condition that is not as it should be, and why. */
-export interface Finding<T extends ConditionType = ConditionType> {
+interface FindingOf<T extends ConditionType> {
   readonly type: T;
   readonly reason: ReasonOf<T>;
   readonly message: string;
 }
+
+/** A condition that is not as it should be, and why. */
+export type Finding = { [T in ConditionType]: FindingOf<T> }[ConditionType];
 
 export interface Step {
   readonly writes?: readonly Write[];
