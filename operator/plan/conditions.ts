@@ -49,7 +49,7 @@ function found<T extends ConditionType>(
   status: Condition['status'],
 ): Judgement<T> | null {
   const finding = findings.find((candidate) => candidate.type === type);
-  return finding === undefined ? null : [status, finding.reason, finding.message];
+  return finding === undefined ? null : [status, finding.reason as ReasonOf<T>, finding.message];
 }
 
 function ready(
