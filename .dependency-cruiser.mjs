@@ -39,9 +39,9 @@ export default {
     ),
     rule(
       'cli-uses-the-client',
-      'cli imports client and base, the entry and settings of the node for `walrus node`, and the entry of the operator.',
+      'cli imports client and base, the entry and settings of the node for `walrus node`, the entry of the operator, and what the admin API says.',
       { path: '^cli/', pathNot: TESTS },
-      { path: '^protocol/|^operator/(?!main\\.ts$)|^node/(?!main\\.ts$|config)' },
+      { path: '^protocol/(?!admin/)|^operator/(?!main\\.ts$)|^node/(?!main\\.ts$|config)' },
     ),
     rule(
       'only-io-touches-the-outside',

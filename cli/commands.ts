@@ -1,12 +1,14 @@
 /** All commands, in the order of the help. */
 import type { Command } from './command.ts';
 import {
+  clusterCanRestart,
   clusterMarkDiskLost,
   clusterStatus,
   clusterTransferLeadership,
 } from './commands/cluster.ts';
 import { consume } from './commands/consume.ts';
 import { dev } from './commands/dev.ts';
+import { drain } from './commands/drain.ts';
 import { groupDelete, groupDescribe, groupList } from './commands/group.ts';
 import { node } from './commands/node.ts';
 import { operator } from './commands/operator.ts';
@@ -25,6 +27,7 @@ import {
 export const COMMANDS: readonly Command[] = [
   dev,
   node,
+  drain,
   operator,
   topicCreate,
   topicList,
@@ -37,6 +40,7 @@ export const COMMANDS: readonly Command[] = [
   groupDescribe,
   groupDelete,
   clusterStatus,
+  clusterCanRestart,
   clusterMarkDiskLost,
   clusterTransferLeadership,
   segmentList,

@@ -65,6 +65,15 @@ export function addressesOf(
   return addresses;
 }
 
+/** A time like 30s. */
+export function durationMs(text: string): number {
+  const match = /^(\d{1,6})(ms|s|m)$/.exec(text);
+  if (match?.[1] === undefined) {
+    throw new UsageError(`"${text}" is no time: give a number with ms, s or m`);
+  }
+  return Number(match[1]) * (match[2] === 'ms' ? 1 : (UNIT_MS[match[2] ?? ''] ?? 0));
+}
+
 /** A size for people: 12.3 MB. */
 export function sizeText(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -1,7 +1,11 @@
 /** `walrus cluster ...`. */
 import type { Admin } from '../../client/index.ts';
+import { WalrusError, isWalrusError } from '../../base/errors.ts';
+import type { Verdict } from '../../protocol/admin/types.ts';
+import { askAdmin } from '../adminPort.ts';
 import type { Command } from '../command.ts';
 import { argumentOf, integerOf, isGiven } from '../command.ts';
+import { EXIT } from '../output.ts';
 import { UsageError } from '../usageError.ts';
 
 export const clusterStatus: Command = {
@@ -32,6 +36,47 @@ export const clusterStatus: Command = {
     return undefined;
   },
 };
+
+export const clusterCanRestart: Command = {
+  name: 'cluster can-restart',
+  summary: 'Says whether a node may be restarted now without stopping the cluster.',
+  args: [{ name: 'NODE', description: 'the node id' }],
+  flags: {},
+  notes: [
+    'Ends with 0 when it may, and with 4 when it may not, or nobody can say; docs/admin-api.md has the reasons. The answer holds for the moment: restart one node at a time.',
+  ],
+  async run(context) {
+    const { admin } = await context.client();
+    const node = argumentOf(context, 0);
+    const { nodes } = await admin.describeCluster();
+    const alive = nodes.filter(({ isAlive }) => isAlive);
+    const verdict = await verdictOn(
+      node,
+      alive.map(({ httpAddress }) => httpAddress),
+    );
+    const why = verdict.message === '' ? '' : `: ${verdict.message}`;
+    const text = verdict.isAllowed
+      ? `node ${node} may be restarted${why}`
+      : `node ${node} may not be restarted (${verdict.reason})${why}`;
+    context.output.result(verdict, text);
+    return verdict.isAllowed ? EXIT.ok : EXIT.unavailable;
+  },
+};
+
+/** Asks the nodes until one answers: any of them can. */
+async function verdictOn(node: string, httpAddresses: readonly string[]): Promise<Verdict> {
+  if (!/^[1-9][0-9]{0,14}$/.test(node)) throw new UsageError(`"${node}" is no node id`);
+  let failure = new WalrusError('METADATA_UNAVAILABLE', 'No node is known to be up');
+  for (const address of httpAddresses) {
+    try {
+      return (await askAdmin(address, 'GET', `/nodes/${node}/can-restart`)) as Verdict;
+    } catch (error) {
+      if (!isWalrusError(error, 'CONNECTION_FAILED', 'METADATA_UNAVAILABLE')) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
 
 /** The shortest beginning of a disk id that is taken. */
 const DISK_ID_CHARACTERS_MIN = 4;

@@ -26,6 +26,16 @@ const ASK_TIMEOUT_MS = 2000;
 /** A transfer is given up by the leader itself after an election time-out; then its answer has to come. */
 const MOVE_TIMEOUT_MS = 6000;
 
+/** Of a node that has not opened its disk. */
+const NOTHING_LED: DrainStatus = {
+  isDraining: false,
+  isDrained: true,
+  ledSegments: 0,
+  leadsMetadata: false,
+  hasHeir: false,
+  soleCopies: 0,
+};
+
 /** The node that is administered, from before it has opened its disk to its end. */
 export interface AdminNode {
   readonly nodeId: number;
@@ -112,17 +122,17 @@ export class AdminApi {
     return await this.#askLeader(MOVE_LEADERSHIP, request, MOVE_TIMEOUT_MS);
   }
 
-  /** Begins, and says how far it is; to be repeated. @throws {WalrusError} reason NoLeader while it has no cluster. */
+  /** Begins, and says how far it is; to be repeated. A node without a cluster leads nothing, and has nothing to drain. */
   drain(): DrainStatus {
-    const { drain } = this.#opened();
-    drain.begin();
-    return drain.status();
+    const { parts } = this.#node;
+    parts?.drain.begin();
+    return parts?.drain.status() ?? NOTHING_LED;
   }
 
   undrain(): DrainStatus {
-    const { drain } = this.#opened();
-    if (!this.#node.isStopping) drain.end();
-    return drain.status();
+    const { parts, isStopping } = this.#node;
+    if (!isStopping) parts?.drain.end();
+    return parts?.drain.status() ?? NOTHING_LED;
   }
 
   async #askLeader<Request, Response>(
