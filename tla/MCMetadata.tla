@@ -23,15 +23,16 @@ BeginWith(disks, roles, leader) ==
   /\ role = roles
   /\ leaderId = [s \in Server |-> leader]
   /\ commitIndex = [s \in Server |-> 0]
-  /\ admitted = [s \in Server |-> TRUE]
+  /\ admitted = [s \in Server |-> disks[s].boot.isAdmitted]
   /\ process = [s \in Server |-> 0]
   /\ image = [s \in Server |-> <<>>]
+  /\ deaf = [s \in Server |-> {}]
   /\ committed = <<>>
   /\ served = {}
   /\ spent = Spent
 
 \* In the midst of peace: a steady server leads in term 1, all have its first entry and hear it.
-Leader == CHOOSE s \in Server : s \notin Unsteady
+Leader == CHOOSE s \in InitialVoters : s \notin Unsteady
 PeaceInit ==
   /\ BeginWith([s \in Server |-> Disk(1, Leader, FirstLog)],
                [s \in Server |-> IF s = Leader THEN "Leader" ELSE "Follower"], Leader)
@@ -58,6 +59,40 @@ TroubleInit ==
     /\ elected = [t \in 1..MaxTerm |-> IF t = 1 THEN {old} ELSE {}]
 TroubleSpec == TroubleInit /\ [][Next]_vars /\ Fairness
 
+\* In the midst of a change: a voter is removed or a learner promoted, which only some have heard.
+ChangeInit ==
+  \E voters \in { InitialVoters \ {s} : s \in InitialVoters }
+                  \cup { InitialVoters \cup {s} : s \in Server \ InitialVoters } :
+    \E behind \in SUBSET (Server \ {Leader}) :
+      LET change == Entry(1, "config", [voters |-> voters, learners |-> {}])
+          whole == Append(FirstLog, change)
+      IN /\ BeginWith([s \in Server |-> Disk(1, Leader, IF s \in behind THEN FirstLog ELSE whole)],
+                      [s \in Server |-> IF s = Leader THEN "Leader" ELSE "Follower"], None)
+         /\ messages = { [type |-> "AppendEntries", term |-> 1, from |-> Leader,
+                          to |-> Server \ {Leader}, entries |-> whole, leaderCommit |-> 0,
+                          firstIndex |-> 1] }
+         /\ damaged = {}
+         /\ elected = [t \in 1..MaxTerm |-> IF t = 1 THEN {Leader} ELSE {}]
+ChangeSpec == ChangeInit /\ [][Next]_vars
+
+\* A learner goes down, its promotion is committed by the two voters, and one of these loses its
+\* disk: who must confirm its boot now is not in the log of the one that returns.
+ReturnInit ==
+  \E promoted \in Server : \E lost \in Server \ {promoted} :
+    LET voters == Server \ {promoted}
+        before == <<Entry(1, "config", [voters |-> voters, learners |-> {promoted}])>>
+        after == Append(before, Entry(1, "config", [voters |-> Server, learners |-> {}]))
+        boot == [epoch |-> 1, nonce |-> 0, isAdmitted |-> FALSE]
+    IN /\ BeginWith([s \in Server |->
+                       CASE s = promoted -> [Disk(1, None, before) EXCEPT !.boot = boot]
+                         [] s = lost     -> EmptyDisk
+                         [] OTHER        -> Disk(1, lost, after)],
+                    [s \in Server |-> IF s = lost THEN "Stopped" ELSE "Follower"], None)
+       /\ messages = {BootRequest(promoted, boot, 0)}
+       /\ damaged = {lost}
+       /\ elected = [t \in 1..MaxTerm |-> IF t = 1 THEN {lost} ELSE {}]
+ReturnSpec == ReturnInit /\ [][Next]_vars /\ Fairness
+
 \* Claims that must fail, so that the properties are known to speak of something.
 NeverCommittedInTwoTerms ==
   \A i, j \in DOMAIN committed : committed[i].entry.term = committed[j].entry.term
@@ -67,5 +102,6 @@ NeverPromoted == CommittedVoters \subseteq InitialVoters
 NeverInstalled == \A s, t \in Server : s # t => snapshotIndex[s] = 0 \/ snapshotIndex[t] = 0
 NeverServed == served = {}
 NeverAdmittedAgain == \A s \in Server : process[s] = 0 \/ ~admitted[s]
+NeverJoined == \A s \in Joining : s \in CommittedVoters => ~admitted[s]
 NeverRolledBack == \A s \in damaged : role[s] = "Stopped"
 ================================================================================

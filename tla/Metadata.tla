@@ -57,6 +57,8 @@ VARIABLES
   messages,           \* all messages ever sent
   image,              \* environment: a copy of a disk taken at some time, <<>> when there is none
   damaged,            \* environment: identities whose disk has lost something it had synced
+  deaf,               \* environment: of a disk that was put back, those who had not heard by then
+                      \* of the life that it has lost
   elected,            \* history: elected[t] are the servers that became leader in term t
   committed,          \* history: the log as committed, each entry with the term that committed it
   served,             \* history: reads served: [index, required]
@@ -64,7 +66,7 @@ VARIABLES
 
 volatile == <<currentTerm, votedFor, log, snapshotIndex, role, leaderId, commitIndex, admitted,
               process>>
-environment == <<image, damaged>>
+environment == <<image, damaged, deaf>>
 history == <<elected, committed, served>>
 vars == <<disk, volatile, messages, environment, history, spent>>
 
@@ -93,6 +95,16 @@ ConfigAt(lg, commit, snapshot) ==
     [] OTHER -> ConfigOf(lg)
 Config(s) == ConfigAt(log[s], commitIndex[s], snapshotIndex[s])
 Members(c) == c.voters \cup c.learners
+
+\* A configuration with the term and index of the entry that set it, which say how new it is: what
+\* a later leader wrote wins over an entry of an older term that was never committed. A server that
+\* joins has an empty log and knows of none.
+VersionedConfig(lg) ==
+  [config |-> ConfigOf(lg), term |-> TermAt(lg, ConfigIndex(lg)), index |-> ConfigIndex(lg)]
+NothingKnown == [config |-> NoConfig, term |-> 0, index |-> 0]
+KnownConfig(s, lg) ==
+  IF lg = <<>> /\ s \notin InitialVoters THEN NothingKnown ELSE VersionedConfig(lg)
+NoNewer(a, b) == a.term < b.term \/ (a.term = b.term /\ a.index <= b.index)
 
 Majority(servers, voters) == 2 * Cardinality(servers \cap voters) > Cardinality(voters)
 Quorum(servers, c) ==
@@ -126,8 +138,19 @@ EmptyDisk ==
    boot |-> [epoch |-> 0, nonce |-> 0, isAdmitted |-> TRUE],
    heard |-> [p \in Server |-> [epoch |-> 0, nonce |-> 0]]]
 
+\* The cluster's first voters begin as admitted. Every other server joins: it is in its first boot
+\* and has asked everybody to confirm it.
+Joining == IF Admission THEN Server \ InitialVoters ELSE {}
+FirstDisk(s) ==
+  IF s \in Joining
+    THEN [EmptyDisk EXCEPT !.boot = [epoch |-> 1, nonce |-> 0, isAdmitted |-> FALSE]]
+    ELSE EmptyDisk
+BootRequest(s, boot, id) ==
+  [type |-> "Boot", from |-> s, to |-> Server \ {s}, epoch |-> boot.epoch, nonce |-> boot.nonce,
+   process |-> id]
+
 Init ==
-  /\ disk = [s \in Server |-> EmptyDisk]
+  /\ disk = [s \in Server |-> FirstDisk(s)]
   /\ currentTerm = [s \in Server |-> 0]
   /\ votedFor = [s \in Server |-> None]
   /\ log = [s \in Server |-> <<>>]
@@ -135,11 +158,12 @@ Init ==
   /\ role = [s \in Server |-> "Follower"]
   /\ leaderId = [s \in Server |-> None]
   /\ commitIndex = [s \in Server |-> 0]
-  /\ admitted = [s \in Server |-> TRUE]
+  /\ admitted = [s \in Server |-> s \notin Joining]
   /\ process = [s \in Server |-> 0]
-  /\ messages = {}
+  /\ messages = { BootRequest(s, FirstDisk(s).boot, 0) : s \in Joining }
   /\ image = [s \in Server |-> <<>>]
   /\ damaged = {}
+  /\ deaf = [s \in Server |-> {}]
   /\ elected = [t \in 1..MaxTerm |-> {}]
   /\ committed = <<>>
   /\ served = {}
@@ -458,6 +482,10 @@ Changes(l) ==
      \cup { [c EXCEPT !.voters = @ \ {s}] : s \in IF Cardinality(c.voters) > 1 THEN c.voters
                                                                               ELSE {} }
 
+\* Environment: no change makes it impossible to see that a disk was put back (see Detectable).
+StaysDetectable(c) ==
+  \A s \in damaged : Running(s) => ~Majority(deaf[s] \cup {s}, c.voters)
+
 ProposeChange(l, c) ==
   /\ spent.changes < MaxChanges
   /\ role[l] = "Leader"
@@ -465,6 +493,7 @@ ProposeChange(l, c) ==
      \/ Mutant = "TwoChangesAtOnce"
   /\ \/ TermAt(log[l], commitIndex[l]) = currentTerm[l]  \* an entry of its own term is committed
      \/ Mutant = "ChangeBeforeOwnTermCommit"
+  /\ StaysDetectable(c)
   /\ AppendToLog(l, Entry(currentTerm[l], "config", c))
   /\ spent' = [spent EXCEPT !.changes = @ + 1]
   /\ UNCHANGED <<disk, currentTerm, votedFor, snapshotIndex, role, leaderId, commitIndex,
@@ -585,8 +614,7 @@ Boot(s, d) ==
           THEN /\ disk' = [disk EXCEPT ![s] = [d EXCEPT !.boot = next]]
                /\ admitted' = [admitted EXCEPT ![s] = FALSE]
                /\ process' = [process EXCEPT ![s] = id]
-               /\ Send([type |-> "Boot", from |-> s, to |-> Server \ {s}, epoch |-> next.epoch,
-                        nonce |-> next.nonce, process |-> id])
+               /\ Send(BootRequest(s, next, id))
           ELSE /\ disk' = [disk EXCEPT ![s] = d]
                /\ UNCHANGED <<admitted, process, messages>>
 
@@ -614,21 +642,35 @@ LoseDisk(s) ==
   /\ leaderId' = [leaderId EXCEPT ![s] = None]
   /\ role' = [role EXCEPT ![s] =
                IF Mutant = "EmptiedDiskVotes" THEN "Follower" ELSE "Stopped"]
-  /\ UNCHANGED <<admitted, process, messages, image, history>>
+  /\ UNCHANGED <<admitted, process, messages, image, deaf, history>>
 
 \* Somebody keeps an image of a disk ...
 CopyDisk(s) ==
   /\ spent.rollBacks < MaxRollBacks
   /\ image[s] = <<>> /\ Running(s) /\ s \in Unsteady
   /\ image' = [image EXCEPT ![s] = <<disk[s]>>]
-  /\ UNCHANGED <<disk, volatile, messages, damaged, history, spent>>
+  /\ UNCHANGED <<disk, volatile, messages, damaged, deaf, history, spent>>
+
+\* Every configuration that was ever written: a leader sends an entry in the step that appends it.
+Written ==
+  {VersionedConfig(<<>>)} \cup UNION
+    { { VersionedConfig(SubSeq(m.entries, 1, i)) : i \in DOMAIN m.entries }
+      : m \in { n \in messages : n.type = "AppendEntries" } }
 
 \* ... and puts it back. The fault model (ADR 0121): the disk has booted since, and those who have
-\* not heard of that are too few to admit it. Nothing can tell the other cases from a plain reboot.
+\* not heard of that are too few to admit it. What is `too few` depends on the configuration that
+\* counts. That may be the one of the image and any that was written after it, since each may be
+\* the newest that those know who answer; but whoever knows that a later one is committed answers
+\* with a later one. Nothing can tell the other cases from a plain reboot.
 Detectable(s) ==
-  LET deaf == { p \in Server \ {s} : disk[p].heard[s].epoch < disk[s].boot.epoch }
-  IN /\ image[s][1].boot.epoch < disk[s].boot.epoch
-     /\ ~Majority(deaf \cup {s}, ConfigOf(image[s][1].log).voters)
+  LET old == image[s][1]
+      own == KnownConfig(s, old.log)
+      notHeard == { p \in Server \ {s} : disk[p].heard[s].epoch < disk[s].boot.epoch }
+      certain(p) == KnownConfig(p, SubSeq(log[p], 1, commitIndex[p]))
+  IN /\ old.boot.epoch < disk[s].boot.epoch
+     /\ \A c \in IF Mutant = "PutBackUnnoticedAfterChange" THEN {own}
+                 ELSE { w \in Written : NoNewer(own, w) } :
+          ~Majority({ p \in notHeard : NoNewer(certain(p), c) } \cup {s}, c.config.voters)
 
 RollBack(s) ==
   /\ spent.rollBacks < MaxRollBacks
@@ -636,32 +678,52 @@ RollBack(s) ==
   /\ Detectable(s) \/ Mutant = "RollBackUnnoticed"
   /\ spent' = [spent EXCEPT !.rollBacks = @ + 1]
   /\ damaged' = damaged \cup {s}
+  /\ deaf' = [deaf EXCEPT ![s] =
+       { p \in Server \ {s} : disk[p].heard[s].epoch < disk[s].boot.epoch }]
   /\ Boot(s, image[s][1])
   /\ UNCHANGED <<image, history>>
 
 \* Every member remembers durably the last boot it has confirmed of every other one, and confirms
 \* only a higher epoch, or the same boot again: the compare-and-set of I2. It need not be admitted
-\* itself, for otherwise a cluster that was switched off would never start again.
+\* itself, for otherwise a cluster that was switched off would never start again. With the answer
+\* goes the newest configuration that it knows. (A process that waits asks again, and hears of a
+\* newer one; what it would hear after its admission makes no difference.)
 HandleBoot(s, m) ==
   LET last == disk[s].heard[m.from]
       reply == [type |-> "BootReply", from |-> s, to |-> {m.from}, epoch |-> m.epoch,
-                nonce |-> m.nonce, process |-> m.process]
+                nonce |-> m.nonce, process |-> m.process, known |-> KnownConfig(s, log[s])]
   IN /\ \/ m.epoch > last.epoch \/ Mutant = "BootEpochNotCompared"
         \/ m.epoch = last.epoch /\ (m.nonce = last.nonce \/ Mutant = "BootNonceNotCompared")
      /\ reply \notin messages
+     /\ m.epoch > last.epoch \/ ~admitted[m.from]
      /\ disk' = [disk EXCEPT ![s].heard[m.from] =
                   IF m.epoch > last.epoch THEN [epoch |-> m.epoch, nonce |-> m.nonce] ELSE @]
      /\ Send(reply)
      /\ UNCHANGED <<volatile, environment, history, spent>>
 
-\* With itself, a quorum: as many as the server needs anyhow to do anything. It notes that durably
-\* before its first promise.
+\* With itself, if it is a voter, a quorum: as many as the server needs anyhow to do anything. It
+\* counts by the newest configuration that it knows, its own or one that came with an answer to
+\* this very process: its own may be older than its promotion, or than the removal of those who
+\* answer. Which answers have arrived, and are not forgotten again, is open; hence any configuration
+\* that is the newest in some of them. Only its own log tells a server that it is the only voter.
+\* The server notes its admission durably before its first promise.
 Admit(s) ==
   LET replies == { m \in Received("BootReply", s) :
                      /\ m.epoch = disk[s].boot.epoch /\ m.nonce = disk[s].boot.nonce
                      /\ m.process = process[s] \/ Mutant = "BootReplyToOtherProcess" }
+      own == KnownConfig(s, log[s])
+      carried(m) == IF m.known.config.voters = {s} THEN NothingKnown ELSE m.known
+      mayCount == IF Mutant = "CountsByOwnConfiguration" THEN {own}
+                  ELSE { c \in {own} \cup { carried(m) : m \in replies } :
+                           NoNewer(own, c) \/ Mutant = "CountsByOlderConfiguration" }
+      confirmed(c) == { m.from : m \in { r \in replies : \/ NoNewer(carried(r), c)
+                                                         \/ Mutant = "CountsByOwnConfiguration" } }
+      enough(c) == \/ Majority(confirmed(c) \cup {s}, c.config.voters)
+                   \/ /\ Mutant = "CountsItselfThoughNoVoter"
+                      /\ 2 * Cardinality((confirmed(c) \cap c.config.voters) \cup {s})
+                           > Cardinality(c.config.voters)
   IN /\ Running(s) /\ ~admitted[s]
-     /\ Majority({ m.from : m \in replies } \cup {s}, Config(s).voters)
+     /\ \E c \in mayCount : enough(c)
      /\ admitted' = [admitted EXCEPT ![s] = TRUE]
      /\ disk' = [disk EXCEPT ![s].boot.isAdmitted = TRUE]
      /\ UNCHANGED <<currentTerm, votedFor, log, snapshotIndex, role, leaderId, commitIndex, process,
@@ -814,6 +876,9 @@ VotesBoundToDisks ==
          \/ disk[m.from].currentTerm > m.term
          \/ disk[m.from].currentTerm = m.term /\ disk[m.from].votedFor \in candidate
 
+\* The same said of the boot: a disk that was put back to an earlier life is never admitted.
+PutBackNeverAdmitted == \A s \in damaged : Running(s) => ~admitted[s]
+
 \* With pre-vote and check-quorum, servers that are cut off, crash and come back do not disturb a
 \* leader and the quorum that hears it. (For a model whose only Unsteady servers are those.)
 Undisturbed == \A s \in Server : currentTerm[s] <= 1
@@ -829,6 +894,10 @@ LeaderFinally == []<>(\E l \in Server : Leads(l))
 Lonely(l) ==
   role[l] = "Leader" /\ ~Majority({ s \in Server : Running(s) }, Config(l).voters)
 NoLonelyLeader == \A l \in Server : []<>~Lonely(l)
+
+\* Whoever boots is admitted in the end. (For a model in which nothing is put back, and a majority of
+\* the voters of the newest configuration is left.)
+FinallyAdmitted == \A s \in Server : []<>(admitted[s] \/ ~Running(s))
 
 TypeOK ==
   /\ currentTerm \in [Server -> 0..MaxTerm]
