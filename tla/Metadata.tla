@@ -691,7 +691,9 @@ RollBack(s) ==
 HandleBoot(s, m) ==
   LET last == disk[s].heard[m.from]
       reply == [type |-> "BootReply", from |-> s, to |-> {m.from}, epoch |-> m.epoch,
-                nonce |-> m.nonce, process |-> m.process, known |-> KnownConfig(s, log[s])]
+                nonce |-> m.nonce, process |-> m.process,
+                known |-> IF Mutant = "AnswerWithoutConfiguration" THEN NothingKnown
+                                                                   ELSE KnownConfig(s, log[s])]
   IN /\ \/ m.epoch > last.epoch \/ Mutant = "BootEpochNotCompared"
         \/ m.epoch = last.epoch /\ (m.nonce = last.nonce \/ Mutant = "BootNonceNotCompared")
      /\ reply \notin messages

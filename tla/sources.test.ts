@@ -123,6 +123,14 @@ describe('the tables of models and mutants', () => {
     }
   });
 
+  test('every configuration belongs to a model, a mutant or a witness', () => {
+    const used = manifests.flatMap(({ models, mutants, witnesses }) =>
+      [...models, ...mutants, ...witnesses].map(({ config }) => config),
+    );
+    const files = readdirSync(DIRECTORY).filter((file) => file.endsWith('.cfg'));
+    expect(new Set(files)).toEqual(new Set(used));
+  });
+
   test.each(manifests)('$spec: mutants violate what the manifest says', (manifest) => {
     for (const { name, violates } of [...manifest.mutants, ...manifest.witnesses]) {
       const cells = rowOf(manifest.spec, name).flatMap((cell) => [cell, ...quoted(cell)]);
