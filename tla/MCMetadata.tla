@@ -92,6 +92,7 @@ ReturnInit ==
        /\ damaged = {lost}
        /\ elected = [t \in 1..MaxTerm |-> IF t = 1 THEN {lost} ELSE {}]
 ReturnSpec == ReturnInit /\ [][Next]_vars /\ Fairness
+FinallyBackInService == FinallyAdmitted /\ LeaderFinally
 
 \* Claims that must fail, so that the properties are known to speak of something.
 NeverCommittedInTwoTerms ==
