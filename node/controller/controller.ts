@@ -145,7 +145,8 @@ export class Controller {
       `${node.diskId}/${metadata.disks.get(node.diskId)?.bootEpoch ?? 0}`;
     const isBootChecked = (node: NodeRecord): boolean =>
       this.#checkedBoots.get(node.nodeId) === bootOf(node);
-    for (const segment of segmentsToRecover(metadata, this.sessions, isBootChecked)) {
+    const nowMs = this.#options.clock.wallMs();
+    for (const segment of segmentsToRecover(metadata, this.sessions, isBootChecked, nowMs)) {
       this.#startRecovery(segment);
     }
     for (const node of metadata.nodes.values()) {

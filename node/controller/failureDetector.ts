@@ -2,9 +2,11 @@
  * What the metadata leader finds wrong with segments: leaders that are gone, recoveries that nobody runs, ensembles
  * that could be better. Pure over the metadata and the sessions; the controller acts.
  */
+import type { SegmentId } from '../../base/units.ts';
 import type { DamagedCopy } from '../../protocol/peer/requests.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
 import {
+  partitionRecord,
   recoveringSegments,
   registeredDisk,
   segmentsLedBy,
@@ -16,6 +18,10 @@ import { isBetterEnsemblePossible } from './placement.ts';
 import type { Candidate } from './placement.ts';
 import type { Sessions } from './sessions.ts';
 
+/** Between two leaders that cannot begin, in one partition: no recovery helps while no node can. */
+const REPLACE_PAUSE_MS_MIN = 1000;
+const REPLACE_PAUSE_MS_MAX = 64_000;
+
 /** Whether a node can lead: alive, on its registered disk, and that can be written. */
 export function canLead(metadata: IndexedMetadata, sessions: Sessions, node: NodeRecord): boolean {
   if (registeredDisk(metadata, node) === undefined || !sessions.isAlive(node.nodeId)) return false;
@@ -24,14 +30,16 @@ export function canLead(metadata: IndexedMetadata, sessions: Sessions, node: Nod
 }
 
 /**
- * Segments to be recovered now: of nodes that cannot lead, of earlier boots (W1), of leaders whose own copy is
- * damaged, and recoveries that were begun.
+ * Segments to be recovered now: of nodes that cannot lead, of earlier boots (W1), of leaders that cannot go on, and
+ * recoveries that were begun.
  * @param isBootChecked - Whether a node's segments were looked at since its last registration.
+ * @param nowMs - The time since 1970.
  */
 export function segmentsToRecover(
   metadata: IndexedMetadata,
   sessions: Sessions,
   isBootChecked: (node: NodeRecord) => boolean,
+  nowMs: number,
 ): SegmentRecord[] {
   const found = new Map<number, SegmentRecord>();
   for (const node of metadata.nodes.values()) {
@@ -45,16 +53,48 @@ export function segmentsToRecover(
     }
   }
   for (const segment of recoveringSegments(metadata)) found.set(segment.segmentId, segment);
-  for (const segment of ledFromDamage(metadata, sessions)) found.set(segment.segmentId, segment);
+  for (const segment of ledInVain(metadata, sessions, nowMs)) found.set(segment.segmentId, segment);
   return [...found.values()].sort((a, b) => a.segmentId - b.segmentId);
 }
 
-/** Open segments whose leader's own copy is damaged: it can neither serve nor copy to others what it cannot read. */
-function ledFromDamage(metadata: IndexedMetadata, sessions: Sessions): SegmentRecord[] {
-  return sessions.damagedCopies().flatMap(({ nodeId, segmentId }) => {
-    const segment = metadata.segments.get(segmentId);
-    return segment?.state === 'OPEN' && segment.leader.nodeId === nodeId ? [segment] : [];
-  });
+/**
+ * Open segments whose leader cannot go on, as its own node says: its copy is damaged, so that it can neither serve nor copy
+ * to others what it cannot read; or it is frozen, or could not begin.
+ */
+function ledInVain(
+  metadata: IndexedMetadata,
+  sessions: Sessions,
+  nowMs: number,
+): readonly SegmentRecord[] {
+  const found: SegmentRecord[] = [];
+  for (const { nodeId } of metadata.nodes.values()) {
+    const beat = sessions.beatOf(nodeId);
+    const led = (ids: readonly SegmentId[] = []): SegmentRecord[] =>
+      ids
+        .map((id) => metadata.segments.get(id))
+        .filter((segment) => segment?.state === 'OPEN' && segment.leader.nodeId === nodeId)
+        .filter((segment) => segment !== undefined);
+    const isDue = (segment: SegmentRecord): boolean => {
+      const ageMs = nowMs - segment.openedAtMs;
+      return ageMs < 0 || ageMs >= replacePauseMs(metadata, segment); // below 0: the clock was put back
+    };
+    found.push(...led(beat?.damagedSegmentIds), ...led(beat?.unledSegmentIds).filter(isDue));
+  }
+  return found;
+}
+
+/** How long a leader may fail to begin: twice as long after each that failed before it and left its segment empty. */
+function replacePauseMs(metadata: IndexedMetadata, segment: SegmentRecord): number {
+  const ids = partitionRecord(metadata, segment.topic, segment.partition)?.segments ?? [];
+  let pauseMs = 0;
+  for (let at = ids.lastIndexOf(segment.segmentId) - 1; at >= 0; at -= 1) {
+    const id = ids[at];
+    const earlier = id === undefined ? undefined : metadata.segments.get(id);
+    if (earlier === undefined || earlier.endOffset !== earlier.baseOffset) break;
+    if (pauseMs >= REPLACE_PAUSE_MS_MAX) break;
+    pauseMs = Math.min(Math.max(2 * pauseMs, REPLACE_PAUSE_MS_MIN), REPLACE_PAUSE_MS_MAX);
+  }
+  return pauseMs;
 }
 
 /**

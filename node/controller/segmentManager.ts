@@ -9,7 +9,7 @@ import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { NodeId, Offset, SegmentId } from '../../base/units.ts';
 import type { AppendAck } from '../../protocol/peer/append.ts';
-import { CLOSE_SEGMENT, ROLL_SEGMENT } from '../../protocol/peer/requests.ts';
+import { CLOSE_SEGMENT, ROLL_SEGMENT, UNLED_IDS_MAX } from '../../protocol/peer/requests.ts';
 import type { Metrics } from '../metrics.ts';
 import type { AckLevel, AppendCallback } from '../replication/pendingAppends.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
@@ -35,6 +35,8 @@ export const BEFORE_CLOSE_MS_MAX = 1000;
 const CLOSE_TIMEOUT_MS = 500;
 const CLOSE_RETRY_MS = 50;
 const OPEN_RETRY_MS = 100;
+/** How long a segment may be without its leader here before another node is to go on. */
+export const OPEN_MS_MAX = 3000;
 /** How often ages are looked at. */
 const AGE_CHECK_MS = 1000;
 
@@ -58,6 +60,10 @@ export class SegmentManager implements SegmentAppender {
   readonly #opening = new Set<SegmentId>();
   /** Segments whose close has begun, from the end of the turn at the latest. */
   readonly #closing = new Set<SegmentId>();
+  /** Segments whose end is proposed until the metadata have it. */
+  readonly #sealing = new Set<SegmentId>();
+  /** Since when segments that this node is to lead have no leader. */
+  #missingSinceMs = new Map<SegmentId, number>();
   readonly #waiting: WaitingAppends;
   readonly #beforeClose: BeforeClose[] = [];
   /** What each segment had committed when it was last looked at whether its members keep up. */
@@ -103,6 +109,28 @@ export class SegmentManager implements SegmentAppender {
     }
     this.#committedBefore = committed;
     return [...behind];
+  }
+
+  /**
+   * Open segments that this node is named to lead, and does not: their leader is frozen for good without an end to
+   * propose, or none could begin. Nothing here gets them out of it: a recovery has to. Called with each heartbeat.
+   */
+  takeUnledSegmentIds(): SegmentId[] {
+    const { metadata, self, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const missing = new Map<SegmentId, number>();
+    const isUnled = (segment: SegmentRecord): boolean => {
+      const { segmentId } = segment;
+      if (!this.#isMine(segment)) return false;
+      const leader = this.#leaders.get(segmentId);
+      if (leader !== undefined) return leader.state === 'Frozen' && !this.#sealing.has(segmentId);
+      const sinceMs = this.#missingSinceMs.get(segmentId) ?? nowMs;
+      missing.set(segmentId, sinceMs);
+      return nowMs - sinceMs >= OPEN_MS_MAX;
+    };
+    const unled = segmentsLedBy(metadata.metadata, self.nodeId).filter(isUnled);
+    this.#missingSinceMs = missing;
+    return unled.slice(0, UNLED_IDS_MAX).map(({ segmentId }) => segmentId);
   }
 
   /** Adds something that must happen before a segment's end is proposed. */
@@ -215,6 +243,7 @@ export class SegmentManager implements SegmentAppender {
   #end(leader: SegmentLeader, endOffset: SegmentRecord['endOffset'], isLossy: boolean): void {
     this.#leaders.delete(leader.segment.segmentId);
     this.#closing.delete(leader.segment.segmentId);
+    this.#sealing.delete(leader.segment.segmentId);
     leader.end(endOffset, isLossy);
   }
 
@@ -240,7 +269,7 @@ export class SegmentManager implements SegmentAppender {
         segmentId,
         error: error.message,
       });
-      // A full disk may get room again; until then nobody else may lead.
+      // A full disk may get room again, before another node goes on.
       this.#options.clock.setTimer(OPEN_RETRY_MS, () => {
         const current = this.#options.metadata.metadata.segments.get(segmentId);
         if (!this.#isStopped) this.#follow(segmentId, current);
@@ -328,6 +357,7 @@ export class SegmentManager implements SegmentAppender {
     const end = this.#freeze(leader);
     if (end === null) return;
     const { segmentId, token } = leader.segment;
+    this.#sealing.add(segmentId);
     const request = { segmentId, token, endOffset: end.tail, digest: end.digest };
     // The outcome is what the metadata says; until then the leader stays frozen.
     while (!this.#isStopped && this.#leaders.get(segmentId) === leader) {

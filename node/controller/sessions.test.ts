@@ -36,6 +36,7 @@ const beat = {
   incompleteCopies: 0,
   isCatchingUp: false,
   behindNodeIds: [],
+  unledSegmentIds: [],
 };
 
 function metadataWith(record: NodeRecord): MutableMetadata {

@@ -64,7 +64,7 @@ export interface SegmentLeaderOptions {
   isLeaseHeld(): boolean;
   /** The committed offset moved. */
   onCommitted(committedOffset: Offset): void;
-  /** A member was fenced, or this node's disk failed: the metadata must be asked. */
+  /** A member was fenced, or this node's disk failed: it is frozen for good, and a recovery decides. */
   onDeposed(reason: WalrusError): void;
 }
 

@@ -67,6 +67,7 @@ const EXAMPLES: readonly Example[] = [
       incompleteCopies: 2,
       isCatchingUp: true,
       behindNodeIds: [nodeId(1)],
+      unledSegmentIds: [id],
     },
     {
       isRegistered: true,

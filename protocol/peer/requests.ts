@@ -98,8 +98,12 @@ export interface HeartbeatRequest {
   readonly isCatchingUp: boolean;
   /** Nodes that lack what this one has committed for a while, in segments that it leads. */
   readonly behindNodeIds: readonly NodeId[];
+  /** Open segments that this node is named to lead, and does not, a bounded number of them: others must go on. */
+  readonly unledSegmentIds: readonly SegmentId[];
 }
 
+/** Segments without a leader that a heartbeat names; the others come up as these are replaced. */
+export const UNLED_IDS_MAX = 256;
 /** Damaged copies that a heartbeat names; the others come up as these are repaired. */
 export const DAMAGED_IDS_MAX = 256;
 
@@ -135,7 +139,8 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
       .list(beat.damagedSegmentIds, (item, id) => item.u64(id))
       .u64(beat.incompleteCopies)
       .bool(beat.isCatchingUp)
-      .list(beat.behindNodeIds, (item, id) => item.u64(id)),
+      .list(beat.behindNodeIds, (item, id) => item.u64(id))
+      .list(beat.unledSegmentIds, (item, id) => item.u64(id)),
   readRequest: (r) => ({
     nodeId: readNodeId(r),
     diskId: r.text(),
@@ -149,6 +154,7 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
     incompleteCopies: r.u64(),
     isCatchingUp: r.bool(),
     behindNodeIds: r.list(readNodeId),
+    unledSegmentIds: r.list(readSegmentId),
   }),
   writeResponse: (w, response) =>
     w
