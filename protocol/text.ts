@@ -50,6 +50,8 @@ export interface TextTopicState {
   readonly sealed_segments: Readonly<Record<string, number>>;
   /** The leader of each segment, the current one included. */
   readonly segment_leaders: Readonly<Record<string, number>>;
+  /** The nodes whose copy of a segment is damaged; only segments that have any. */
+  readonly damaged_copies: Readonly<Record<string, readonly number[]>>;
 }
 
 /** What `METRICS` answers: the ancestor's fields that its clients read, more may follow. */

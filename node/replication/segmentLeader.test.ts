@@ -296,6 +296,35 @@ describe('the end', () => {
     expect(answers).toEqual([100, 'SEGMENT_SEALED']);
   });
 
+  test('who wants all members hears of them, or that a seal has left it unknown', async () => {
+    await openMembers();
+    append('all');
+    append('all');
+    append('all');
+    replica.sync();
+    ack(2);
+    ack(3, { tail: offset(102) });
+    let isDrained = false;
+    leader.beginClose(() => (isDrained = true));
+    expect([isDrained, answers]).toEqual([false, [100]]); // it waits for the third, as long as its owner does
+    expect(leader.freeze().tail).toBe(106);
+    ack(3, { tail: offset(104) });
+    leader.end(offset(106), false);
+    expect(answers).toEqual([100, 102, 'TIMED_OUT']);
+  });
+
+  test('a close is over at once when all members have all', async () => {
+    await openMembers();
+    append('all');
+    let isDrained = false;
+    leader.beginClose(() => (isDrained = true));
+    replica.sync();
+    ack(2);
+    expect(isDrained).toBe(false);
+    ack(3);
+    expect([isDrained, answers]).toEqual([true, [100]]);
+  });
+
   test('a member that is fenced deposes its leader', async () => {
     await openMembers();
     append();

@@ -368,8 +368,8 @@ export class SegmentLeader {
       for (const pending of queue.takeUpTo(this.#reached(acks)))
         pending.done(null, pending.outcome);
     }
-    if (this.#state === 'Closing' && this.#committedOffset === this.#replica.tail)
-      this.#onDrained?.();
+    const isDrained = this.#committedOffset === this.#replica.tail && this.#pending.all.size === 0;
+    if (this.#state === 'Closing' && isDrained) this.#onDrained?.();
   }
 
   /** Lets idle members know the committed offset: soon, unless an append carries it before. */
@@ -410,8 +410,8 @@ export class SegmentLeader {
   }
 
   /**
-   * Stops taking appends; calls back once everything accepted is committed. The caller bounds the wait and
-   * calls `freeze` in any case.
+   * Stops taking appends; calls back once everything accepted is committed, and acknowledged by as many members as was asked
+   * for. The caller bounds the wait and calls `freeze` in any case.
    */
   beginClose(onDrained: () => void): void {
     assert(this.#state === 'Open', 'A segment is closed once');
@@ -435,7 +435,8 @@ export class SegmentLeader {
 
   /**
    * The metadata says that the segment ended: what lies below is acknowledged, the rest is refused with
-   * SEGMENT_SEALED so that it goes to the successor.
+   * SEGMENT_SEALED so that it goes to the successor. Who wants all members, and is not known to have them, hears that
+   * the outcome is unknown: the others get the records by repair, and nobody here will know.
    * @param endOffset - null when the segment was deleted.
    * @param isLossy - An unclean seal, which may end below what was acknowledged (S4).
    */
@@ -447,19 +448,23 @@ export class SegmentLeader {
     this.#onDrained = null;
     const keepsCommitted = endOffset === null || isLossy || endOffset >= this.#committedOffset;
     assert(keepsCommitted, 'A clean seal never ends below what was committed');
-    const id = this.segment.segmentId;
+    this.#answerAll(endOffset ?? this.segment.baseOffset);
+  }
+
+  #answerAll(sealed: Offset): void {
+    const byAll = this.#reached('all');
     for (const acks of ['leader', 'quorum', 'all'] as const) {
       const queue = this.#pending[acks];
-      for (const pending of queue.takeUpTo(endOffset ?? this.segment.baseOffset)) {
-        pending.done(null, pending.outcome);
-      }
-      for (const pending of queue.takeAll()) {
-        pending.done(
-          new WalrusError('SEGMENT_SEALED', `Segment ${id} was sealed before this record`),
-          null,
-        );
-      }
+      const reached = acks === 'all' && byAll < sealed ? byAll : sealed;
+      for (const { done, outcome } of queue.takeUpTo(reached)) done(null, outcome);
+      for (const { done } of queue.takeUpTo(sealed)) done(this.#endError('TIMED_OUT'), null);
+      for (const { done } of queue.takeAll()) done(this.#endError('SEGMENT_SEALED'), null);
     }
+  }
+
+  #endError(code: 'TIMED_OUT' | 'SEGMENT_SEALED'): WalrusError {
+    const what = `Segment ${this.segment.segmentId} was sealed before this record`;
+    return new WalrusError(code, code === 'TIMED_OUT' ? `${what} was on all of its members` : what);
   }
 
   /** The metadata says that a recovery has begun: what becomes of the pending appends is its decision. */

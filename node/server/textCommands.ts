@@ -93,7 +93,8 @@ export class TextCommands {
 
   async #state(name: string): Promise<TextReply> {
     const topic = await this.#services.router.findTopic(name);
-    return { type: 'JSON', text: topicState(this.#services.router.metadata, topic) };
+    const { router, context } = this.#services;
+    return { type: 'JSON', text: topicState(router.metadata, context.parts.session, topic) };
   }
 
   async #put(name: string, payload: Uint8Array): Promise<TextReply> {

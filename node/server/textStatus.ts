@@ -1,4 +1,5 @@
 /** The answers to `STATE t` and `METRICS`: the ancestor's field names, in JSON (docs/protocol.md). */
+import type { Session } from '../controller/types.ts';
 import type { TextMetrics, TextTopicState } from '../../protocol/text.ts';
 import { nodeOfServer } from '../raft/types.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
@@ -13,22 +14,47 @@ interface PartitionState extends TextTopicState {
 }
 
 /** `STATE` of a topic; with several partitions the first one's fields, and all of them in `partitions`. */
-export function topicState(metadata: IndexedMetadata, topic: TopicRecord): string {
-  const partitions = topic.partitions.map((_, index) => partitionState(metadata, topic, index));
+export function topicState(
+  metadata: IndexedMetadata,
+  session: Pick<Session, 'damagedNodes'>,
+  topic: TopicRecord,
+): string {
+  const partitions = topic.partitions.map((_, partition) => {
+    const segments = newestSegments(metadata, topic, partition);
+    return { ...partitionState(segments, partition), damaged_copies: damagedOf(segments, session) };
+  });
   // A topic has at least one partition.
   return JSON.stringify(partitions.length > 1 ? { ...partitions[0], partitions } : partitions[0]);
 }
 
-function partitionState(
+function newestSegments(
   metadata: IndexedMetadata,
   topic: TopicRecord,
   partition: number,
-): PartitionState {
-  const ids = topic.partitions[partition]?.segments ?? [];
-  const segments = ids
+): readonly SegmentRecord[] {
+  return (topic.partitions[partition]?.segments ?? [])
     .slice(-SEGMENT_COUNT_MAX)
     .map((id) => metadata.segments.get(id))
     .filter((segment): segment is SegmentRecord => segment !== undefined);
+}
+
+/** Of each segment with any, the nodes whose copy is damaged, as the metadata leader has told this node. */
+function damagedOf(
+  segments: readonly SegmentRecord[],
+  session: Pick<Session, 'damagedNodes'>,
+): Readonly<Record<string, readonly number[]>> {
+  const damaged: Record<string, readonly number[]> = {};
+  for (const { segmentId } of segments) {
+    const nodes = session.damagedNodes(segmentId);
+    if (nodes.length > 0) damaged[segmentId] = nodes;
+  }
+  return damaged;
+}
+
+function partitionState(
+  segments: readonly SegmentRecord[],
+  partition: number,
+): Omit<PartitionState, 'damaged_copies'> {
   const current = segments.at(-1);
   const sealed: Record<string, number> = {};
   const leaders: Record<string, number> = {};

@@ -171,7 +171,10 @@ function checkQuorum(
   );
 }
 
-/** A recovery is exempt: refusing it would stop the partition, refusing a close lets its segment grow. */
+/**
+ * A recovery is exempt, and a refused close ends in one: its leader is frozen, and the partition must go on. So the limits
+ * make rolls slower, and hold where segments are opened without need: topics and their partitions.
+ */
 function checkRoom(
   state: MutableMetadata,
   segment: SegmentRecord,
