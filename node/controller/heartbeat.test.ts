@@ -21,6 +21,7 @@ const BEAT: HeartbeatRequest = {
   incompleteCopies: 0,
   isCatchingUp: false,
   behindNodeIds: [],
+  unledSegmentIds: [],
 };
 
 /** A node whose metadata leader the test names; only `answers` answer. */
