@@ -45,10 +45,10 @@ export class Reconciler {
     const observed = await observer.observe(cluster, wanted);
     const newClusterId = randomHex(random, CLUSTER_ID_BYTES);
     const next = plan({ desired: wanted, observed, newClusterId });
-    // First what is known, so that an action that takes long does not hide it.
+    for (const write of next.writes) await applier.write(cluster, write);
+    // Before an action that may take long; after the writes, which are by the resourceVersion that was read.
     const status = statusOf(wanted, observed, next);
     if (!isDeepStrictEqual(status, cluster.status)) await applier.writeStatus(cluster, status);
-    for (const write of next.writes) await applier.write(cluster, write);
     await this.#act(observed, next);
     return Math.min(next.requeueAfterMs ?? resyncMs, resyncMs);
   }

@@ -119,6 +119,7 @@ export class ListWatch {
 
   async #list(): Promise<void> {
     const { api } = this.#options;
+    const { apiVersion, kind } = this.#options.kind;
     const path = this.#path();
     const found = new Map<string, Stored>();
     let next = '';
@@ -130,7 +131,8 @@ export class ListWatch {
         metadata: { resourceVersion: string; continue?: string };
         items: readonly Stored[];
       };
-      for (const item of items) found.set(keyOf(item), item);
+      // Lists leave out what all items have in common.
+      for (const item of items) found.set(keyOf(item), { apiVersion, kind, ...item });
       version = metadata.resourceVersion;
       next = metadata.continue ?? '';
     } while (next !== '');
