@@ -4,6 +4,7 @@ import { messageOf } from '../../../base/errors.ts';
 import type { ClusterStatus, DrainStatus, Verdict } from '../../../protocol/admin/types.ts';
 import { Scenario } from '../../controller/testing/scenario.ts';
 import type { Machine } from '../../sim/simCluster.ts';
+import { CRASH_ONLY } from '../../sim/simDisk.ts';
 import type { Replication } from '../../state/types.ts';
 import { AdminApi } from './adminApi.ts';
 import { LeaderAdmin } from './leaderAdmin.ts';
@@ -196,11 +197,11 @@ describe('leadership', () => {
       nodeId: second!.nodeId,
     });
     // Of the two that are left, one drains.
-    await admins.drained(first!);
+    await admins.drained(leader);
     await scenario.cluster.run(1000);
     const now = epochOf(await admins.ask(first!, (api) => api.cluster()));
     expect(now).toBeGreaterThan(epoch);
-    expect(await admins.ask(first!, move(null, now))).toEqual({ nodeId: leader.nodeId });
+    expect(await admins.ask(first!, move(null, now))).toEqual({ nodeId: first!.nodeId });
   });
 
   test.each([
@@ -260,6 +261,67 @@ describe('can-restart', () => {
     await admins.drained(victim!);
     await cluster.run(1000);
     expect((await admins.reasons(asked!))[leader.nodeId - 1]).toBe('AnotherNodeIsDown');
+  });
+
+  test('waits for a member that lacks what was committed, however alive it is', async () => {
+    const admins = await Admins.start();
+    const { scenario } = admins;
+    const { cluster } = scenario;
+    const leader = scenario.leader();
+    const [behind, other] = scenario.followers();
+    // Who leads the metadata hears both that the leader sends to and the one that it cannot reach.
+    const { epoch } = await admins.ask(other!, (api) => api.cluster());
+    await admins.ask(other!, (api) => api.moveLeadership({ to: other!.nodeId, epoch }));
+    await cluster.run(1000);
+    expect(await admins.reasons(other!)).toEqual(['', '', '']);
+    cluster.network.cut(leader.address, behind!.address);
+    await scenario.write(5);
+    await cluster.run(1000);
+    const found = await admins.reasons(other!);
+    expect([leader, other!].map(({ nodeId }) => found[nodeId - 1])).toEqual([
+      'AnotherNodeIsDown',
+      'AnotherNodeIsDown',
+    ]);
+    expect(found[behind!.nodeId - 1]).toBe('');
+    const { nodes } = await admins.ask(other!, (api) => api.cluster());
+    expect(nodes.find(({ nodeId }) => nodeId === behind!.nodeId)).toMatchObject({
+      isAlive: true,
+      isCaughtUp: false,
+    });
+    cluster.network.heal();
+    await cluster.run(2000);
+    expect(await admins.reasons(other!)).toEqual(['', '', '']);
+  });
+
+  test('waits for a node whose copies of sealed segments are not whole', async () => {
+    const admins = await Admins.start({ maxSegmentEntries: 3 });
+    const { scenario } = admins;
+    const { cluster } = scenario;
+    const metadata = scenario.metadataLeader();
+    const [victim, other] = cluster.machines.filter((machine) => machine !== metadata);
+    cluster.kill(victim!);
+    await scenario.write(30);
+    // Each copy takes so long that the answers between can be seen.
+    victim!.disk.faults = {
+      ...CRASH_ONLY,
+      slowSyncProbability: 1,
+      slowSyncMs: { min: 300, max: 300 },
+    };
+    cluster.start(victim!);
+    await cluster.runUntil(() => victim!.isServing, 20_000);
+    await cluster.run(1000);
+    const status = async () => {
+      const { nodes } = await admins.ask(metadata, (api) => api.cluster());
+      return nodes.find(({ nodeId }) => nodeId === victim!.nodeId);
+    };
+    expect(await status()).toMatchObject({ isAlive: true, isCaughtUp: false });
+    expect((await status())?.incompleteReplicas).toBeGreaterThan(0);
+    expect(await admins.canRestart(metadata, other!)).toMatchObject({
+      reason: 'AnotherNodeIsDown',
+    });
+    await cluster.run(20_000);
+    expect(await status()).toMatchObject({ isCaughtUp: true, incompleteReplicas: 0 });
+    expect(await admins.reasons(metadata)).toEqual(['', '', '']);
   });
 
   test('without a majority nothing is decided, and the status is what is remembered', async () => {
