@@ -1,13 +1,12 @@
 /** The disks that a segment can be put on, as the metadata leader sees them now. */
 import { randomHex } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
-import type { NodeId } from '../../base/units.ts';
 import type { OpenPlan } from '../state/commands.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
 import { registeredDisk } from '../state/queries.ts';
 import type { Replication } from '../state/types.ts';
 import { choosePlacement } from './placement.ts';
-import type { Candidate } from './placement.ts';
+import type { Candidate, PreviousLeader } from './placement.ts';
 import type { Sessions } from './sessions.ts';
 
 const TOKEN_BYTES = 16;
@@ -25,7 +24,7 @@ export function gatherCandidates(metadata: IndexedMetadata, sessions: Sessions):
       zone: node.zone,
       isHealthy: beat !== null && beat.isDiskWritable && !beat.isDiskFull,
       isDraining: beat?.isDraining ?? false,
-      openCount: metadata.segmentsByDisk.get(node.diskId)?.size ?? 0,
+      copyCount: metadata.segmentsByDisk.get(node.diskId)?.size ?? 0,
       ledCount: metadata.unsealedByLeader.get(node.nodeId)?.size ?? 0,
     });
   }
@@ -35,7 +34,7 @@ export function gatherCandidates(metadata: IndexedMetadata, sessions: Sessions):
 /** Where the next segment of a partition goes. */
 export interface PlanRequest {
   readonly replication: Replication;
-  readonly previousLeader: NodeId | null;
+  readonly previous: PreviousLeader | null;
 }
 
 /**
@@ -47,6 +46,6 @@ export function planOpen(
   request: PlanRequest,
   random: Random,
 ): OpenPlan {
-  const placement = choosePlacement(candidates, request.replication, request.previousLeader);
+  const placement = choosePlacement(candidates, request.replication, request.previous);
   return { token: randomHex(random, TOKEN_BYTES), ...placement };
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { offset, segmentId } from '../../base/units.ts';
 import type { Offset } from '../../base/units.ts';
+import { MAX_SEGMENTS } from '../state/limits.ts';
 import type { SegmentRecord } from '../state/types.ts';
 import type { UncleanEnd } from './recovery.ts';
 import { Scenario, values } from './testing/scenario.ts';
@@ -50,6 +51,24 @@ describe('write path', () => {
         expect(replica.digestAt(segment.endOffset!)).toBe(segment.digest);
       }
     }
+  });
+});
+
+describe('limits', () => {
+  test('a cluster with as many segments as it may have closes none: they grow on, and nobody is recovered', async () => {
+    const scenario = await Scenario.start({ maxSegmentEntries: 5 });
+    const first = scenario.segment();
+    for (const { parts } of scenario.cluster.machines) {
+      Object.defineProperty(parts!.metadata.metadata.segments, 'size', { get: () => MAX_SEGMENTS });
+    }
+    await scenario.write(12);
+    await scenario.cluster.run(2000);
+    expect(scenario.segment()).toMatchObject({
+      segmentId: first.segmentId,
+      state: 'OPEN',
+      epoch: 0,
+    });
+    expect(scenario.read(scenario.leader())).toEqual(values(12));
   });
 });
 

@@ -8,25 +8,21 @@ import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { Offset, SegmentId } from '../../base/units.ts';
-import {
-  CLOSE_SEGMENT,
-  HEARTBEAT,
-  REGISTER_NODE,
-  ROLL_SEGMENT,
-} from '../../protocol/peer/requests.ts';
+import { CLOSE_SEGMENT, HEARTBEAT, REGISTER_NODE } from '../../protocol/peer/requests.ts';
 import type { CloseSegmentRequest, RegisterNodeRequest } from '../../protocol/peer/requests.ts';
 import type { Metrics } from '../metrics.ts';
 import type { RaftNode } from '../raft/types.ts';
-import type { Command, OpenPlan } from '../state/commands.ts';
+import type { Command } from '../state/commands.ts';
 import { whyNotCreated } from '../state/handlers/createTopic.ts';
 import { defaultReplication, successorOf } from '../state/queries.ts';
-import type { NodeRecord, Replication, ReplicaPlace, SegmentRecord } from '../state/types.ts';
-import { gatherCandidates, planOpen } from './candidates.ts';
-import { replicationOf, segmentsToRecover, segmentsToRoll } from './failureDetector.ts';
+import type { NodeRecord, Replication, SegmentRecord } from '../state/types.ts';
+import { segmentsToRecover } from './failureDetector.ts';
 import { nextMembershipChange } from './membership.ts';
 import { Recovery } from './recovery.ts';
 import type { UncleanEnd } from './recovery.ts';
+import { Planner } from './planner.ts';
 import { nextCopies } from './replicationPlan.ts';
+import { Roller } from './roller.ts';
 import { Sessions } from './sessions.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
 
@@ -38,9 +34,6 @@ const STALL_MS_MIN = 50;
 export const RECOVERY_COUNT_MAX = 64;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2000;
-/** Between two requests to roll the same segment to a better ensemble (W6). */
-export const ROLL_INTERVAL_MS = 5000;
-const ROLL_TIMEOUT_MS = 1000;
 
 export interface ControllerOptions {
   readonly clock: Clock;
@@ -61,10 +54,11 @@ interface Retry {
 export class Controller {
   readonly sessions: Sessions;
   readonly #options: ControllerOptions;
+  readonly #planner: Planner;
+  readonly #roller: Roller;
   readonly #recovery: Recovery;
   readonly #recovering = new Set<SegmentId>();
   readonly #retries = new Map<SegmentId, Retry>();
-  readonly #rolledMs = new Map<SegmentId, number>();
   readonly #closing = new Map<SegmentId, Promise<SegmentId>>();
   /** The disk and boot up to which a node's segments were looked at. */
   readonly #checkedBoots = new Map<number, string>();
@@ -76,13 +70,15 @@ export class Controller {
     this.#options = options;
     const { clock, logger, rpc, metadata } = options;
     this.sessions = new Sessions(clock, options.sessionTimeoutMs);
+    this.#planner = new Planner(metadata, this.sessions, options.random);
+    this.#roller = new Roller(options);
     this.#recovery = new Recovery({
       clock,
       logger,
       rpc,
       metadata,
-      planNext: (segment) => this.#planNext(segment),
-      freshPlaces: (segment) => this.#freshPlaces(segment),
+      planNext: (segment) => this.#planner.successor(segment),
+      freshPlaces: (segment) => this.#planner.freshPlaces(segment),
     });
     metadata.onLeadership((isLeader) => this.#onLeadership(isLeader));
     rpc.handle(REGISTER_NODE, async (request) => {
@@ -120,6 +116,8 @@ export class Controller {
     this.sessions.begin(this.#options.metadata.metadata);
     this.#checkedBoots.clear();
     this.#retries.clear();
+    this.#planner.begin();
+    this.#roller.begin();
     this.#schedule();
   }
 
@@ -153,7 +151,7 @@ export class Controller {
       this.#checkedBoots.set(node.nodeId, bootOf(node));
     }
     for (const segmentId of this.#retries.keys()) this.#retryRecovery(segmentId);
-    this.#roll();
+    this.#roller.pass(this.#planner.candidates(), this.sessions.damagedCopies());
     void this.#changeMembership();
     this.#planCopies();
   }
@@ -203,32 +201,6 @@ export class Controller {
     }
   }
 
-  #roll(): void {
-    const { metadata } = this.#options.metadata;
-    const candidates = gatherCandidates(metadata, this.sessions);
-    const nowMs = this.#options.clock.monotonicMs();
-    const damaged = this.sessions.damagedCopies();
-    for (const segment of segmentsToRoll(metadata, candidates, damaged)) {
-      const { segmentId } = segment;
-      const last = this.#rolledMs.get(segmentId);
-      if (last !== undefined && nowMs - last < ROLL_INTERVAL_MS) continue;
-      this.#rolledMs.set(segmentId, nowMs);
-      const address = metadata.nodes.get(segment.leader.nodeId)?.peerAddress;
-      if (address === undefined) continue;
-      this.#options.rpc
-        .call(address, ROLL_SEGMENT, { segmentId }, ROLL_TIMEOUT_MS)
-        .catch((error: unknown) => {
-          this.#options.logger.log('info', 'cannot ask for a roll', {
-            segmentId,
-            error: String(error),
-          });
-        });
-    }
-    for (const [segmentId, atMs] of this.#rolledMs) {
-      if (nowMs - atMs >= ROLL_INTERVAL_MS) this.#rolledMs.delete(segmentId);
-    }
-  }
-
   async #changeMembership(): Promise<void> {
     if (this.#isChangingMembership) return;
     const { raft, metadata, logger } = this.#options;
@@ -252,8 +224,8 @@ export class Controller {
   /** S2: gives sealed segments with too few copies new homes; the nodes copy by themselves. */
   #planCopies(): void {
     const { metadata } = this.#options.metadata;
-    const candidates = gatherCandidates(metadata, this.sessions);
-    for (const command of nextCopies(metadata, candidates)) this.#proposeQuietly(command);
+    for (const command of nextCopies(metadata, this.#planner.candidates()))
+      this.#proposeQuietly(command);
   }
 
   #proposeQuietly(command: Command): void {
@@ -263,22 +235,6 @@ export class Controller {
         error: String(error),
       });
     });
-  }
-
-  #planNext(segment: SegmentRecord): OpenPlan {
-    const { metadata } = this.#options.metadata;
-    const candidates = gatherCandidates(metadata, this.sessions);
-    const replication = replicationOf(metadata, segment);
-    const request = { replication, previousLeader: segment.leader.nodeId };
-    return planOpen(candidates, request, this.#options.random);
-  }
-
-  #freshPlaces(segment: SegmentRecord): readonly ReplicaPlace[] {
-    const nodes = new Set(segment.ensemble.map((place) => place.nodeId));
-    return gatherCandidates(this.#options.metadata.metadata, this.sessions)
-      .filter((candidate) => candidate.isHealthy)
-      .sort((a, b) => Number(nodes.has(a.place.nodeId)) - Number(nodes.has(b.place.nodeId)))
-      .map((candidate) => candidate.place);
   }
 
   /** A leader's close: the seal and the next segment in one command. Repeats get the same answer. */
@@ -315,11 +271,11 @@ export class Controller {
       digest,
       replicas: segment.ensemble,
       lossy: null,
-      next: this.#planNext(segment),
+      next: this.#planner.successor(segment),
       nowMs: this.#options.clock.wallMs(),
     });
     if (!result.ok) {
-      // A frozen leader never goes on (ADR 0112), and a recovery is not bound by the limits.
+      // Leaders do not close without room; one that had begun never goes on (ADR 0112), a recovery has to end it.
       if (result.code === 'LIMIT_REACHED') this.#startRecovery(segment);
       throw new WalrusError(result.code, result.message);
     }
@@ -384,14 +340,7 @@ export class Controller {
     // Before any place is looked for: what can never be is no reason to try again.
     const refusal = whyNotCreated(metadata, { ...topic, replication });
     if (refusal !== null) throw new WalrusError(refusal.code, refusal.message);
-    const candidates = gatherCandidates(metadata, this.sessions);
-    const plans: OpenPlan[] = [];
-    let previousLeader = null;
-    for (let partition = 0; partition < topic.partitions; partition += 1) {
-      const plan = planOpen(candidates, { replication, previousLeader }, this.#options.random);
-      previousLeader = plan.leader.nodeId;
-      plans.push(plan);
-    }
+    const plans = this.#planner.topic(topic.partitions, replication);
     const nowMs = this.#options.clock.wallMs();
     const result = await this.#options.metadata.propose({
       type: 'CreateTopic',

@@ -14,8 +14,8 @@ export interface Candidate {
   readonly isHealthy: boolean;
   /** About to restart: a member if need be, a leader only when nobody else is there. */
   readonly isDraining: boolean;
-  /** Segments that are not sealed on this disk, and those that its node leads. */
-  readonly openCount: number;
+  /** Segments with a copy on this disk, and those not sealed that its node leads. */
+  readonly copyCount: number;
   readonly ledCount: number;
 }
 
@@ -25,16 +25,22 @@ export interface Placement {
   readonly ensemble: readonly ReplicaPlace[];
 }
 
+export interface PreviousLeader {
+  readonly leader: NodeId;
+  /** It leads again only when there is nobody else. */
+  readonly isAvoided: boolean;
+}
+
 /**
  * Chooses an ensemble and its leader.
  * @param candidates - One for each registered disk that is not LOST, one disk a node.
- * @param previousLeader - The node that led the partition so far; it leads again only when it is the only one.
+ * @param previous - Who led the partition so far; null for a new one.
  * @throws {WalrusError} NOT_ENOUGH_REPLICAS when fewer than W disks are healthy.
  */
 export function choosePlacement(
   candidates: readonly Candidate[],
   replication: Replication,
-  previousLeader: NodeId | null,
+  previous: PreviousLeader | null,
 ): Placement {
   const { replicas, ackQuorum } = replication;
   const healthy = candidates.filter((candidate) => candidate.isHealthy);
@@ -48,7 +54,7 @@ export function choosePlacement(
   const chosen = spread(healthy, replicas, []);
   const down = candidates.filter((candidate) => !candidate.isHealthy);
   chosen.push(...spread(down, replicas - chosen.length, chosen));
-  const leader = chooseLeader(chosen, previousLeader);
+  const leader = chooseLeader(chosen, previous);
   return {
     leader: leader.place,
     leaderBootEpoch: leader.bootEpoch,
@@ -71,7 +77,8 @@ function spread(
       (a, b) =>
         Number(a.isDraining) - Number(b.isDraining) ||
         (perZone.get(a.zone) ?? 0) - (perZone.get(b.zone) ?? 0) ||
-        a.openCount - b.openCount ||
+        a.copyCount - b.copyCount ||
+        a.ledCount - b.ledCount ||
         a.place.nodeId - b.place.nodeId,
     );
     const next = left.shift() as Candidate;
@@ -82,20 +89,42 @@ function spread(
 }
 
 /** The member that leads fewest segments; of equals the next one in node order after the previous leader. */
-function chooseLeader(chosen: readonly Candidate[], previousLeader: NodeId | null): Candidate {
+function chooseLeader(chosen: readonly Candidate[], previous: PreviousLeader | null): Candidate {
   const able = chosen.filter((candidate) => candidate.isHealthy);
-  const distance = ({ place }: Candidate): number => {
-    if (previousLeader === null) return place.nodeId;
-    return place.nodeId > previousLeader ? place.nodeId - previousLeader : place.nodeId + 2 ** 32;
-  };
+  const leader = previous?.leader ?? 0;
+  const distance = ({ place: { nodeId } }: Candidate): number =>
+    nodeId > leader ? nodeId - leader : nodeId + 2 ** 32;
+  const isAvoided = ({ place }: Candidate): boolean =>
+    previous?.isAvoided === true && place.nodeId === leader;
   const ranked = [...able].sort(
     (a, b) =>
       Number(a.isDraining) - Number(b.isDraining) ||
-      Number(a.place.nodeId === previousLeader) - Number(b.place.nodeId === previousLeader) ||
+      Number(isAvoided(a)) - Number(isAvoided(b)) ||
       a.ledCount - b.ledCount ||
       distance(a) - distance(b),
   );
   return ranked[0] as Candidate;
+}
+
+/**
+ * The candidates once a planned segment is there.
+ * @param from - Who leads its predecessor, which is sealed then; null for a new partition.
+ */
+export function withSegment(
+  candidates: readonly Candidate[],
+  plan: Pick<Placement, 'leader' | 'ensemble'>,
+  from: ReplicaPlace | null,
+): readonly Candidate[] {
+  return candidates.map((candidate) => {
+    const { nodeId, diskId } = candidate.place;
+    const isMember = plan.ensemble.some((place) => place.diskId === diskId);
+    const gained = Number(plan.leader.nodeId === nodeId) - Number(from?.nodeId === nodeId);
+    return {
+      ...candidate,
+      copyCount: candidate.copyCount + Number(isMember),
+      ledCount: candidate.ledCount + gained,
+    };
+  });
 }
 
 /**

@@ -48,6 +48,6 @@ function homeFor(
   const free = candidates.filter(
     (candidate) => candidate.isHealthy && !taken.has(candidate.place.nodeId),
   );
-  free.sort((a, b) => a.openCount - b.openCount || a.place.nodeId - b.place.nodeId);
+  free.sort((a, b) => a.copyCount - b.copyCount || a.place.nodeId - b.place.nodeId);
   return free[0]?.place ?? null;
 }

@@ -17,7 +17,7 @@ import type { ProducerStates } from '../replication/producerStates.ts';
 import { SegmentLeader } from '../replication/segmentLeader.ts';
 import type { SegmentLeaderOptions } from '../replication/segmentLeader.ts';
 import type { MetadataChange } from '../state/change.ts';
-import { isLeader, segmentsLedBy, unsealedSegment } from '../state/queries.ts';
+import { hasRoomForSegment, isLeader, segmentsLedBy, unsealedSegment } from '../state/queries.ts';
 import type { SegmentRecord } from '../state/types.ts';
 import type { ReplicaTail } from '../storage/types.ts';
 import { ProducerLoader } from './producerLoader.ts';
@@ -194,10 +194,16 @@ export class SegmentManager implements SegmentAppender {
   }
 
   #whyFull(leader: SegmentLeader): 'entries' | 'bytes' | null {
-    if (leader.state !== 'Open') return null;
+    if (leader.state !== 'Open' || !this.#hasRoomAfter(leader)) return null;
     const { maxSegmentEntries, maxSegmentBytes } = this.#options.metadata.metadata.config;
     if (leader.tail - leader.segment.baseOffset >= maxSegmentEntries) return 'entries';
     return leader.sizeBytes >= maxSegmentBytes ? 'bytes' : null;
+  }
+
+  /** Without room for a successor a close would be refused, and a leader that is frozen for it never goes on. */
+  #hasRoomAfter({ segment }: SegmentLeader): boolean {
+    const { metadata } = this.#options.metadata;
+    return hasRoomForSegment(metadata, segment.topic, segment.partition);
   }
 
   #onApplied(change: MetadataChange): void {
@@ -405,7 +411,8 @@ export class SegmentManager implements SegmentAppender {
       for (const leader of this.#leaders.values()) {
         const isEmpty = leader.tail === leader.segment.baseOffset;
         const isOld = nowMs - leader.segment.openedAtMs >= maxSegmentAgeMs;
-        if (leader.state === 'Open' && !isEmpty && isOld) this.#close(leader, 'age');
+        if (leader.state !== 'Open' || isEmpty || !isOld) continue;
+        if (this.#hasRoomAfter(leader)) this.#close(leader, 'age');
       }
       this.#checkAges();
     });

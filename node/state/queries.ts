@@ -1,6 +1,7 @@
 /** Questions to the metadata. Each is O(its answer), or O(log n); none looks through all segments. */
 import { assertDefined } from '../../base/assert.ts';
 import type { NodeId, Offset, SegmentId } from '../../base/units.ts';
+import { MAX_SEGMENTS, MAX_SEGMENTS_PER_PARTITION } from './limits.ts';
 import type { IndexedMetadata } from './mutableMetadata.ts';
 import type {
   DiskRecord,
@@ -72,6 +73,12 @@ export function segmentContaining(
     (position) => segmentAt(metadata, ids, position).baseOffset > offset,
   );
   return after === 0 ? undefined : segmentAt(metadata, ids, after - 1);
+}
+
+/** Whether a partition may get another segment; without, its open one grows on. */
+export function hasRoomForSegment(metadata: Metadata, topic: string, partition: number): boolean {
+  const count = partitionRecord(metadata, topic, partition)?.segments.length ?? 0;
+  return metadata.segments.size < MAX_SEGMENTS && count < MAX_SEGMENTS_PER_PARTITION;
 }
 
 /** The segment that follows in the partition, or undefined for the last one and for DELETED ones. */

@@ -172,8 +172,8 @@ function checkQuorum(
 }
 
 /**
- * A recovery is exempt, and a refused close ends in one: its leader is frozen, and the partition must go on. So the limits
- * make rolls slower, and hold where segments are opened without need: topics and their partitions.
+ * A recovery is exempt: refusing it would stop the partition. A leader without room does not close, and its segment grows;
+ * one that had begun before is frozen, and a recovery ends it.
  */
 function checkRoom(
   state: MutableMetadata,
