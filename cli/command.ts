@@ -1,6 +1,6 @@
 /** What a command is made of: its arguments and flags as data, from which parsing, help and docs/cli.md follow. */
 import type { Client } from '../client/index.ts';
-import type { Output } from './output.ts';
+import type { Hints, Output } from './output.ts';
 import { UsageError } from './usageError.ts';
 
 export type FlagKind = 'switch' | 'text' | 'integer' | 'list';
@@ -12,6 +12,8 @@ export interface FlagSpec {
   readonly description: string;
   /** The only values, when they are few. */
   readonly choices?: readonly string[];
+  /** The least value of an integer. */
+  readonly min?: number;
   /** As shown; applied by the command. */
   readonly default?: string;
 }
@@ -36,8 +38,12 @@ export interface CommandContext extends Given {
   readonly output: Output;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
+  /** Whether it was typed at the prompt of `walrus repl`, to which standard input belongs. */
+  readonly isAtPrompt: boolean;
   /** Connects on first use; closed by the dispatcher. */
   client(): Promise<Client>;
+  /** Runs another command line at the prompt, with the same addresses. @returns its exit code. */
+  runLine(argv: readonly string[], signal: AbortSignal): Promise<number>;
 }
 
 export interface Command {
@@ -47,6 +53,8 @@ export interface Command {
   readonly summary: string;
   readonly args: readonly ArgumentSpec[];
   readonly flags: Readonly<Record<string, FlagSpec>>;
+  /** What to do about failures, where it is another thing than for every command. */
+  readonly hints?: Hints;
   /** Further paragraphs and examples. */
   readonly notes?: readonly string[];
   /** Comes to an end by itself when it is interrupted; any other command is left at once. */

@@ -5,7 +5,6 @@ import { connect } from '../client/index.ts';
 import type { Client } from '../client/index.ts';
 import type { CommandContext, Given } from './command.ts';
 import { COMMANDS } from './commands.ts';
-import { setRunLine } from './commands/repl.ts';
 import { commandHelp, overview } from './help.ts';
 import { EXIT, Output, exitCodeOf } from './output.ts';
 import type { Streams } from './output.ts';
@@ -20,16 +19,18 @@ export interface DispatchOptions {
   readonly signal: AbortSignal;
   /** Instead of the environment's. */
   readonly addresses?: readonly string[];
+  /** Whether the line was typed at the prompt of `walrus repl`. */
+  readonly isAtPrompt?: boolean;
 }
 
 /** Runs a command line. @returns the exit code. */
 export async function dispatch(argv: readonly string[], options: DispatchOptions): Promise<number> {
   const output = new Output(options.streams, argv.includes('--json'));
-  setRunLine((line, addresses) => dispatch(line, { ...options, addresses }));
   try {
     return await run(argv, options, output);
   } catch (error) {
-    if (error instanceof Error || exitCodeOf(error) !== EXIT.failure) output.error(error);
+    if (error instanceof Error || exitCodeOf(error) !== EXIT.failure)
+      output.error(error, findCommand(COMMANDS, argv)?.command.hints);
     else throw error;
     return exitCodeOf(error);
   }
@@ -64,6 +65,8 @@ async function run(
     addresses,
     output,
     signal: options.signal,
+    isAtPrompt: options.isAtPrompt === true,
+    runLine: (line, signal) => dispatch(line, { ...options, addresses, signal, isAtPrompt: true }),
     client: async () =>
       (client ??= await connect({
         addresses,

@@ -10,18 +10,20 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 const { dispatch } = await import('./dispatch.ts');
-const { EXIT } = await import('./output.ts');
-// Whoever reads our output has had enough: that is no failure.
+const { EXIT, Output, outputFailure } = await import('./output.ts');
+const argv = process.argv.slice(2);
+const streams = {
+  out: (text: string): void => void process.stdout.write(text),
+  err: (text: string): void => void process.stderr.write(text),
+  isTerminal: process.stdout.isTTY,
+};
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure);
+  // Whoever reads our output has had enough: that is no failure.
+  if (error.code === 'EPIPE') process.exit(EXIT.ok);
+  new Output(streams, argv.includes('--json')).error(outputFailure(error));
+  process.exit(EXIT.failure);
 });
-const code = await dispatch(process.argv.slice(2), {
-  streams: {
-    out: (text) => process.stdout.write(text),
-    err: (text) => process.stderr.write(text),
-  },
-  signal: abort.signal,
-});
+const code = await dispatch(argv, { streams, signal: abort.signal });
 process.exitCode = code;
 // What it was waiting for does not matter any more.
 if (code === EXIT.interrupted) process.exit();

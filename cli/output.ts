@@ -45,11 +45,15 @@ export function exitCodeOf(error: unknown): number {
   return error.retriable ? EXIT.unavailable : EXIT.failure;
 }
 
-const HINTS: Partial<Record<ErrorCode, string>> = {
+/** What to do about a failure, by its code. */
+export type Hints = Readonly<Partial<Record<ErrorCode, string>>>;
+
+const HINTS: Hints = {
   CONNECTION_FAILED: 'is a node running there? Start a cluster with `npm start`, or give --addr',
   TOPIC_NOT_FOUND: 'create it with `walrus topic create NAME`, or see `walrus topic list`',
-  OFFSET_OUT_OF_RANGE: 'give --from earliest to begin at the oldest record',
   NOT_ENOUGH_REPLICAS: 'too few nodes are up: see `walrus cluster status`',
+  METADATA_UNAVAILABLE: 'is a quorum of the nodes up? See `walrus cluster status`',
+  TIMED_OUT: 'is a quorum of the nodes up? See `walrus cluster status`',
 };
 
 /** The code as docs/errors.md has it; null for what is no failure of Walrus. */
@@ -58,9 +62,26 @@ function describe(error: unknown): { code: ErrorCode | null; details: ErrorDetai
   return { code: error instanceof UsageError ? 'INVALID_CONFIG' : null, details: {} };
 }
 
+/** Why standard output takes no more, for a person. */
+export function outputFailure(error: NodeJS.ErrnoException): Error {
+  const why = error.code === 'ENOSPC' ? 'no space is left there' : error.message;
+  return new Error(`Cannot write to standard output: ${why}`, { cause: error });
+}
+
 export interface Streams {
   out(text: string): void;
   err(text: string): void;
+  /** Whether a person looks at `out`: names that are very long are cut there, and nowhere else. */
+  readonly isTerminal?: boolean;
+}
+
+/** No column of a table is made wider: a name may have 249 characters. */
+const COLUMN_WIDTH_MAX = 48;
+const CUT = '...';
+
+function cut(cell: string): string {
+  if (cell.length <= COLUMN_WIDTH_MAX) return cell;
+  return `${cell.slice(0, COLUMN_WIDTH_MAX - CUT.length)}${CUT}`;
 }
 
 export class Output {
@@ -84,10 +105,11 @@ export class Output {
 
   /** A result that is a table. */
   table(value: unknown, rows: readonly (readonly string[])[]): void {
+    const shown = this.#streams.isTerminal === true ? rows.map((row) => row.map(cut)) : rows;
     const widths = (rows[0] ?? []).map((_, column) =>
-      Math.max(...rows.map((row) => (row[column] ?? '').length)),
+      Math.min(COLUMN_WIDTH_MAX, Math.max(...rows.map((row) => (row[column] ?? '').length))),
     );
-    const lines = rows.map((row) =>
+    const lines = shown.map((row) =>
       row
         .map((cell, column) => cell.padEnd(widths[column] ?? 0))
         .join('  ')
@@ -101,14 +123,15 @@ export class Output {
     if (!this.isJson) this.#streams.err(`${text}\n`);
   }
 
-  error(error: unknown): void {
+  /** @param hints - The command's own, before those for every command. */
+  error(error: unknown, hints: Hints = {}): void {
     const message = messageOf(error);
     if (this.isJson) {
       const { code, details } = describe(error);
       this.#streams.err(`${JSON.stringify({ error: { code, message, details } })}\n`);
       return;
     }
-    const hint = isWalrusError(error) ? HINTS[error.code] : undefined;
+    const hint = isWalrusError(error) ? { ...HINTS, ...hints }[error.code] : undefined;
     const code = isWalrusError(error) ? ` (${error.code})` : '';
     this.#streams.err(`walrus: ${message}${code}${hint === undefined ? '' : `; ${hint}`}\n`);
   }

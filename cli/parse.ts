@@ -59,13 +59,23 @@ function checked(spec: FlagSpec, name: string, value: string | undefined): strin
   }
   if (value === undefined)
     throw new UsageError(`The flag --${name} needs a value: ${spec.value ?? ''}`);
+  checkValue(spec, name, value);
+  if (spec.kind !== 'list') return [value];
+  const values = value.split(',').filter((each) => each.trim() !== '');
+  if (values.length > 0) return values;
+  throw new UsageError(`The flag --${name} needs a value: ${spec.value ?? ''}, not "${value}"`);
+}
+
+function checkValue(spec: FlagSpec, name: string, value: string): void {
   if (spec.kind === 'integer' && !/^\d{1,15}$/.test(value)) {
     throw new UsageError(`--${name} must be a whole number, not "${value}"`);
+  }
+  if (spec.min !== undefined && Number(value) < spec.min) {
+    throw new UsageError(`--${name} must be at least ${spec.min}, not ${value}`);
   }
   if (spec.choices !== undefined && !spec.choices.includes(value)) {
     throw new UsageError(`--${name} must be one of ${spec.choices.join(', ')}, not "${value}"`);
   }
-  return spec.kind === 'list' ? value.split(',').filter((each) => each !== '') : [value];
 }
 
 function checkArguments(command: Command, args: readonly string[]): void {

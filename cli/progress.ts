@@ -1,6 +1,6 @@
 /** The progress line on a terminal: records, bytes, rate. Nothing elsewhere. */
 import process from 'node:process';
-import { sizeText } from './values.ts';
+import { progressText } from './values.ts';
 
 const INTERVAL_MS = 500;
 
@@ -23,9 +23,7 @@ export class ProgressLine {
   }
 
   #show(end: string): void {
-    const { records, bytes } = this.#read();
     const seconds = Math.max((performance.now() - this.#startMs) / 1000, 0.001);
-    const text = `${records} records, ${sizeText(bytes)}, ${sizeText(bytes / seconds)}/s`;
-    process.stderr.write(`\r${text.padEnd(60)}${end}`);
+    process.stderr.write(`\r${progressText(this.#read(), seconds).padEnd(60)}${end}`);
   }
 }

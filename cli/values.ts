@@ -55,9 +55,11 @@ export function addressesOf(
   given: readonly string[] | undefined,
   fromEnvironment: string | undefined,
 ): string[] {
+  if (given === undefined && (fromEnvironment ?? '') === '') return [DEFAULT_ADDRESS];
   const texts = given ?? (fromEnvironment ?? '').split(',');
   const addresses = texts.map((each) => each.trim()).filter((each) => each !== '');
-  if (addresses.length === 0) return [DEFAULT_ADDRESS];
+  if (addresses.length === 0)
+    throw new UsageError(`"${texts.join(',')}" names no address: give HOST:PORT`);
   for (const address of addresses) {
     if (/^(\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/.test(address)) continue;
     throw new UsageError(`"${address}" is no address: give HOST:PORT`);
@@ -83,5 +85,14 @@ export function sizeText(bytes: number): string {
     value /= 1000;
     unit += 1;
   }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit] ?? ''}`;
+  return `${value.toFixed(unit === 0 ? 0 : 1)} ${units[unit] ?? ''}`;
+}
+
+/** How far a command has come, for people. */
+export function progressText(
+  { records, bytes }: { readonly records: number; readonly bytes: number },
+  seconds: number,
+): string {
+  const noun = records === 1 ? 'record' : 'records';
+  return `${records} ${noun}, ${sizeText(bytes)}, ${sizeText(bytes / seconds)}/s`;
 }

@@ -168,6 +168,14 @@ describe('resolveConfig()', () => {
     ]);
   });
 
+  test('refuses a port that is given twice, where both would listen on it', () => {
+    const twice = '--client-port 7001 --peer-port 7001';
+    const problem = 'Invalid peerPort "7001": it is the clientPort as well';
+    expect(problems(twice.split(' '))).toEqual([problem]);
+    expect(problems(`${twice} --peer-host 127.0.0.2`.split(' '))).toEqual([]);
+    expect(problems('--client-port 0 --peer-port 0'.split(' '))).toEqual([]);
+  });
+
   test('survives any input with a complete result', () => {
     const words = fc.oneof(fc.string(), fc.constantFrom('--node-id', '--join', '--config', '='));
     fc.assert(
@@ -227,4 +235,5 @@ test('nearest() finds a near name and gives up on a far one', () => {
   expect(editDistance('kitten', 'sitting')).toBe(3);
   expect(nearest('--jion', ['--join', '--zone'])).toBe('--join');
   expect(nearest('--xyz', ['--data-dir'])).toBeUndefined();
+  expect(nearest('nope', ['zone'])).toBeUndefined();
 });

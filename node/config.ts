@@ -71,12 +71,15 @@ function parse(name: SettingName, given: Given | undefined): Parsed<unknown> {
   return { ok: false, problem: `Invalid ${name} "${shown}" (${given.source}): ${parsed.problem}` };
 }
 
+/** Hosts that stand for every interface. */
+const EVERY_HOST: readonly string[] = ['0.0.0.0', '::'];
+
 /** Values that are fine alone and not together. */
 function contradictions(settings: NodeSettings): string[] {
-  const problems: string[] = [];
+  const problems = samePorts(settings);
   for (const kind of ['client', 'peer', 'http'] as const) {
     const host = settings[`${kind}Host`];
-    if (!['0.0.0.0', '::'].includes(host) || settings[`${kind}AdvertiseHost`] !== '') continue;
+    if (!EVERY_HOST.includes(host) || settings[`${kind}AdvertiseHost`] !== '') continue;
     const [flag] = flagsOf(`${kind}AdvertiseHost`);
     problems.push(
       `Invalid ${kind}Host "${host}": others need a host to connect to, give --${flag}`,
@@ -93,6 +96,24 @@ function contradictions(settings: NodeSettings): string[] {
   }
   if (settings.maxNodeInFlightBytes < settings.maxConnectionInFlightBytes) {
     problems.push('Invalid maxNodeInFlightBytes: it must be at least maxConnectionInFlightBytes');
+  }
+  return problems;
+}
+
+/** Ports that are given twice; 0 is a free one of its own. */
+function samePorts(settings: NodeSettings): string[] {
+  const problems: string[] = [];
+  const pairs = [
+    ['client', 'peer'],
+    ['client', 'http'],
+    ['peer', 'http'],
+  ] as const;
+  for (const [one, other] of pairs) {
+    const port = settings[`${one}Port`];
+    if (port === 0 || port !== settings[`${other}Port`]) continue;
+    const hosts = [settings[`${one}Host`], settings[`${other}Host`]];
+    if (hosts[0] !== hosts[1] && !hosts.some((host) => EVERY_HOST.includes(host))) continue;
+    problems.push(`Invalid ${other}Port "${port}": it is the ${one}Port as well`);
   }
   return problems;
 }

@@ -3,6 +3,7 @@ import process from 'node:process';
 import type { ConsumedBatch, Consumer, PartitionPosition } from '../../client/index.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { argumentOf, integerOf, isGiven, textOf } from '../command.ts';
+import { EXIT } from '../output.ts';
 import { ProgressLine } from '../progress.ts';
 import { formatterOf } from '../recordFormat.ts';
 import type { Formatter } from '../recordFormat.ts';
@@ -16,6 +17,7 @@ export const consume: Command = {
   endsBySignal: true,
   summary: 'Writes the records of a topic to standard output.',
   args: [{ name: 'TOPIC', description: 'the topic' }],
+  hints: { OFFSET_OUT_OF_RANGE: 'give --from earliest to begin at the oldest record' },
   flags: {
     from: {
       kind: 'text',
@@ -59,6 +61,7 @@ export const consume: Command = {
       default: '\\t',
     },
   },
+  notes: ['With `--follow` there is no end but Ctrl-C: the exit code is 0 then.'],
   async run(context) {
     checkFormat(context);
     const client = await context.client();
@@ -73,7 +76,7 @@ export const consume: Command = {
     });
     context.signal.addEventListener('abort', () => consumer.abort());
     await new Consumption(context, consumer).run();
-    return undefined;
+    return context.signal.aborted && !isGiven(context, 'follow') ? EXIT.interrupted : EXIT.ok;
   },
 };
 

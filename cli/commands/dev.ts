@@ -2,7 +2,7 @@
 import type { Command } from '../command.ts';
 import { integerOf, isGiven, textOf } from '../command.ts';
 import { DevCluster } from '../dev/devCluster.ts';
-import { choosePorts } from '../dev/ports.ts';
+import { checkPorts, choosePorts } from '../dev/ports.ts';
 
 export const dev: Command = {
   name: 'dev',
@@ -31,6 +31,7 @@ export const dev: Command = {
   async run(context) {
     const count = integerOf(context, 'nodes') ?? 3;
     const basePort = integerOf(context, 'base-port');
+    checkPorts(count, basePort);
     const cluster = new DevCluster({
       choosePorts: () => choosePorts(count, basePort, (text) => context.output.note(text)),
       dataDir: textOf(context, 'data-dir') ?? '.walrus',

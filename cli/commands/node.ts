@@ -2,13 +2,12 @@
 import fs from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
 import process from 'node:process';
-import { messageOf } from '../../base/errors.ts';
+import { WalrusError, messageOf } from '../../base/errors.ts';
 import { commandFlags, describeConfig, printConfig, resolveConfig } from '../../node/config.ts';
 import { SETTING_NAMES, flagsOf, settingOf } from '../../node/config/settings.ts';
 import { runNode } from '../../node/main.ts';
 import type { RunningNode } from '../../node/main.ts';
 import type { Command } from '../command.ts';
-import { UsageError } from '../usageError.ts';
 import { EXIT } from '../output.ts';
 
 /** How long a process may live on when its node has ended. */
@@ -53,7 +52,8 @@ async function fileOf(
   try {
     return { file: { path, content: await fs.readFile(path, 'utf8') } };
   } catch (error) {
-    throw new UsageError(`Cannot read the configuration file ${path}: ${messageOf(error)}`);
+    const message = `Cannot read the configuration file ${path}: ${messageOf(error)}`;
+    throw new WalrusError('INVALID_CONFIG', message, { cause: error });
   }
 }
 

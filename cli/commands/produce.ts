@@ -7,12 +7,16 @@ import { WalrusError, isWalrusError } from '../../client/index.ts';
 import type { Acks, Producer, ProducerCounts } from '../../client/index.ts';
 import type { Command, CommandContext, Given } from '../command.ts';
 import { argumentOf, integerOf, isGiven, textOf } from '../command.ts';
+import { EXIT } from '../output.ts';
 import { ProgressLine } from '../progress.ts';
 import { RecordCutter } from '../recordCutter.ts';
 import { UsageError } from '../usageError.ts';
+import { untilAborted } from '../untilAborted.ts';
 import { delimiterBytes } from '../values.ts';
 
 const STDIN_FD = 0;
+/** Standard input, where a file is expected. */
+const STDIN_FILE = '-';
 const CHUNK_BYTES = 256 * 1024;
 
 export const produce: Command = {
@@ -23,7 +27,7 @@ export const produce: Command = {
     { name: 'TOPIC', description: 'the topic, which must exist' },
     {
       name: 'FILE',
-      description: 'files to read instead of standard input',
+      description: 'files to read instead of standard input; - is standard input',
       isOptional: true,
       isList: true,
     },
@@ -62,21 +66,20 @@ export const produce: Command = {
     'delivery-timeout-ms': {
       kind: 'integer',
       value: 'MS',
+      min: 1,
       description: 'How long a record is tried.',
       default: '120000',
     },
   },
   notes: [
+    'Ctrl-C sends the records that are whole, waits until they are acknowledged, and ends with exit code 130. At the prompt of `walrus repl` a FILE is needed: what is typed there are commands.',
     'A record has at most what the nodes take: a little less than their `maxFrameBytes`, 1 MiB by default (`walrus node --max-frame-bytes`, up to 64 MiB; every node). A larger one is refused at once; the message then says how many records were acknowledged.',
     'What follows the last delimiter is a record of its own, unless it is empty. So `consume`, which writes a delimiter after every record, gives a file back byte for byte when it ends with the delimiter; with `consume --no-final-delimiter` when it does not.',
     'With `--keep-delimiter` here and `--format raw` there, every file comes back as it is. All this goes for topics of one partition: there is no order between partitions.',
   ],
   async run(context) {
     const topic = argumentOf(context, 0);
-    checkFiles(context.args.slice(1));
-    if (isGiven(context, 'whole-files') && context.args.length < 2) {
-      throw new UsageError('--whole-files needs at least one FILE');
-    }
+    checkInput(context);
     const client = await context.client();
     const partition = integerOf(context, 'partition');
     const producer = await client.producer({
@@ -96,7 +99,7 @@ export const produce: Command = {
     if (failure !== null) throw withCounts(failure, producer.counts);
     const { records } = counts();
     if (context.output.isJson) context.output.result({ topic, records }, []);
-    return undefined;
+    return context.signal.aborted ? EXIT.interrupted : EXIT.ok;
   },
 };
 
@@ -124,9 +127,28 @@ function withCounts(failure: unknown, counts: ProducerCounts): unknown {
   return new WalrusError(code, `${message}; ${outcome}`, { details, cause });
 }
 
+/** What says nothing about a file that is one record. */
+const CUTTING_FLAGS = ['delimiter', 'keep-delimiter', 'key-separator'];
+
 /** Before anything is sent. */
+function checkInput(context: CommandContext): void {
+  const files = context.args.slice(1);
+  checkFiles(files);
+  if (context.isAtPrompt && (files.length === 0 || files.includes(STDIN_FILE))) {
+    throw new UsageError(
+      'produce needs a FILE here: what is typed at the prompt are commands; put appends one record',
+    );
+  }
+  if (!isGiven(context, 'whole-files')) return;
+  if (files.length === 0) throw new UsageError('--whole-files needs at least one FILE');
+  const unused = CUTTING_FLAGS.find((flag) => isGiven(context, flag));
+  if (unused === undefined) return;
+  throw new UsageError(`--${unused} has no meaning with --whole-files: leave one of them out`);
+}
+
 function checkFiles(files: readonly string[]): void {
   for (const file of files) {
+    if (file === STDIN_FILE) continue;
     try {
       fs.accessSync(file, fs.constants.R_OK);
       if (!fs.statSync(file).isDirectory()) continue;
@@ -142,15 +164,27 @@ function checkFiles(files: readonly string[]): void {
 async function sendAll(context: CommandContext, producer: Producer): Promise<void> {
   const files = context.args.slice(1);
   if (isGiven(context, 'whole-files')) {
-    for (const file of files) await producer.sendValue(await fs.promises.readFile(file));
+    for (const file of files) {
+      const value = await wholeFile(file, context.signal);
+      if (context.signal.aborted) return;
+      await producer.sendValue(value);
+    }
     return;
   }
   const send = senderOf(context, producer);
-  const sources = files.length === 0 ? [null] : files;
+  const sources = files.length === 0 ? [STDIN_FILE] : files;
   for (const file of sources) {
-    const stream = file === null ? standardInput() : chunksOf(file);
+    if (context.signal.aborted) return;
+    const stream = file === STDIN_FILE ? standardInput() : chunksOf(file);
     await sendStream({ context, producer, send }, stream);
   }
+}
+
+async function wholeFile(file: string, signal: AbortSignal): Promise<Buffer> {
+  if (file !== STDIN_FILE) return await fs.promises.readFile(file);
+  const chunks: Buffer[] = [];
+  for await (const chunk of untilAborted(standardInput(), signal)) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks);
 }
 
 function standardInput(): AsyncIterable<Buffer> {
@@ -216,13 +250,13 @@ async function sendStream(sending: Sending, stream: AsyncIterable<Buffer>): Prom
     keepsDelimiter: isGiven(given, 'keep-delimiter'),
     maxRecordBytes: producer.maxValueBytes,
   });
-  for await (const chunk of stream) {
-    if (given.signal.aborted) break; // what was read so far is sent
+  for await (const chunk of untilAborted(stream, given.signal)) {
     cutter.push(chunk);
     while (cutter.next()) {
       const room = send(cutter.bytes, cutter.start, cutter.length);
       if (room !== undefined) await room;
     }
   }
+  if (given.signal.aborted) return; // what is left may be the beginning of a record only
   if (cutter.last()) await send(cutter.bytes, cutter.start, cutter.length);
 }

@@ -1,5 +1,6 @@
 /** `walrus topic ...`. */
-import type { Command } from '../command.ts';
+import { WalrusError } from '../../client/index.ts';
+import type { Command, Given } from '../command.ts';
 import { argumentOf, integerOf, isGiven, textOf } from '../command.ts';
 import { UsageError } from '../usageError.ts';
 
@@ -19,27 +20,26 @@ export const topicCreate: Command = {
     replicas: {
       kind: 'integer',
       value: 'R',
-      description: 'How many disks hold each record; with --ack-quorum one of 1/1, 3/2, 5/3.',
+      description: 'How many disks hold each record: 1, 3 or 5.',
       default: '3, or 1 on a single node',
     },
     'ack-quorum': {
       kind: 'integer',
       value: 'W',
-      description: 'How many of them must have stored a record before it counts.',
-      default: '2, or 1 on a single node',
+      description:
+        'How many of them must have stored a record before it counts: with --replicas one of 1/1, 3/2, 5/3.',
+      default: 'the one that fits --replicas',
     },
     'if-not-exists': { kind: 'switch', description: 'A topic that is there already is a success.' },
   },
   async run(context) {
     const name = argumentOf(context, 0);
-    const replicas = integerOf(context, 'replicas');
-    const ackQuorum = integerOf(context, 'ack-quorum');
+    const replication = replicationOf(context);
     const client = await context.client();
     const { topicId, isNew } = await client.admin.createTopic({
       name,
       partitions: integerOf(context, 'partitions') ?? 1,
-      ...(replicas === undefined ? {} : { replicas }),
-      ...(ackQuorum === undefined ? {} : { ackQuorum }),
+      ...replication,
       ifNotExists: isGiven(context, 'if-not-exists'),
     });
     const text = isNew ? `created topic ${name}` : `topic ${name} exists`;
@@ -47,6 +47,32 @@ export const topicCreate: Command = {
     return undefined;
   },
 };
+
+/** Ack quorums by the replicas that they go with. */
+const ACK_QUORUMS: ReadonlyMap<number, number> = new Map([
+  [1, 1],
+  [3, 2],
+  [5, 3],
+]);
+
+/** One of the two says what the other is; without both the cluster chooses. */
+export function replicationOf(
+  given: Given,
+): { readonly replicas: number; readonly ackQuorum: number } | null {
+  const replicas = integerOf(given, 'replicas');
+  const ackQuorum = integerOf(given, 'ack-quorum');
+  if (replicas === undefined && ackQuorum === undefined) return null;
+  for (const [count, quorum] of ACK_QUORUMS) {
+    if ((replicas ?? count) === count && (ackQuorum ?? quorum) === quorum) {
+      return { replicas: count, ackQuorum: quorum };
+    }
+  }
+  const asked = `${replicas ?? 'any'}/${ackQuorum ?? 'any'}`;
+  throw new WalrusError(
+    'INVALID_REPLICATION',
+    `There are no topics with replicas and ack quorum ${asked}: it must be 1/1, 3/2 or 5/3`,
+  );
+}
 
 export const topicList: Command = {
   name: 'topic list',

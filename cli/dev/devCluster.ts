@@ -33,7 +33,7 @@ const ATTEMPT_MS = 2000;
 const VOTERS_MAX = 3;
 
 export interface DevClusterOptions {
-  /** Called once the data directory is this supervisor's. */
+  /** Called once the data directory is this supervisor's; before it is made, where there is none. */
   choosePorts(): Promise<readonly NodePorts[]>;
   readonly dataDir: string;
   readonly isFresh: boolean;
@@ -57,11 +57,13 @@ export class DevCluster {
    */
   async run(): Promise<void> {
     const { dataDir, isFresh, output } = this.#options;
+    // What is refused leaves nothing behind.
+    const early = existsSync(dataDir) ? null : await this.#options.choosePorts();
     await fs.mkdir(dataDir, { recursive: true });
     const lock = lockFile(path.join(dataDir, LOCK_FILE));
     try {
       if (isFresh) await this.#deleteData();
-      this.#ports = await this.#options.choosePorts();
+      this.#ports = early ?? (await this.#options.choosePorts());
       this.#clusterId = await this.#readClusterId();
       this.#nodes = this.#ports.map(
         (_, index) => new NodeProcess(index + 1, () => this.#arguments(index), output),
@@ -150,7 +152,7 @@ export class DevCluster {
       if (missing === null) return true;
       if (performance.now() >= nextNoteMs) {
         nextNoteMs = performance.now() + NOTE_INTERVAL_MS;
-        this.#options.output.note(`walrus: still waiting for ${missing}`);
+        this.#options.output.note(`walrus: the cluster is starting, waiting for ${missing}`);
       }
       await sleep(POLL_MS);
     }
@@ -162,7 +164,7 @@ export class DevCluster {
     const lines = ids.map(async (id) => {
       const file = path.join(this.#options.dataDir, `node-${id}.log`);
       const log = await fs.readFile(file, 'utf8').catch(() => '');
-      return `node ${id} (${log.trimEnd().split('\n').at(-1) || 'no log yet'})`;
+      return `node ${id} (${log.trimEnd().split('\n').at(-1) || 'its process is starting'})`;
     });
     return (await Promise.all(lines)).join(', ');
   }

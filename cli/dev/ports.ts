@@ -15,6 +15,16 @@ const NODE_COUNT_MAX = 9;
 const FIRST = { client: 9091, peer: 6001, http: 9191 } as const;
 const PORT_MAX = 65_535;
 
+/** @throws {UsageError} when no cluster can have such ports. */
+export function checkPorts(count: number, basePort: number | undefined): void {
+  if (count < 1 || count > NODE_COUNT_MAX) {
+    throw new UsageError(`--nodes must be 1 to ${NODE_COUNT_MAX}, not ${count}`);
+  }
+  if (basePort !== undefined && (basePort < 1 || basePort + 21 + count > PORT_MAX)) {
+    throw new UsageError(`--base-port must be 1 to ${PORT_MAX - 21 - count}, not ${basePort}`);
+  }
+}
+
 /**
  * Chooses the ports of each node: P+1.., P+11.., P+21.. with a base port, else the usual or the next free ones.
  * @throws {UsageError}
@@ -25,13 +35,8 @@ export async function choosePorts(
   basePort: number | undefined,
   note: (text: string) => void,
 ): Promise<NodePorts[]> {
-  if (count < 1 || count > NODE_COUNT_MAX) {
-    throw new UsageError(`--nodes must be 1 to ${NODE_COUNT_MAX}, not ${count}`);
-  }
+  checkPorts(count, basePort);
   if (basePort !== undefined) {
-    if (basePort < 1 || basePort + 21 + count > PORT_MAX) {
-      throw new UsageError(`--base-port must be 1 to ${PORT_MAX - 21 - count}, not ${basePort}`);
-    }
     const ports = Array.from({ length: count }, (_, i) => ({
       client: basePort + 1 + i,
       peer: basePort + 11 + i,

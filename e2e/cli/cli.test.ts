@@ -82,6 +82,10 @@ test(
       ['state nope', 3, 'TOPIC_NOT_FOUND'],
       ['put nope x', 3, 'TOPIC_NOT_FOUND'],
       ['register a*b', 2, 'INVALID_TOPIC_NAME'],
+      ['topic create t --replicas 2', 2, 'INVALID_REPLICATION'],
+      ['produce t package.json --whole-files --delimiter x', 2, 'INVALID_CONFIG'],
+      ['node --config /no/such/file', 2, 'INVALID_CONFIG'],
+      ['topic list --addr ,', 2, 'INVALID_CONFIG'],
       ['topic describe nope', 3, 'TOPIC_NOT_FOUND'],
       ['group describe nope', 3, 'GROUP_NOT_FOUND'],
       ['group delete nope', 3, 'GROUP_NOT_FOUND'],
@@ -161,6 +165,44 @@ test(
     await waitFor('it says so', WAIT_MS_MAX, () =>
       node.readLog().includes('the client port of a Walrus node; give its peer port'),
     );
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'produce that waits for its input is ended by an interrupt, and what is whole is stored',
+  async () => {
+    const cluster = await startCluster(1);
+    const [address = ''] = cluster.addresses;
+    await walrus(address, ['register', 't']);
+    const child = spawn(process.execPath, [MAIN, 'produce', 't', '--addr', address]);
+    child.stdin.write('one\ntwo\nhalf a li');
+    await waitFor('it is stored', WAIT_MS_MAX, async () => {
+      return (await walrus(address, ['consume', 't'])).out === 'one\ntwo\n';
+    });
+    child.kill('SIGINT');
+    const [code] = (await once(child, 'close')) as [number | null];
+    expect(code).toBe(130);
+    expect((await walrus(address, ['consume', 't'])).out).toBe('one\ntwo\n');
+
+    expect((await walrus(address, ['produce', 't', '-'], 'three\n')).code).toBe(0);
+    const typed = await walrus(address, ['repl'], 'produce t\nconsume t\n');
+    expect(typed).toMatchObject({ code: 2, out: 'one\ntwo\nthree\n' });
+    expect(typed.err).toContain('produce needs a FILE here');
+
+    if (!fs.existsSync('/dev/full')) return;
+    const full = fs.openSync('/dev/full', 'w');
+    const consume = spawn(process.execPath, [MAIN, 'consume', 't', '--addr', address], {
+      stdio: ['ignore', full, 'pipe'],
+    });
+    let said = '';
+    consume.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const [end] = (await once(consume, 'close')) as [number | null];
+    fs.closeSync(full);
+    expect([end, said]).toEqual([
+      1,
+      'walrus: Cannot write to standard output: no space is left there\n',
+    ]);
   },
   TEST_MS_MAX,
 );

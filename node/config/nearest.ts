@@ -1,7 +1,7 @@
 /** "Did you mean": the known name that is nearest to a mistyped one. */
 
 /** Names further away than this share of their length are no help. */
-const MAX_DISTANCE_SHARE = 0.5;
+const MAX_DISTANCE_SHARE = 0.4;
 
 /** The number of letters to insert, remove, replace or swap with their neighbour to get from `a` to `b`. */
 export function editDistance(a: string, b: string): number {
