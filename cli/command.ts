@@ -42,6 +42,8 @@ export interface CommandContext extends Given {
   readonly isAtPrompt: boolean;
   /** Connects on first use; closed by the dispatcher. */
   client(): Promise<Client>;
+  /** All that there are. */
+  readonly commands: readonly Command[];
   /** Runs another command line at the prompt, with the same addresses. @returns its exit code. */
   runLine(argv: readonly string[], signal: AbortSignal): Promise<number>;
 }

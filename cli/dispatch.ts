@@ -66,6 +66,7 @@ async function run(
     output,
     signal: options.signal,
     isAtPrompt: options.isAtPrompt === true,
+    commands: COMMANDS,
     runLine: (line, signal) => dispatch(line, { ...options, addresses, signal, isAtPrompt: true }),
     client: async () =>
       (client ??= await connect({

@@ -5,6 +5,7 @@ import { MIB } from '../base/units.ts';
 import { FrameDecoder } from '../protocol/frame.ts';
 import { encodeTextCommand, parseTextReply } from '../protocol/text.ts';
 import type { TextCommand, TextReply } from '../protocol/text.ts';
+import { invalidTopicName, nameProblem } from '../protocol/topicName.ts';
 import type { ClientWorld } from './world.ts';
 
 const REPLY_BYTES_MAX = 256 * MIB;
@@ -54,6 +55,11 @@ export class TextClient {
   /** Sends a command; an `ERR` is a reply like others. */
   send(command: Exclude<TextCommand, { type: 'INVALID' }>): Promise<TextReply> {
     if (this.#error !== null) return Promise.reject(this.#error);
+    if (command.type !== 'METRICS' && command.topic.includes(' ')) {
+      // It would be sent as another command.
+      const problem = nameProblem(command.topic) ?? 'it has a space';
+      return Promise.reject(invalidTopicName(command.topic, problem));
+    }
     if (this.#waiting.length >= IN_FLIGHT_COUNT_MAX) {
       return Promise.reject(new WalrusError('OVERLOADED', 'Too many commands wait for a reply'));
     }

@@ -19,7 +19,6 @@ export const repl: Command = {
   flags: {},
   async run(context) {
     if (context.isAtPrompt) throw new UsageError('This is the prompt of walrus repl already');
-    const { COMMANDS } = await import('../commands.ts'); // which has this one
     const historyPath = path.join(os.homedir(), '.walrus_history');
     const history = await fs.readFile(historyPath, 'utf8').catch(() => '');
     const isTerminal = process.stdin.isTTY;
@@ -30,7 +29,7 @@ export const repl: Command = {
       isTerminal,
       history: history.split('\n').filter((line) => line !== ''),
       signal: context.signal,
-      complete: (line) => complete(line, COMMANDS, topics),
+      complete: (line) => complete(line, context.commands, topics),
       run: async (argv, signal) => {
         const code = await context.runLine(argv, signal);
         if (isTerminal) void topicNames(context).then((names) => (topics = names));

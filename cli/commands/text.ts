@@ -2,7 +2,6 @@
 import process from 'node:process';
 import { connectText, isWalrusError, textFailure } from '../../client/index.ts';
 import type { TextReply } from '../../client/index.ts';
-import { checkTopicName } from '../../protocol/topicName.ts';
 import type { Command, CommandContext } from '../command.ts';
 import { argumentOf } from '../command.ts';
 import { EXIT } from '../output.ts';
@@ -13,8 +12,6 @@ const TOPIC = { name: 'TOPIC', description: 'the topic' };
 
 /** Asks the first node that can be reached. */
 async function ask(context: CommandContext, request: TextRequest): Promise<TextReply> {
-  // A name with a space would be another command.
-  if (request.type !== 'METRICS') checkTopicName(request.topic);
   for (const [index, address] of context.addresses.entries()) {
     const connection = connectText(address);
     try {

@@ -105,6 +105,7 @@ test(
       ]);
       expect(known).toContain(`\`${errorCode}\``);
     }
+    expect(await failureOf(address, 'register', 'a b')).toEqual([2, 'INVALID_TOPIC_NAME']);
     const limit = await walrus(address, ['topic', 'create', 't', '--partitions', '100000']);
     expect(limit.err).toContain('with 100000 partitions: a topic has 1 to 1000');
   },
