@@ -26,6 +26,7 @@ import { AdminApi } from './server/admin/adminApi.ts';
 import type { AdminNode } from './server/admin/adminApi.ts';
 import { LeaderAdmin } from './server/admin/leaderAdmin.ts';
 import { ClientServer } from './server/clientServer.ts';
+import { REFUSALS_COUNT_MAX } from './server/connectionLimit.ts';
 import { StreamPeerTransport } from './server/peerTransport.ts';
 import { Shutdown } from './shutdown.ts';
 import { WalrusNode } from './walrusNode.ts';
@@ -109,7 +110,11 @@ class NodeProcess implements RunningNode, AdminNode {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
-    this.#network = new TcpNetwork({ maxStreams: settings.maxConnections, logger });
+    this.#network = new TcpNetwork({
+      maxStreams: settings.maxConnections + REFUSALS_COUNT_MAX,
+      onRefused: () => this.#server?.connectionRefused(),
+      logger,
+    });
     this.#transport = new StreamPeerTransport({
       network: this.#network,
       clock: this.#clock,
@@ -260,6 +265,7 @@ class NodeProcess implements RunningNode, AdminNode {
         buffers: this.#buffers,
         softwareVersion: SOFTWARE_VERSION,
         limits: {
+          maxConnections: settings.maxConnections,
           maxFrameBytes: settings.maxFrameBytes,
           maxConnectionInFlightBytes: settings.maxConnectionInFlightBytes,
           maxNodeInFlightBytes: settings.maxNodeInFlightBytes,

@@ -30,6 +30,8 @@ export interface Metrics {
   repaired(outcome: 'done' | 'failed'): void;
   /** Bytes of sealed copies were verified in the background. */
   scrubbed(bytes: number): void;
+  /** A client's connection was refused because there are too many. */
+  connectionRefused(): void;
   /** A message for another node was dropped because its queue was full. */
   peerMessageDropped(): void;
 }
@@ -79,5 +81,6 @@ export const NO_METRICS: Metrics = {
   recovered: () => undefined,
   repaired: () => undefined,
   scrubbed: () => undefined,
+  connectionRefused: () => undefined,
   peerMessageDropped: () => undefined,
 };

@@ -226,7 +226,7 @@ const LIMITS = {
     default: 10_000,
     min: 1,
     max: 1_000_000,
-    description: 'Client connections at once. More are closed as they come.',
+    description: 'Client connections at once. One more is told so (OVERLOADED) and closed.',
   }),
   maxConnectionInFlightBytes: bytes({
     default: 8 * MIB,

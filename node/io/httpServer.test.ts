@@ -142,6 +142,7 @@ describe('the metrics', () => {
     metrics.failed('text', 'DISK_FULL');
     metrics.rolled('bytes');
     metrics.recovered(700);
+    metrics.connectionRefused();
     metrics.peerMessageDropped();
     const text = await registry.metrics();
     for (const line of [
@@ -157,6 +158,7 @@ describe('the metrics', () => {
       'walrus_errors_total{protocol="text",code="DISK_FULL"} 2',
       'walrus_segment_rolls_total{reason="bytes"} 1',
       'walrus_segment_recovery_seconds_sum 0.7',
+      'walrus_connections_refused_total 1',
       'walrus_peer_messages_dropped_total 1',
     ]) {
       expect(text.split('\n')).toContain(line);

@@ -43,6 +43,7 @@ export class PrometheusMetrics implements Metrics {
   readonly #recoverySeconds: Histogram;
   readonly #repairs: Counter<'outcome'>;
   readonly #scrubbedBytes: Counter;
+  readonly #refused: Counter;
   readonly #dropped: Counter;
 
   constructor(registry: Registry) {
@@ -94,6 +95,10 @@ export class PrometheusMetrics implements Metrics {
       'walrus_scrubbed_bytes_total',
       'Bytes of sealed segments verified in the background',
     );
+    this.#refused = counter(
+      'walrus_connections_refused_total',
+      'Connections refused because there were too many',
+    );
     this.#dropped = counter(
       'walrus_peer_messages_dropped_total',
       'Messages to other nodes dropped because their queue was full',
@@ -141,6 +146,10 @@ export class PrometheusMetrics implements Metrics {
 
   scrubbed(bytes: number): void {
     this.#scrubbedBytes.inc(bytes);
+  }
+
+  connectionRefused(): void {
+    this.#refused.inc();
   }
 
   peerMessageDropped(): void {

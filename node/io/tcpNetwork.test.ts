@@ -245,7 +245,9 @@ for (const canMoveHandles of [true, false]) {
     });
 
     test('streams over the limit are closed as they come', async () => {
-      const small = new TcpNetwork({ canMoveHandles, maxStreams: 1 });
+      let refusedCount = 0;
+      const onRefused = (): void => void (refusedCount += 1);
+      const small = new TcpNetwork({ canMoveHandles, maxStreams: 1, onRefused });
       const server = new Recorder();
       const address = await listen(small, () => server);
       const kept = connect(small, address, new Recorder());
@@ -254,6 +256,7 @@ for (const canMoveHandles of [true, false]) {
       const refused = new Recorder();
       connect(small, address, refused);
       await refused.closed();
+      expect(refusedCount).toBe(1);
       kept.end();
       await server.closed();
       connect(small, address, new Recorder()).write(encodeUtf8('b'));

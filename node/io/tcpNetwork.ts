@@ -25,6 +25,8 @@ export interface TcpNetworkOptions {
   readonly connectTimeoutMs?: number;
   /** Streams open at once on one listener; more are closed as they come. */
   readonly maxStreams?: number;
+  /** Told of each of them. */
+  readonly onRefused?: () => void;
   /** Told of failed accepts. */
   readonly logger?: Logger;
   /** False reads by 'data' events; for tests of that path. */
@@ -35,6 +37,7 @@ const DEFAULTS = {
   readBufferBytes: 256 * KIB,
   connectTimeoutMs: 5_000,
   maxStreams: 10_000,
+  onRefused: () => undefined,
   logger: SILENT,
   canMoveHandles: true,
 };
@@ -94,8 +97,10 @@ export class TcpNetwork implements Network {
       allowHalfOpen: true,
     });
     server.on('connection', (socket) => {
-      if (this.#isClosed || streamCount >= this.#options.maxStreams) {
+      const isOver = streamCount >= this.#options.maxStreams;
+      if (this.#isClosed || isOver) {
         socket.destroy();
+        if (isOver) this.#options.onRefused();
         return;
       }
       const stream = this.#accept(socket, accept);

@@ -6,6 +6,7 @@ import type { ByteStream, StreamHandlers } from '../../base/network.ts';
 import type { NodeParts } from '../walrusNode.ts';
 import { ClusterAdmin } from './clusterAdmin.ts';
 import { Connection } from './connection.ts';
+import { ConnectionLimit } from './connectionLimit.ts';
 import type { ConnectionServices } from './connection.ts';
 import { DescribeService } from './describeService.ts';
 import { FetchService } from './fetchService.ts';
@@ -36,6 +37,7 @@ export class ClientServer {
   readonly #merger: PutMerger;
   readonly #cursors: SharedCursors;
   readonly #connections = new Set<Connection>();
+  readonly #limit: ConnectionLimit;
   #isStopped = false;
 
   /** Registers what other nodes may ask: to be made before the node is registered. */
@@ -51,6 +53,7 @@ export class ClientServer {
       },
     };
     this.#context = context;
+    this.#limit = new ConnectionLimit({ ...options, ...options.limits });
     const flusher = new Flusher();
     const router = new Router(parts);
     const reader = new LogReader(context, router);
@@ -94,12 +97,18 @@ export class ClientServer {
 
   /** Takes a new connection. */
   accept(stream: ByteStream): StreamHandlers {
-    const connection = new Connection(this.#services, stream, (closed) => {
-      this.#connections.delete(closed);
+    const connection = new Connection(this.#services, stream, {
+      refusal: this.#limit.refusal(this.#connections.size),
+      onClosed: (closed) => void this.#connections.delete(closed),
     });
     this.#connections.add(connection);
     if (this.#isStopped) connection.end();
     return connection;
+  }
+
+  /** The network has closed one as it came: there are too many. */
+  connectionRefused(): void {
+    this.#limit.refused();
   }
 
   /** Open connections by dialect; those that have not said anything count as text. */

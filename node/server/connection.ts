@@ -1,8 +1,15 @@
-/** One client connection: tells the dialect from its first bytes, then hands everything to the session for it. */
+/**
+ * One client connection: tells the dialect from its first bytes, then hands everything to the session for it. One that
+ * says nothing, or cannot be told what it speaks, is closed: it would take the place of others.
+ */
 import { encodeUtf8 } from '../../base/bytes.ts';
+import type { Timer } from '../../base/clock.ts';
+import type { WalrusError } from '../../base/errors.ts';
 import type { ByteStream, StreamHandlers } from '../../base/network.ts';
 import { CLIENT_MAGIC, DIALECT_BYTES_MAX, dialectOf } from '../../protocol/dialect.ts';
 import type { Dialect } from '../../protocol/dialect.ts';
+import { encodeFailure } from '../../protocol/client/frames.ts';
+import { encodeTextReply, failureText } from '../../protocol/text.ts';
 import { BinarySession } from './binarySession.ts';
 import { ClientStream } from './clientStream.ts';
 import type { DispatchServices } from './dispatch.ts';
@@ -16,6 +23,12 @@ const HTTP_REFUSAL = encodeUtf8(
   'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n' +
     `Content-Length: ${HTTP_BODY.length}\r\n\r\n${HTTP_BODY}`,
 );
+/** Within it a connection must have said enough to tell its dialect. */
+export const FIRST_BYTES_MS = 10_000;
+/** The same for one that is to be refused. */
+const REFUSED_FIRST_BYTES_MS = 1_000;
+/** Answers no request: the connection ends. */
+const NO_CORRELATION_ID = 0;
 /** Alert, TLS 1.2, 2 bytes: fatal, handshake_failure. */
 const TLS_REFUSAL = Uint8Array.of(0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28);
 
@@ -25,25 +38,30 @@ export interface ConnectionServices {
   readonly binary: DispatchServices;
 }
 
+export interface ConnectionOptions {
+  /** Why it cannot be served, told in its dialect; null: it is served. */
+  readonly refusal: WalrusError | null;
+  onClosed(connection: Connection): void;
+}
+
 type Session = StreamHandlers & { readonly isIdle: boolean };
 
 export class Connection implements StreamHandlers {
   readonly #services: ConnectionServices;
   readonly #stream: ClientStream;
-  readonly #onClosed: (connection: Connection) => void;
+  readonly #options: ConnectionOptions;
+  readonly #firstBytesTimer: Timer;
   #first = new Uint8Array(0);
   #session: Session | null = null;
   #dialect: Dialect | null = null;
   #isRefused = false;
 
-  constructor(
-    services: ConnectionServices,
-    stream: ByteStream,
-    onClosed: (connection: Connection) => void,
-  ) {
+  constructor(services: ConnectionServices, stream: ByteStream, options: ConnectionOptions) {
     this.#services = services;
     this.#stream = new ClientStream(services.context, stream);
-    this.#onClosed = onClosed;
+    this.#options = options;
+    const withinMs = options.refusal === null ? FIRST_BYTES_MS : REFUSED_FIRST_BYTES_MS;
+    this.#firstBytesTimer = services.context.clock.setTimer(withinMs, () => stream.destroy());
   }
 
   /** null until it is known. */
@@ -81,9 +99,10 @@ export class Connection implements StreamHandlers {
   }
 
   onClose(error: Error | null): void {
+    this.#firstBytesTimer.cancel();
     this.#stream.closed();
     this.#session?.onClose(error);
-    this.#onClosed(this);
+    this.#options.onClosed(this);
   }
 
   #sniff(chunk: Uint8Array): void {
@@ -100,7 +119,10 @@ export class Connection implements StreamHandlers {
     }
     this.#first = new Uint8Array(0);
     this.#dialect = dialect;
-    this.#begin(dialect, bytes);
+    this.#firstBytesTimer.cancel();
+    const { refusal } = this.#options;
+    if (refusal === null) this.#begin(dialect, bytes);
+    else this.#refuseService(dialect, refusal);
   }
 
   #begin(dialect: Dialect, bytes: Uint8Array): void {
@@ -124,15 +146,33 @@ export class Connection implements StreamHandlers {
     }
   }
 
-  #refuse(reply: Uint8Array, dialect: Dialect): void {
+  #refuseService(dialect: Dialect, refusal: WalrusError): void {
+    const { metrics } = this.#services.context;
+    if (dialect === 'TEXT') {
+      metrics.failed('text', refusal.code);
+      this.#say(encodeTextReply({ type: 'ERR', message: failureText(refusal) }));
+    } else if (dialect === 'BINARY') {
+      metrics.failed('binary', refusal.code);
+      this.#say(...encodeFailure(NO_CORRELATION_ID, refusal));
+    } else {
+      this.#say();
+    }
+  }
+
+  /** The last that this connection hears. */
+  #say(...parts: readonly Uint8Array[]): void {
     this.#isRefused = true;
+    for (const part of parts) this.#stream.write(part);
+    this.#stream.end();
+  }
+
+  #refuse(reply: Uint8Array, dialect: Dialect): void {
     const { logger, metrics } = this.#services.context;
     logger.log('info', 'a connection speaks what is not served here', {
       dialect,
       peer: this.#stream.remoteAddress,
     });
     metrics.failed('text', 'UNKNOWN_COMMAND');
-    this.#stream.write(reply.slice());
-    this.#stream.end();
+    this.#say(reply.slice());
   }
 }

@@ -6,6 +6,8 @@ import type { Metrics } from '../metrics.ts';
 import type { NodeParts } from '../walrusNode.ts';
 
 export interface ServerLimits {
+  /** Clients connected at once. */
+  readonly maxConnections: number;
   readonly maxFrameBytes: number;
   /** Requests and replies in memory for one connection. */
   readonly maxConnectionInFlightBytes: number;

@@ -2,7 +2,9 @@
 import { describe, expect, jest, test } from '@jest/globals';
 import { decodeUtf8Lossy } from '../../base/bytes.ts';
 import type { ServerLimits } from '../server/serverContext.ts';
-import { SimClients } from './simClients.ts';
+import { FIRST_BYTES_MS } from '../server/connection.ts';
+import { SimBinaryClient } from './simBinaryClient.ts';
+import { SimClients, clientAddressOf } from './simClients.ts';
 import type { SimTextClient } from './simClients.ts';
 import { SimCluster } from './simCluster.ts';
 import type { Machine } from './simCluster.ts';
@@ -310,6 +312,38 @@ describe('bad input', () => {
     const client = at.clients.text(at.machines[0]!);
     expect(await at.wait(client.ask('REGISTER t'))).toBe('OK');
     expect(await at.wait(client.ask('PUT t x'))).toBe('OK');
+  });
+
+  test('one connection too many is told so in its dialect, and counted', async () => {
+    const at = await world({ nodes: 1, limits: { maxConnections: 2 } });
+    const [machine] = at.machines;
+    const { streams } = at.clients;
+    const kept = [at.clients.text(machine!), at.clients.text(machine!)];
+    for (const client of kept) expect(await at.wait(client.ask('STATE t'))).toMatch(/^ERR unknown/);
+    const text = at.clients.text(machine!);
+    expect(await at.wait(text.ask('STATE t'))).toMatch(/^ERR overloaded: .*maxConnections/);
+    const binary = new SimBinaryClient(streams, clientAddressOf(machine!));
+    await at.cluster.run(100);
+    expect([text.isClosed, binary.isClosed]).toEqual([true, true]);
+    kept[0]!.stream.destroy();
+    await at.cluster.run(100);
+    const next = at.clients.text(machine!);
+    expect(await at.wait(next.ask('STATE t'))).toMatch(/^ERR unknown/);
+  });
+
+  test('a connection that says nothing, or not enough, is closed; one that has spoken may rest', async () => {
+    const at = await world({ nodes: 1 });
+    const [machine] = at.machines;
+    const spoken = at.clients.text(machine!);
+    await at.wait(spoken.ask('STATE t'));
+    const silent = at.clients.text(machine!);
+    const half = at.clients.text(machine!);
+    half.stream.write(Uint8Array.of(5));
+    await at.cluster.run(FIRST_BYTES_MS - 1000);
+    expect([silent.isClosed, half.isClosed]).toEqual([false, false]);
+    await at.cluster.run(2000);
+    expect([silent.isClosed, half.isClosed, spoken.isClosed]).toEqual([true, true, false]);
+    expect(at.clients.servers.get(machine!)!.connectionCounts()).toEqual({ text: 1, binary: 0 });
   });
 
   test('a client that reads nothing is not read from beyond its bound', async () => {

@@ -13,6 +13,7 @@ import type { Machine, SimCluster } from './simCluster.ts';
 import { SimStreams } from './simStreams.ts';
 
 export const SIM_LIMITS: ServerLimits = {
+  maxConnections: 1000,
   maxFrameBytes: 1024 * 1024,
   maxConnectionInFlightBytes: 8 * 1024 * 1024,
   maxNodeInFlightBytes: 64 * 1024 * 1024,
