@@ -14,6 +14,7 @@ import {
 import type { AnyRequest, RequestHeader } from '../../protocol/client/frames.ts';
 import type { AnyApi } from '../../protocol/client/codec.ts';
 import { FrameDecoder } from '../../protocol/frame.ts';
+import { Receipts } from './receipts.ts';
 import { ResponseRoom } from './responseRoom.ts';
 import type { Reservation } from './responseRoom.ts';
 import { OVERLOADED_MESSAGE } from './serverContext.ts';
@@ -48,6 +49,11 @@ export class BinarySession implements StreamHandlers {
   #inFlightBytes = 0;
   #inFlightCount = 0;
   #isEnding = false;
+  readonly #receipts: Receipts;
+  /** Requests of the chunk that is being read. */
+  #cameCount = 0;
+  /** The other side has said in order that no more requests come. */
+  #hasEnded = false;
   /** While a Produce looks for its topic, those that follow wait behind it. */
   #produceQueue: Promise<unknown> | null = null;
 
@@ -55,6 +61,7 @@ export class BinarySession implements StreamHandlers {
     this.#services = services;
     this.#context = services.context;
     this.#stream = stream;
+    this.#receipts = new Receipts(services.context.clock);
     this.#room = new ResponseRoom({
       limitBytes: services.context.limits.maxConnectionInFlightBytes,
       requestBytes: () => this.#inFlightBytes,
@@ -75,6 +82,8 @@ export class BinarySession implements StreamHandlers {
   onData(chunk: Uint8Array): void {
     if (this.#isEnding) return;
     const error = this.#decoder.push(chunk);
+    this.#receipts.came(this.#cameCount);
+    this.#cameCount = 0;
     if (error !== null) this.#refuse(error);
     this.#balance();
   }
@@ -84,13 +93,15 @@ export class BinarySession implements StreamHandlers {
   }
 
   onEnd(): void {
+    this.#hasEnded = true;
     this.#isEnding = true;
     this.#endIfDone();
   }
 
-  onClose(): void {
+  onClose(error: Error | null): void {
     this.#stream.closed();
     this.#decoder.stop();
+    this.#receipts.closed(this.#hasEnded && error === null);
     this.#room.close();
   }
 
@@ -112,6 +123,7 @@ export class BinarySession implements StreamHandlers {
   }
 
   #onFrame(frame: Uint8Array): void {
+    this.#cameCount += 1;
     let header: RequestHeader;
     try {
       header = decodeRequestHeader(frame);
@@ -202,23 +214,27 @@ export class BinarySession implements StreamHandlers {
 
   #respond(header: RequestHeader, call: AnyRequest, { response, handed }: Dispatched): void {
     const api: AnyApi = APIS[call.name];
-    let isWritten = true;
+    if (!this.#stream.isOpen) {
+      handed?.settle(false);
+      return;
+    }
+    const onReleased = this.#receipts.wrote(1, handed === null ? [] : [handed]);
+    const parts = encodeResponse(api, header.correlationId, response);
+    const last = parts.length - 1;
     let bytes = 0;
-    for (const part of encodeResponse(api, header.correlationId, response)) {
+    for (const [index, part] of parts.entries()) {
       bytes += part.length;
-      isWritten = this.#stream.write(part);
+      this.#stream.write(part, index === last ? onReleased : undefined);
     }
-    if (LARGE_RESPONSES.has(call.name)) {
-      const before = this.#responseBytes.get(call.name) ?? 0;
-      this.#responseBytes.set(call.name, Math.max(before, bytes));
-    }
-    if (handed === null) return;
-    handed.settle(isWritten);
-    if (isWritten) this.#context.metrics.read(1, handed.value.length);
+    if (handed !== null) this.#context.metrics.read(1, handed.value.length);
+    if (!LARGE_RESPONSES.has(call.name)) return;
+    const before = this.#responseBytes.get(call.name) ?? 0;
+    this.#responseBytes.set(call.name, Math.max(before, bytes));
   }
 
   #fail(correlationId: number, error: WalrusError): void {
     this.#context.metrics.failed('binary', error.code);
+    this.#receipts.wrote(1, []);
     for (const part of encodeFailure(correlationId, error)) this.#stream.write(part);
   }
 }

@@ -37,11 +37,12 @@ export class ClientStream {
     return this.#stream.pendingBytes >= this.#context.limits.maxConnectionInFlightBytes;
   }
 
-  /** @returns whether the stream has taken it. */
-  write(bytes: Uint8Array): boolean {
-    if (!this.#isOpen) return false;
-    this.#stream.write(bytes);
-    return true;
+  /**
+   * Dropped when it is not open.
+   * @param onReleased - Called when the operating system has taken the bytes.
+   */
+  write(bytes: Uint8Array, onReleased?: () => void): void {
+    if (this.#isOpen) this.#stream.write(bytes, onReleased);
   }
 
   /** Reads on, or not, by what is under way. */

@@ -2,7 +2,7 @@
 import type { WalrusError } from '../../base/errors.ts';
 import type { Offset } from '../../base/units.ts';
 
-/** A record for a client. `settle` must be called once: whether it reached the client's stream. */
+/** A record for a client. `settle` must be called once: whether it counts as delivered (`Receipts`). */
 export interface Handed {
   readonly partition: number;
   readonly offset: Offset;

@@ -25,7 +25,7 @@ import type { TakeCall } from './underWay.ts';
 /** How long a record may be under way to a client before it is handed out again. */
 export const CONFIRM_MS_MAX = 3000;
 /** Records under way at once. */
-export const OUTSTANDING_COUNT_MAX = 10_000;
+export const OUTSTANDING_COUNT_MAX = 65_536;
 /** Requests that wait while records are read. */
 const WAITING_COUNT_MAX = 10_000;
 const READ_BYTES = 64 * 1024;

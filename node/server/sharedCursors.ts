@@ -225,7 +225,7 @@ export class SharedCursors {
       const { records, isEnd } = await rpc.call(address, TAKE_NEXT, request, ASK_TIMEOUT_MS);
       received.set(address, sequence);
       return {
-        handed: records.map((each) => this.#from(address, topic, each)),
+        handed: records.map((each) => this.#from({ address, topic, sequence }, each)),
         isEnd,
         failure: null,
       };
@@ -235,13 +235,17 @@ export class SharedCursors {
   }
 
   /** A record that another node's cursor has handed out. */
-  #from(address: string, topic: string, record: NextRecord): Handed {
+  #from(
+    { address, topic, sequence }: { address: string; topic: string; sequence: number },
+    record: NextRecord,
+  ): Handed {
     const { partition, offset: at } = record;
     return {
       ...record,
       settle: (wasDelivered) => {
         // Should the next request overtake this, then it says so.
-        if (!wasDelivered) this.#topic(topic).received.delete(address);
+        const { received } = this.#topic(topic);
+        if (!wasDelivered && received.get(address) === sequence) received.delete(address);
         this.#deliveries.settle(address, { topic, partition }, { offset: at, wasDelivered });
       },
     };

@@ -21,6 +21,7 @@ import type { ClientStream } from './clientStream.ts';
 import type { PutOwner } from './partitionPuts.ts';
 import type { TopicPuts } from './putMerger.ts';
 import { OK_REPLY, ReplyQueue } from './replyQueue.ts';
+import { Receipts } from './receipts.ts';
 import { OVERLOADED_MESSAGE } from './serverContext.ts';
 import type { ServerContext } from './serverContext.ts';
 import type { Handed } from './handed.ts';
@@ -79,6 +80,11 @@ export class TextSession implements StreamHandlers, PutOwner {
   #getTopic: string | null = null;
   /** The records of GETs whose replies are not written yet, by their slots. */
   readonly #handed = new Map<number, Handed>();
+  readonly #receipts: Receipts;
+  /** Commands of the chunk that is being read. */
+  #cameCount = 0;
+  /** The other side has said in order that no more commands come. */
+  #hasEnded = false;
   /** The largest reply to a GET so far; null until there was one. */
   #getBytes: number | null = null;
   #isFlushPlanned = false;
@@ -90,6 +96,7 @@ export class TextSession implements StreamHandlers, PutOwner {
     this.#services = services;
     this.#context = services.context;
     this.#stream = stream;
+    this.#receipts = new Receipts(services.context.clock);
     this.#decoder = new FrameDecoder({
       maxFrameBytes: Math.min(services.context.limits.maxFrameBytes, TEXT_FRAME_LIMIT_BYTES),
       what: 'command',
@@ -105,6 +112,8 @@ export class TextSession implements StreamHandlers, PutOwner {
   onData(chunk: Uint8Array): void {
     if (this.#isEnding) return;
     const error = this.#decoder.push(chunk);
+    this.#receipts.came(this.#cameCount);
+    this.#cameCount = 0;
     if (error !== null) this.#refuse(error);
     this.#services.flusher.flush();
     this.#balance();
@@ -117,15 +126,17 @@ export class TextSession implements StreamHandlers, PutOwner {
   }
 
   onEnd(): void {
+    this.#hasEnded = true;
     this.#isEnding = true;
     this.#endIfDone();
   }
 
-  onClose(): void {
+  onClose(error: Error | null): void {
     this.#stream.closed();
     this.#decoder.stop();
     this.#dropWaiting();
-    this.#settle(Number.POSITIVE_INFINITY, false);
+    this.#receipts.closed(this.#hasEnded && error === null);
+    for (const handed of this.#takeHanded(Number.POSITIVE_INFINITY)) handed.settle(false);
   }
 
   #dropWaiting(): void {
@@ -150,6 +161,7 @@ export class TextSession implements StreamHandlers, PutOwner {
   }
 
   #onFrame(frame: Uint8Array): void {
+    this.#cameCount += 1;
     if (this.#waiting.length > 0 || !this.#tryRun(frame)) this.#wait(frame);
   }
 
@@ -308,29 +320,39 @@ export class TextSession implements StreamHandlers, PutOwner {
   /** Writes the replies that are due. */
   flush(): void {
     this.#isDirty = false;
-    const before = this.#replies.sizeBytes;
+    const { sizeBytes, firstUnwritten: first } = this.#replies;
     const bytes = this.#replies.takeReady();
     if (bytes !== null) {
-      this.#context.budget.inFlightBytes -= before - this.#replies.sizeBytes;
-      this.#settle(this.#replies.firstUnwritten, this.#stream.write(bytes));
+      this.#context.budget.inFlightBytes -= sizeBytes - this.#replies.sizeBytes;
+      this.#write(bytes, this.#replies.firstUnwritten - first);
     }
     this.#pump();
     this.#balance();
     this.#endIfDone();
   }
 
-  /** Tells the shared cursors whether the records of the slots below `end` have left. */
-  #settle(end: number, wasDelivered: boolean): void {
-    let count = 0;
+  #write(replies: Uint8Array, count: number): void {
+    const handed = this.#takeHanded(this.#replies.firstUnwritten);
+    if (!this.#stream.isOpen) {
+      for (const each of handed) each.settle(false);
+      return;
+    }
+    this.#stream.write(replies, this.#receipts.wrote(count, handed));
+    if (handed.length === 0) return;
     let bytes = 0;
+    for (const { value } of handed) bytes += value.length;
+    this.#context.metrics.read(handed.length, bytes);
+  }
+
+  /** The records of the slots below `end`. */
+  #takeHanded(end: number): Handed[] {
+    const taken: Handed[] = [];
     for (const [slot, handed] of this.#handed) {
       if (slot >= end) continue;
       this.#handed.delete(slot);
-      handed.settle(wasDelivered);
-      count += 1;
-      bytes += handed.value.length;
+      taken.push(handed);
     }
-    if (wasDelivered && count > 0) this.#context.metrics.read(count, bytes);
+    return taken;
   }
 
   /** Runs what waits and may run now. */

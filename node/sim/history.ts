@@ -53,10 +53,6 @@ export class TextHistory {
   unknownPuts = 0;
   /** What GET gave, in the order of the replies. */
   readonly got: string[] = [];
-  /** GETs without a reply. */
-  lostReplies = 0;
-  /** Of these, those whose replies were written: their records count as delivered. */
-  lostDeliveries = 0;
 
   constructor(topic: string) {
     this.topic = topic;

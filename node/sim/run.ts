@@ -259,7 +259,6 @@ class SimRun {
       network.lossProbability === 0 &&
       streams.resetProbability === 0;
     checkSharedCursor(this.#text, isFaultless);
-    this.#text.lostDeliveries = user.lostDeliveries;
     if (this.#plan.partitionsPerTopic === 1) checkCursorOrder(this.#text);
   }
 

@@ -260,6 +260,34 @@ describe('text clients of a cluster', () => {
     handlers.onData(Uint8Array.of(5, 0, 0, 0, ...new TextEncoder().encode('GET t')));
     expect(await at.wait(drain(client, 't'))).toEqual(['1', '2']);
   });
+
+  test('records that a client has not read are handed out again when it is killed', async () => {
+    const at = await world({ nodes: 1 });
+    const client = at.clients.text(at.machines[0]!);
+    await at.wait(client.ask('REGISTER t'));
+    const values = Array.from({ length: 50 }, (_, i) => String(i));
+    await at.wait(Promise.all(values.map((value) => client.ask(`PUT t ${value}`))));
+    const killed = at.clients.text(at.machines[0]!);
+    await at.cluster.run(10);
+    killed.stream.pause(); // what comes stays in the buffers of its system
+    for (let i = 0; i < values.length; i += 1) void killed.ask('GET t');
+    await at.cluster.run(100);
+    killed.stream.destroy();
+    await at.cluster.run(100);
+    expect(await at.wait(drain(client, 't'))).toEqual(values);
+  });
+
+  test('records of a client that has ended in order are not handed out again', async () => {
+    const at = await world({ nodes: 1 });
+    const client = at.clients.text(at.machines[0]!);
+    await at.wait(client.ask('REGISTER t'));
+    await at.wait(client.ask('PUT t 1'));
+    const once = at.clients.text(at.machines[0]!);
+    expect(await at.wait(once.ask('GET t'))).toBe('OK 1');
+    once.stream.end();
+    await at.cluster.run(10);
+    expect(await at.wait(client.ask('GET t'))).toBe('EMPTY');
+  });
 });
 
 function none(): void {

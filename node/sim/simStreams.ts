@@ -105,11 +105,6 @@ export class SimStreams {
     return near;
   }
 
-  /** Whether the other side of a connection has written something that never came to this one. */
-  hasLost(stream: ByteStream): boolean {
-    return stream instanceof SimStream && stream.hasLost;
-  }
-
   /** Breaks the connections of processes that have died; to be called after a kill. */
   breakDead(): void {
     for (const stream of this.#streams) stream.breakIfDead();
@@ -131,6 +126,8 @@ class SimStream implements ByteStream {
   /** Written and not sent yet. */
   #unsent: Uint8Array[] = [];
   #unsentBytes = 0;
+  /** Whom to tell when it is sent. */
+  #onReleased: (() => void)[] = [];
   /** Arrived and not taken: this side is paused. */
   #arrived: Uint8Array[] = [];
   /** Sent and not arrived, or arrived and not taken by the other side. */
@@ -141,8 +138,6 @@ class SimStream implements ByteStream {
   #hasEnded = false;
   #isOver = false;
   #otherHasEnded = false;
-  /** Something that the other side has written never came. */
-  hasLost = false;
 
   constructor(around: Surroundings, remoteAddress: string, process: SimProcess | null) {
     this.#around = around;
@@ -174,11 +169,11 @@ class SimStream implements ByteStream {
     else this.#process.enter(callback);
   }
 
-  write(bytes: Uint8Array): void {
-    if (this.#isOver) this.#lose();
+  write(bytes: Uint8Array, onReleased?: () => void): void {
     if (this.#isOver || this.#hasEnded || bytes.length === 0) return;
     this.#unsent.push(bytes);
     this.#unsentBytes += bytes.length;
+    if (onReleased !== undefined) this.#onReleased.push(onReleased);
     this.#sendSoon();
   }
 
@@ -199,10 +194,10 @@ class SimStream implements ByteStream {
     let bytes = concatBytes(this.#unsent);
     this.#unsent = [];
     this.#unsentBytes = 0;
+    this.#release();
     this.#underWayBytes += bytes.length;
     while (bytes.length > 0) {
       if (chance(random, resetProbability)) {
-        this.#lose();
         this.reset();
         return;
       }
@@ -212,6 +207,18 @@ class SimStream implements ByteStream {
       bytes = bytes.slice(length);
     }
     if (this.#hasEnded) this.#arriveLater(null);
+  }
+
+  /** What leaves this process may be lost later, and it does not hear of that. */
+  #release(): void {
+    const released = this.#onReleased;
+    this.#onReleased = [];
+    if (released.length === 0) return;
+    this.#around.scheduler.schedule(0, () => {
+      this.enter(() => {
+        for (const release of released) release();
+      });
+    });
   }
 
   /** @param piece - null: the end. Pieces stay in order. */
@@ -228,13 +235,7 @@ class SimStream implements ByteStream {
     });
   }
 
-  /** What was written here does not arrive. */
-  #lose(): void {
-    if (this.#other !== null) this.#other.hasLost = true;
-  }
-
   private arrive(piece: Uint8Array): void {
-    if (this.#isOver) this.hasLost = true;
     if (this.#isOver) return;
     if (this.#isPaused) this.#arrived.push(piece);
     else this.#take(piece);
@@ -325,7 +326,6 @@ class SimStream implements ByteStream {
       if (side === null || side.#process?.isAlive !== false) continue;
       const { scheduler, faults } = this.#around;
       scheduler.schedule(faults().delayMs.max, () => side.#other?.fail(brokenError()));
-      if (side.#unsentBytes > 0) side.#lose();
       side.#isOver = true;
     }
   }
@@ -333,8 +333,6 @@ class SimStream implements ByteStream {
   #close(error: Error | null): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (this.#unsentBytes > 0) this.#lose();
-    if (this.#arrived.length > 0) this.hasLost = true;
     this.#unsent = [];
     this.#unsentBytes = 0;
     this.#arrived = [];
