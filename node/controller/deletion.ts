@@ -51,7 +51,7 @@ export class Deletion {
     this.#isRunning = true;
     const segmentIds = due.map((segment) => segment.segmentId);
     for (const segmentId of segmentIds) host.delete(segmentId);
-    host.flush((error) => {
+    host.flushCatalog((error) => {
       if (error === null) void this.#confirm(segmentIds);
       else this.#isRunning = false; // the disk has failed: nothing is confirmed
     });

@@ -387,6 +387,11 @@ export class ReplicaHost {
     });
   }
 
+  /** Calls back once every deletion so far is durable, whatever appends wait for space. */
+  flushCatalog(done: (error: WalrusError | null) => void): void {
+    this.#options.storage.flushCatalog(done);
+  }
+
   /** Calls back once everything accepted on this disk so far is durable. */
   flush(done: (error: WalrusError | null) => void): void {
     this.#options.storage.flush(done);

@@ -29,6 +29,8 @@ const VOTERS_MIN = 3;
 /** How a node ends that finds rot where there is no other copy to read. */
 const ROTTEN_CODES: readonly ErrorCode[] = ['DISK_FAILED', 'CORRUPT_SEGMENT'];
 const REPLACE_MS = 200;
+/** How often a process whose syncs failed is only started again, on the same disk. */
+const RESTART_PROBABILITY = 0.5;
 /** A supervisor starts a node again after this. */
 const RESTART_MS = 100;
 
@@ -353,13 +355,22 @@ export class Nemesis {
       default:
         this.victim = machine;
         machine.disk.failSyncs();
-        return () => {
-          if (machine.isRunning) this.#cluster.kill(machine);
-          machine.disk.heal();
-          machine.disk.wipe();
-          this.#replace(machine);
-        };
+        return () => this.#endFailedSyncs(machine);
     }
+  }
+
+  /** The operator replaces the disk, or somebody only starts the process again: then what it says must be so. */
+  #endFailedSyncs(machine: Machine): void {
+    if (machine.isRunning) this.#cluster.kill(machine);
+    machine.disk.heal();
+    if (chance(this.#random, RESTART_PROBABILITY)) {
+      this.#hasLostDisk = false; // nothing that was acknowledged is lost
+      this.victim = null;
+      this.#restart(machine);
+      return;
+    }
+    machine.disk.wipe();
+    this.#replace(machine);
   }
 
   /** The refusal is seen first, then the operator says that the disk is lost. */

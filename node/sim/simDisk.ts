@@ -335,6 +335,8 @@ class SimDiskFile implements DiskFile {
   readonly #path: string;
   readonly #file: SimFile;
   readonly #isAlive: () => boolean;
+  /** Errors of syncs that this descriptor has been told of, or that are older than it. */
+  #toldErrors: number;
   #isClosed = false;
 
   constructor(disk: SimDisk, path: string, file: SimFile, isAlive: () => boolean) {
@@ -342,6 +344,7 @@ class SimDiskFile implements DiskFile {
     this.#path = path;
     this.#file = file;
     this.#isAlive = isAlive;
+    this.#toldErrors = file.syncErrors;
   }
 
   sizeBytes(): number {
@@ -376,8 +379,22 @@ class SimDiskFile implements DiskFile {
 
   sync(): void {
     this.#check();
-    this.#disk.beginSync(this.#path);
-    this.#file.commit(this.#file.sequence);
+    this.#syncTo(this.#file.sequence);
+  }
+
+  /** A failure is told to each descriptor once, whoever's sync it was that met it (Linux since 4.13). */
+  #syncTo(sequence: number): void {
+    try {
+      this.#disk.beginSync(this.#path);
+    } catch (error) {
+      this.#file.failSync(sequence);
+      this.#toldErrors = this.#file.syncErrors;
+      throw error;
+    }
+    this.#file.commit(sequence);
+    if (this.#toldErrors === this.#file.syncErrors) return;
+    this.#toldErrors = this.#file.syncErrors;
+    throw failed(`Cannot sync ${this.#path}: an earlier input/output error (simulated)`);
   }
 
   syncAsync(done: (error: Error | null) => void): void {
@@ -385,8 +402,7 @@ class SimDiskFile implements DiskFile {
     const sequence = this.#file.sequence;
     this.#disk.later(this.#disk.drawSyncMs(), () => {
       try {
-        this.#disk.beginSync(this.#path);
-        this.#file.commit(sequence);
+        this.#syncTo(sequence);
       } catch (error) {
         done(error as Error);
         return;

@@ -6,6 +6,8 @@
  * - `journal` holds the changes since the last sync, in order. A crash decides the fate of each of them, sector
  *   by sector: kept, lost or torn. Fates are drawn independently, so later writes may survive earlier ones.
  * - `cache` holds the pages that the journal has changed: what a read sees.
+ * - `ghosts` are pages that a failed sync has left in the page cache, as Linux does: clean, so that no later sync writes
+ *   them unless they are written again, and gone after a crash. A descriptor is told of such an error once.
  */
 import { assertDefined } from '../../base/assert.ts';
 import { between, chance, type Random } from '../../base/random.ts';
@@ -41,9 +43,16 @@ export class SimFile {
   #durable: Pages = new Map();
   #durableSize = 0;
   #cache: Pages = new Map();
+  #ghosts: Pages = new Map();
+  #syncErrors = 0;
   #size = 0;
   #journal: Change[] = [];
   #sequence = 0;
+
+  /** How many syncs of it have failed. */
+  get syncErrors(): number {
+    return this.#syncErrors;
+  }
 
   get sizeBytes(): number {
     return this.#size;
@@ -81,7 +90,7 @@ export class SimFile {
       const index = Math.floor((position + done) / PAGE_BYTES);
       const start = (position + done) % PAGE_BYTES;
       const count = Math.min(PAGE_BYTES - start, length - done);
-      const page = this.#cache.get(index) ?? this.#durable.get(index);
+      const page = this.#pageOf(index);
       if (page) into.set(page.subarray(start, start + count), done);
       else into.fill(0, done, done + count);
       done += count;
@@ -89,11 +98,34 @@ export class SimFile {
     return length;
   }
 
+  #pageOf(index: number): Uint8Array | undefined {
+    return this.#cache.get(index) ?? this.#ghosts.get(index) ?? this.#durable.get(index);
+  }
+
+  /** A sync of the changes up to `sequence` has failed: they stay in the cache, and nobody will write them. */
+  failSync(sequence: number): void {
+    this.#syncErrors += 1;
+    for (const [index, page] of this.#cache) this.#ghosts.set(index, page);
+    this.#journal = this.#journal.filter((change) => change.sequence > sequence);
+    this.#again(this.#journal);
+  }
+
+  /** Makes the cache again of changes that are left; the length of the file is what it was. */
+  #again(changes: readonly Change[]): void {
+    const size = this.#size;
+    this.#cache.clear();
+    for (const change of changes) this.#apply(change);
+    this.#size = size;
+  }
+
   /** Makes the changes up to `sequence` durable. */
   commit(sequence: number): void {
     const rest = this.#journal.filter((change) => change.sequence > sequence);
     if (rest.length === 0) {
-      for (const [index, page] of this.#cache) storePage(this.#durable, index, page);
+      for (const [index, page] of this.#cache) {
+        storePage(this.#durable, index, page);
+        this.#ghosts.delete(index);
+      }
       if (this.#size < this.#durableSize) dropBeyond(this.#durable, this.#size);
       this.#durableSize = this.#size;
     } else {
@@ -101,13 +133,12 @@ export class SimFile {
         if (change.sequence <= sequence) this.#applyDurable(change);
       }
     }
-    this.#journal = [];
-    this.#cache.clear();
-    this.#size = this.#durableSize;
-    for (const change of rest) {
-      this.#journal.push(change);
-      this.#apply(change);
+    this.#journal = rest;
+    for (const index of this.#ghosts.keys()) {
+      const page = this.#cache.get(index);
+      if (page) this.#ghosts.set(index, page); // parts of it are not written still
     }
+    this.#again(rest);
   }
 
   /** Loses, tears or keeps each change that was not synced. */
@@ -115,6 +146,7 @@ export class SimFile {
     const journal = this.#journal;
     this.#journal = [];
     this.#cache.clear();
+    this.#ghosts.clear();
     for (const change of journal) {
       if (chance(random, faults.lostWriteProbability)) continue;
       if (change.kind === 'write' && chance(random, faults.tornWriteProbability)) {
@@ -130,9 +162,9 @@ export class SimFile {
   rot(position: number, mask: number): void {
     const index = Math.floor(position / PAGE_BYTES);
     const at = position % PAGE_BYTES;
-    for (const pages of [this.#durable, this.#cache]) {
+    for (const pages of [this.#durable, this.#ghosts, this.#cache]) {
       let page = pages.get(index);
-      if (!page && pages === this.#cache) continue;
+      if (!page && pages !== this.#durable) continue;
       page ??= new Uint8Array(PAGE_BYTES);
       page[at] = (page[at] ?? 0) ^ mask;
       pages.set(index, page);
@@ -141,7 +173,11 @@ export class SimFile {
 
   /** The positions of pages that hold anything but zeros, sorted. */
   usedPages(): number[] {
-    const indexes = new Set([...this.#durable.keys(), ...this.#cache.keys()]);
+    const indexes = new Set([
+      ...this.#durable.keys(),
+      ...this.#ghosts.keys(),
+      ...this.#cache.keys(),
+    ]);
     return [...indexes].sort((a, b) => a - b).map((index) => index * PAGE_BYTES);
   }
 
@@ -217,7 +253,7 @@ export class SimFile {
     const last = Math.floor((end - 1) / PAGE_BYTES);
     for (let index = Math.floor(start / PAGE_BYTES); index <= last; index += 1) {
       if (this.#cache.has(index)) continue;
-      const page = this.#durable.get(index);
+      const page = this.#pageOf(index);
       this.#cache.set(index, page ? page.slice() : new Uint8Array(PAGE_BYTES));
     }
   }
@@ -226,7 +262,7 @@ export class SimFile {
   #shadowUsed(start: number, end: number): void {
     const last = Math.floor((end - 1) / PAGE_BYTES);
     for (let index = Math.floor(start / PAGE_BYTES); index <= last; index += 1) {
-      const page = this.#durable.get(index);
+      const page = this.#pageOf(index);
       if (page && !this.#cache.has(index)) this.#cache.set(index, page.slice());
     }
   }

@@ -19,8 +19,17 @@ import {
 interface Arena {
   readonly number: number;
   readonly file: DiskFile;
+  /** A second descriptor, for syncs of no group: an error is told to each descriptor once. */
+  aside: DiskFile | null;
   frontierChunks: number;
   sizeBytes: number;
+}
+
+/** Bytes for a place on the disk that are in memory only. */
+export interface StagedBytes {
+  readonly buffer: Uint8Array;
+  readonly length: number;
+  readonly address: number;
 }
 
 /** All arenas; the only code that opens, writes and reads their files. */
@@ -28,6 +37,8 @@ export class ArenaSet {
   readonly #disk: Disk;
   readonly #arenas = new Map<number, Arena>();
   #dirty: Arena[] = [];
+  /** What the disk did not take. */
+  readonly #staged = new Set<StagedBytes>();
 
   constructor(disk: Disk) {
     this.#disk = disk;
@@ -37,7 +48,7 @@ export class ArenaSet {
       const file = disk.open(arenaPath(number));
       const sizeBytes = file.sizeBytes();
       const frontierChunks = Math.min(ARENA_CHUNKS, Math.ceil(sizeBytes / CHUNK_BYTES));
-      this.#arenas.set(number, { number, file, frontierChunks, sizeBytes });
+      this.#arenas.set(number, { number, file, aside: null, frontierChunks, sizeBytes });
     }
   }
 
@@ -85,7 +96,7 @@ export class ArenaSet {
     }
     const file = this.#disk.create(arenaPath(number));
     this.#disk.syncDirectory(STORAGE_DIRECTORY);
-    this.#arenas.set(number, { number, file, frontierChunks: 0, sizeBytes: 0 });
+    this.#arenas.set(number, { number, file, aside: null, frontierChunks: 0, sizeBytes: 0 });
     return number * ARENA_BYTES;
   }
 
@@ -129,14 +140,36 @@ export class ArenaSet {
     arena.sizeBytes = Math.max(arena.sizeBytes, position + bytes.length);
   }
 
+  /** Has reads see what the disk has no space for, or takes no more. */
+  stage(bytes: StagedBytes): void {
+    this.#staged.add(bytes);
+  }
+
+  /** Ends `stage`: the bytes are written, or of no interest any more. */
+  unstage(bytes: StagedBytes): void {
+    if (this.#staged.size > 0) this.#staged.delete(bytes);
+  }
+
   /** Fills `into`; what is beyond the end of the file is zeros. */
   read(into: Uint8Array, address: number): void {
     const count = this.#arenaOf(address).file.read(into, address % ARENA_BYTES);
     if (count < into.length) into.fill(0, count);
+    for (const staged of this.#staged) {
+      const start = Math.max(address, staged.address);
+      const end = Math.min(address + into.length, staged.address + staged.length);
+      if (start >= end) continue;
+      into.set(
+        staged.buffer.subarray(start - staged.address, end - staged.address),
+        start - address,
+      );
+    }
   }
 
-  fileOf(address: number): DiskFile {
-    return this.#arenaOf(address).file;
+  /** Makes an arena durable beside the groups, without taking an error from them. */
+  syncAside(address: number, done: (error: Error | null) => void): void {
+    const arena = this.#arenaOf(address);
+    arena.aside ??= this.#disk.open(arenaPath(arena.number));
+    arena.aside.syncAsync(done);
   }
 
   /** The files written since the last call. */
@@ -153,7 +186,10 @@ export class ArenaSet {
   }
 
   close(): void {
-    for (const arena of this.#arenas.values()) arena.file.close();
+    for (const arena of this.#arenas.values()) {
+      arena.aside?.close();
+      arena.file.close();
+    }
   }
 
   #arenaOf(address: number): Arena {

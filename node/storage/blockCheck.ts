@@ -1,5 +1,6 @@
 /** Whether the header of a block is the one that its replica wrote: for recovery and for the scrub. */
 import { BLOCK_DATA_START, decodeBlockHeader, type BlockHeader } from './blockHeader.ts';
+import { unreadable } from './damage.ts';
 import { blockBytes } from './geometry.ts';
 import type { BlockRef, ReplicaRecord } from './replicaRecord.ts';
 import type { StorageContext } from './storageContext.ts';
@@ -20,19 +21,30 @@ export function isHeaderOfBlock(
   );
 }
 
-/** The first of a replica's blocks from one to another, both included, whose header is wrong; -1 for none. */
+export interface BadHeader {
+  readonly sequence: number;
+  readonly problem: string;
+}
+
+/** The first of a replica's blocks from one to another, both included, whose header is wrong; null for none. */
 export function firstBadHeader(
   { arenas }: Pick<StorageContext, 'arenas'>,
   record: ReplicaRecord,
   range: { readonly first: number; readonly last: number },
-): number {
+): BadHeader | null {
   const bytes = new Uint8Array(BLOCK_DATA_START);
   for (let sequence = range.first; sequence <= range.last; sequence += 1) {
     const block = record.blocks[sequence];
     if (block === undefined) continue;
-    arenas.read(bytes, block.address);
+    try {
+      arenas.read(bytes, block.address);
+    } catch (error) {
+      return { sequence, problem: unreadable(error) };
+    }
     const header = decodeBlockHeader(bytes);
-    if (header === null || !isHeaderOfBlock(header, record, block, sequence)) return sequence;
+    if (header === null || !isHeaderOfBlock(header, record, block, sequence)) {
+      return { sequence, problem: 'the header of the block is wrong' };
+    }
   }
-  return -1;
+  return null;
 }

@@ -158,9 +158,18 @@ export class Catalog {
     this.#file.close();
   }
 
-  #load(): CatalogState {
+  #readAll(): Uint8Array {
     const bytes = new Uint8Array(this.#fileBytes);
-    this.#file.read(bytes, 0);
+    try {
+      this.#file.read(bytes, 0);
+    } catch (error) {
+      throw damaged(`it cannot be read: ${messageOf(error)}`, error);
+    }
+    return bytes;
+  }
+
+  #load(): CatalogState {
+    const bytes = this.#readAll();
     const state: CatalogState = new Map();
     let at = 0;
     let proven = 0;
@@ -179,9 +188,10 @@ export class Catalog {
     }
     if (at === 0 || proven > at) throw damaged(`its record at position ${at} is wrong`);
     this.#tail = at;
-    if (bytes.subarray(at).some((byte) => byte !== 0)) {
-      this.#file.write(new Uint8Array(bytes.length - at), at);
-    }
+    // What is not proven may be in the page cache only, since a sync of it failed: a sync alone would not write it.
+    const unproven = bytes.subarray(proven);
+    unproven.fill(0, at - proven);
+    this.#file.write(unproven, proven);
     this.#file.sync();
     this.#synced = at;
     this.#syncStarted = at;

@@ -1,5 +1,5 @@
 /** The error that names a damaged place of a replica (DESIGN D1). */
-import { WalrusError } from '../../base/errors.ts';
+import { isWalrusError, WalrusError } from '../../base/errors.ts';
 import { ARENA_BYTES, arenaPath } from './geometry.ts';
 import type { BlockRef } from './replicaRecord.ts';
 
@@ -11,6 +11,15 @@ export interface DamagedSpot {
   /** The position in the block. */
   readonly position: number;
   readonly problem: string;
+}
+
+/**
+ * The problem of a place that the disk cannot read: what is there may be anything (DESIGN R3), so it is damage of this
+ * replica, and of no other.
+ */
+export function unreadable(error: unknown): string {
+  if (!isWalrusError(error, 'DISK_FAILED')) throw error;
+  return `it cannot be read (${error.message})`;
 }
 
 /** Names segment, offset, file and position. */

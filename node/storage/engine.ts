@@ -1,7 +1,8 @@
 /**
  * Opens the storage of a disk and ties its parts together. Order of a start: lock, superblocks, the new boot epoch
- * (durable before anything else), catalog, arenas, recovery of every replica, and one sync of all of it, so that what
- * was found is durable before anybody is told of it.
+ * (durable before anything else), catalog, arenas, recovery of every replica, and one sync of all of it. What is not
+ * proven to have been synced was written again before (docs/adr/0160): so what was found is durable before anybody is
+ * told of it, also when an earlier process has seen a sync fail.
  */
 import { assert, assertDefined } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -15,7 +16,7 @@ import { BlockAllocator } from './blockAllocator.ts';
 import { Catalog, type CatalogState } from './catalog.ts';
 import { PRODUCER_SNAPSHOT_BYTES_MAX } from './catalogRecord.ts';
 import { FramePeeker } from './framePeeker.ts';
-import { BALLAST_BYTES, blockBytes, LOCK_PATH } from './geometry.ts';
+import { BALLAST_BYTES, blockBytes, LOCK_PATH, STORAGE_DIRECTORY } from './geometry.ts';
 import { GroupCommit } from './groupCommit.ts';
 import { Prewriter } from './prewriter.ts';
 import { ReplicaRebuild } from './rebuild.ts';
@@ -105,6 +106,7 @@ export class Engine implements StorageEngine {
   readonly #disk: Disk;
   readonly #lock: DiskLock;
   readonly #logger: Logger;
+  readonly #sync: 'always' | 'none';
   readonly #context: StorageContext;
   readonly #catalog: Catalog;
   readonly #prewriter: Prewriter;
@@ -121,6 +123,7 @@ export class Engine implements StorageEngine {
   constructor(options: OpenStorageOptions, superblock: Superblock, lock: DiskLock) {
     const { disk, clock, logger = SILENT, sync = 'always' } = options;
     this.#superblock = superblock;
+    this.#sync = sync;
     this.#disk = disk;
     this.#lock = lock;
     this.#logger = logger;
@@ -159,13 +162,13 @@ export class Engine implements StorageEngine {
     for (const id of [...state.keys()].sort((a, b) => a - b)) {
       this.#recover(assertDefined(state.get(id), 'A key has a value'));
     }
-    this.#finishStart(sync);
+    this.#finishStart();
   }
 
   #recover(record: ReplicaRecord): void {
     const { commit, catalog, allocator } = this.#context;
     const log = new ReplicaLog(this.#context, record);
-    const result = recoverLog(this.#context, log);
+    const result = recoverLog(this.#context, log, { rewrites: this.#sync === 'always' });
     const replica = new StoredReplica(this.#context, log);
     replica.damage = result.damage;
     const { segmentId } = record;
@@ -184,10 +187,11 @@ export class Engine implements StorageEngine {
   }
 
   /** Makes durable what recovery has found and changed. */
-  #finishStart(sync: 'always' | 'none'): void {
+  #finishStart(): void {
     const { arenas, allocator } = this.#context;
+    const isSynced = this.#sync === 'always';
     const catalog = this.#catalog;
-    if (sync === 'always' && arenas.allocatedBytes === 0) {
+    if (isSynced && arenas.allocatedBytes === 0) {
       try {
         this.#prewriter.prepareFresh();
       } catch (error) {
@@ -198,11 +202,14 @@ export class Engine implements StorageEngine {
     arenas.syncAll();
     catalog.writePending();
     catalog.sync();
+    // Names that an earlier process has made: it may have ended before they were durable.
+    this.#disk.syncDirectory(STORAGE_DIRECTORY);
     for (const replica of this.#replicas.values()) {
-      replica.log.syncedPlace = replica.log.endPlace;
+      // What was not written again is not proven by a sync.
+      if (isSynced) replica.log.syncedPlace = replica.log.endPlace;
       replica.log.durableTail = replica.log.tail;
     }
-    if (sync === 'always') allocator.onChunkTaken = () => this.#prewriter.wake();
+    if (isSynced) allocator.onChunkTaken = () => this.#prewriter.wake();
   }
 
   get identity(): DiskIdentity {
@@ -284,10 +291,10 @@ export class Engine implements StorageEngine {
     commit.dismiss(replica.log);
     if (commit.health.state === 'READ_ONLY') return;
     catalog.append({ kind: 'DELETE', segmentId });
+    const blocks = replica.log.record.blocks.splice(0); // no late mark is written into them
     // Only a durable deletion frees: else a crash could revive a replica whose blocks are another's.
     commit.afterCommit(() => {
-      for (const block of replica.log.record.blocks)
-        allocator.free(block.address, block.blockClass);
+      for (const { address, blockClass } of blocks) allocator.free(address, blockClass);
     });
   }
 
@@ -324,6 +331,10 @@ export class Engine implements StorageEngine {
 
   flush(done: (error: WalrusError | null) => void): void {
     this.#context.commit.whenDurable(done);
+  }
+
+  flushCatalog(done: (error: WalrusError | null) => void): void {
+    this.#context.commit.whenDurable(done, 'catalog');
   }
 
   /** Forms a group now rather than at the end of the turn, unless one is in flight. */

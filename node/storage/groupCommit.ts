@@ -3,7 +3,8 @@
  * is in flight, is a group: one write for each block touched, one sync for each file touched, then one report.
  *
  * At most one group is in flight. A failed write or sync is final: the disk is read-only from then on. A full disk
- * is not: what is accepted stays in memory and is written again a little later, and new appends are refused meanwhile.
+ * is not: what did not fit stays in memory and is written again a little later, and new appends are refused meanwhile.
+ * Everything else goes on: what fits, fences, deletions, and whoever waits for no more than these.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { DiskFile } from '../../base/disk.ts';
@@ -38,6 +39,14 @@ export interface CommitMember {
 
 export type DurableCallback = (error: WalrusError | null) => void;
 
+/** What must be durable: the catalog and what one member has accepted, the catalog alone, or everything. */
+export type DurableScope = CommitMember | 'catalog' | 'everything';
+
+interface Waiter {
+  readonly callback: DurableCallback;
+  readonly scope: DurableScope;
+}
+
 export interface GroupCommitOptions {
   readonly arenas: ArenaSet;
   readonly catalog: Catalog;
@@ -51,7 +60,7 @@ export interface GroupCommitOptions {
 /** What one group has to report. */
 interface Group {
   readonly members: readonly CommitMember[];
-  readonly waiters: readonly DurableCallback[];
+  readonly waiters: readonly Waiter[];
   readonly afterwards: readonly (() => void)[];
   readonly bytes: number;
 }
@@ -64,7 +73,7 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #policy = new SyncPolicy();
   #members: CommitMember[] = [];
-  #waiters: DurableCallback[] = [];
+  #waiters: Waiter[] = [];
   #afterwards: (() => void)[] = [];
   #appendCount = 0;
   #bytes = 0;
@@ -116,17 +125,18 @@ export class GroupCommit {
   /** A member is gone: what it has accepted is of no interest any more. */
   dismiss(member: CommitMember): void {
     this.#members = this.#members.filter((other) => other !== member);
+    member.isEnlisted = false;
     this.#unmarked.delete(member);
   }
 
-  /** Calls back, never at once, when everything accepted so far is durable, or will never be. */
-  whenDurable(callback: DurableCallback): void {
+  /** Calls back, never at once, when what the scope has accepted so far is durable, or will never be. */
+  whenDurable(callback: DurableCallback, scope: DurableScope = 'everything'): void {
     if (this.health.state === 'READ_ONLY') {
       const { error } = this.health;
       this.#options.clock.defer(() => callback(error));
       return;
     }
-    this.#waiters.push(callback);
+    this.#waiters.push({ callback, scope });
     this.schedule();
   }
 
@@ -142,7 +152,7 @@ export class GroupCommit {
   }
 
   schedule(): void {
-    if (this.#isScheduled || this.#inFlight || this.#full) return;
+    if (this.#isScheduled || this.#inFlight || !this.#hasWork()) return;
     this.#isScheduled = true;
     this.#options.clock.defer(() => {
       this.#isScheduled = false;
@@ -176,7 +186,7 @@ export class GroupCommit {
     this.#inFlight = null;
     this.#fullTimer?.cancel();
     this.onHealthChange(this.health);
-    for (const waiter of waiters) waiter(error);
+    for (const { callback } of waiters) callback(error);
   }
 
   /** The disk has no space for what is accepted: keep it, and try again. */
@@ -214,18 +224,23 @@ export class GroupCommit {
   }
 
   #hasWork(): boolean {
-    return (
-      this.#members.length > 0 ||
-      this.#waiters.length > 0 ||
-      this.#afterwards.length > 0 ||
-      this.#options.catalog.pendingBytes > 0
-    );
+    if (this.#afterwards.length > 0 || this.#options.catalog.pendingBytes > 0) return true;
+    // On a full disk the timer tries the members again.
+    if (this.#full) return this.#waiters.some((waiter) => !this.#isHeldBack(waiter));
+    return this.#members.length > 0 || this.#waiters.length > 0;
   }
 
-  /** Writes everything accepted; the files to sync, or null when the disk did not take it. */
+  /** Whether something that a waiter needs has found no space. */
+  #isHeldBack({ scope }: Waiter): boolean {
+    if (scope === 'catalog') return false;
+    return scope === 'everything' ? this.#members.length > 0 : scope.isEnlisted;
+  }
+
+  /** Writes what fits of everything accepted; the files to sync, or null when the disk did not take even the catalog. */
   #write(): DiskFile[] | null {
     const { arenas, catalog, replicaRecords } = this.#options;
-    for (const member of this.#members) if (!member.writeStaged()) return null;
+    for (const member of this.#members) member.isEnlisted = !member.writeStaged();
+    if (this.health.state === 'READ_ONLY') return null;
     try {
       if (catalog.needsRewrite && catalog.pendingBytes > 0) catalog.rewrite(replicaRecords());
       const catalogFile = catalog.writePending();
@@ -239,19 +254,17 @@ export class GroupCommit {
   }
 
   #takeGroup(): Group {
-    const group = {
-      members: this.#members,
-      waiters: this.#waiters,
-      afterwards: this.#afterwards,
-      bytes: this.#bytes,
-    };
-    for (const member of this.#members) member.isEnlisted = false;
-    this.#members = [];
-    this.#waiters = [];
+    const members = this.#members.filter((member) => !member.isEnlisted);
+    this.#members = this.#members.filter((member) => member.isEnlisted);
+    const waiters = this.#waiters.filter((waiter) => !this.#isHeldBack(waiter));
+    this.#waiters = this.#waiters.filter((waiter) => this.#isHeldBack(waiter));
+    // All bytes count as those of the members that are held back: until they are written nothing is accepted.
+    const bytes = this.#members.length > 0 ? 0 : this.#bytes;
+    const group = { members, waiters, afterwards: this.#afterwards, bytes };
     this.#afterwards = [];
     this.#appendCount = 0;
-    this.#bytesInFlight = this.#bytes;
-    this.#bytes = 0;
+    this.#bytesInFlight = bytes;
+    this.#bytes -= bytes;
     this.#inFlight = group;
     return group;
   }
@@ -291,7 +304,7 @@ export class GroupCommit {
       member.endGroup(isSynced);
     }
     for (const action of group.afterwards) action();
-    for (const waiter of group.waiters) waiter(null);
+    for (const { callback } of group.waiters) callback(null);
     if (this.#hasWork()) this.schedule();
     if (isSynced) this.#scheduleMarks();
   }

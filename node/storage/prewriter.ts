@@ -92,7 +92,7 @@ export class Prewriter {
       }
       arenas.writeLazily(ZEROS, this.#chunk + this.#done);
       this.#isBusy = true;
-      arenas.fileOf(this.#chunk).syncAsync((error) => {
+      arenas.syncAside(this.#chunk, (error) => {
         this.#isBusy = false;
         if (this.#isStopped) return;
         if (error) onFailure(error);

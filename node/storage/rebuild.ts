@@ -78,7 +78,7 @@ export class ReplicaRebuild implements Rebuild {
     this.#context.commit.whenDurable((error) => {
       if (error === null && !this.#isOver) this.#putInPlace(done);
       else done(error ?? this.#overError());
-    });
+    }, this.#log);
   }
 
   /** The copy is whole and durable: from here on it is the replica's. */
@@ -98,7 +98,7 @@ export class ReplicaRebuild implements Rebuild {
     commit.afterCommit(() => {
       for (const { address, blockClass } of oldBlocks) allocator.free(address, blockClass);
     });
-    commit.whenDurable(done);
+    commit.whenDurable(done, this.#log);
   }
 
   abandon(): void {

@@ -7,10 +7,16 @@
  * durable is gone: damage. Otherwise the rest was never known to be durable: it is cut off, and the headers of whole
  * frames in it are erased, so that they can never be taken for later ones.
  *
+ * What is good and not proven may be in the page cache only: a sync of it may have failed before, and another sync would
+ * succeed without writing it. So it is written again (docs/adr/0160).
+ *
+ * What cannot be read is damage of this replica (DESIGN R3: unknown), and does not keep the others from being served.
+ *
  * Headers are checked for the whole log here. Bodies are checked here only from the proven place on; below it they are
  * checked when they are read.
  */
 import type { WalrusError } from '../../base/errors.ts';
+import { MIB } from '../../base/units.ts';
 import { computeBatchCrc, crcOf } from '../../protocol/recordBatch.ts';
 import type { ArenaSet } from './arenaSet.ts';
 import { isHeaderOfBlock } from './blockCheck.ts';
@@ -20,7 +26,7 @@ import {
   decodeMark,
   type BlockHeader,
 } from './blockHeader.ts';
-import { damageError } from './damage.ts';
+import { damageError, unreadable } from './damage.ts';
 import { chainDigest } from './digest.ts';
 import {
   FRAME_HEADER_BYTES,
@@ -44,6 +50,9 @@ export interface Recovered {
   readonly needsMark: boolean;
 }
 
+/** Unproven bytes are written again in pieces of this size. */
+const REWRITE_BYTES = MIB;
+
 interface Tools {
   readonly arenas: ArenaSet;
   readonly peeker: FramePeeker;
@@ -59,20 +68,68 @@ interface Walk {
   markedPlace: number;
 }
 
-/** Brings a log whose record is known into the state of the disk. */
-export function recoverLog(tools: Tools, log: ReplicaLog): Recovered {
+export interface RecoverOptions {
+  /** Whether what is not proven is written again, for the sync that follows. */
+  readonly rewrites: boolean;
+}
+
+/**
+ * Brings a log whose record is known into the state of the disk. Durable once the arenas are synced.
+ * @throws {WalrusError} DISK_FAILED, DISK_FULL when the disk does not take a write
+ */
+export function recoverLog(tools: Tools, log: ReplicaLog, options: RecoverOptions): Recovered {
   const walk: Walk = { log, blockIndex: -1, position: 0, proven: 0, markedPlace: 0 };
   tools.peeker.reset();
   const missing = log.record.blocks.findIndex(
     (block) => !tools.arenas.claim(block.address, blockBytes(block.blockClass)),
   );
   const blockCount = missing < 0 ? log.record.blocks.length : missing;
-  walkBlocks(tools, walk, blockCount);
-  scanRest(tools, walk, blockCount);
-  if (walk.proven <= goodPlace(walk)) checkBodies(tools, walk);
-  const isDamaged = missing >= 0 || walk.proven > goodPlace(walk);
-  if (isDamaged) return damagedResult(walk, missing);
-  return cutOff(tools, walk);
+  let rest: readonly number[];
+  try {
+    walkBlocks(tools, walk, blockCount);
+    scanRest(tools, walk, blockCount);
+    if (walk.proven <= goodPlace(walk)) checkBodies(tools, walk);
+    rest = scanRest(tools, walk, blockCount);
+  } catch (error) {
+    return unreadableResult(tools, walk, unreadable(error));
+  }
+  if (missing >= 0) return damagedResult(walk, missing, 'the arena file is missing');
+  if (walk.proven > goodPlace(walk)) return damagedResult(walk, -1, GONE);
+  const problem = options.rewrites ? rewriteUnproven(tools, walk) : null;
+  if (problem !== null) return unreadableResult(tools, walk, problem);
+  return cutOff(tools, walk, rest);
+}
+
+const GONE = 'what was durable there is not valid any more';
+
+function unreadableResult(tools: Tools, walk: Walk, problem: string): Recovered {
+  tools.peeker.reset(); // its slice may be of no one place
+  const { log, blockIndex } = walk;
+  const block = log.record.blocks[blockIndex];
+  if (block) block.end = walk.position;
+  return damagedResult(walk, -1, problem);
+}
+
+/** Writes the good part again from the proven place on. @returns what cannot be read of it, else null */
+function rewriteUnproven(tools: Tools, walk: Walk): string | null {
+  const { blocks } = walk.log.record;
+  const first = Math.floor(walk.proven / BLOCK_SPAN);
+  for (let i = first; i <= walk.blockIndex; i += 1) {
+    const block = blocks[i];
+    if (!block) break;
+    const bytes = new Uint8Array(Math.min(REWRITE_BYTES, block.end));
+    for (let at = i === first ? walk.proven % BLOCK_SPAN : 0; at < block.end;) {
+      const slice = bytes.subarray(0, Math.min(bytes.length, block.end - at));
+      try {
+        tools.arenas.read(slice, block.address + at);
+      } catch (error) {
+        return unreadable(error);
+      }
+      tools.arenas.write(slice, block.address + at);
+      at += slice.length;
+    }
+  }
+  return null;
 }
 
 function goodPlace(walk: Walk): number {
@@ -214,7 +271,7 @@ function isBodyRight(tools: Tools, block: BlockRef, position: number, length: nu
   return computeBatchCrc(batch, 0, length) === crcOf(batch);
 }
 
-function damagedResult(walk: Walk, missing: number): Recovered {
+function damagedResult(walk: Walk, missing: number, problem: string): Recovered {
   const { log } = walk;
   const index = missing >= 0 ? missing : Math.max(0, walk.blockIndex);
   const damage = damageError({
@@ -222,17 +279,15 @@ function damagedResult(walk: Walk, missing: number): Recovered {
     offset: log.tail,
     block: log.record.blocks[index],
     position: missing >= 0 ? 0 : walk.position,
-    problem:
-      missing >= 0 ? 'the arena file is missing' : 'what was durable there is not valid any more',
+    problem,
   });
   return { damage, removedBlocks: [], isTorn: false, needsMark: false };
 }
 
 /** Erases what is behind the good part, all of it never known to be durable. */
-function cutOff(tools: Tools, walk: Walk): Recovered {
+function cutOff(tools: Tools, walk: Walk, rest: readonly number[]): Recovered {
   const { log } = walk;
   const { blocks } = log.record;
-  const rest = scanRest(tools, walk, blocks.length);
   for (const address of rest) tools.arenas.write(new Uint8Array(FRAME_HEADER_BYTES), address);
   tools.peeker.reset();
   const removedBlocks = blocks.splice(walk.blockIndex + 1);

@@ -1,6 +1,6 @@
 /** A replica as the replication layer sees it: who may append, fences, reads, evidence (DESIGN section 2). */
 import { assert } from '../../base/assert.ts';
-import { messageOf, WalrusError } from '../../base/errors.ts';
+import { WalrusError } from '../../base/errors.ts';
 import { offset, segmentId, type Offset, type SegmentId } from '../../base/units.ts';
 import {
   baseOffsetOf,
@@ -11,7 +11,7 @@ import {
 } from '../../protocol/recordBatch.ts';
 import { firstBadHeader } from './blockCheck.ts';
 import { PRODUCER_SNAPSHOT_BYTES_MAX } from './catalogRecord.ts';
-import { damageError } from './damage.ts';
+import { damageError, unreadable } from './damage.ts';
 import { formatDigest } from './digest.ts';
 import { BATCH_BYTES_MAX, frameBytes, type Frame } from './frame.ts';
 import { BLOCK_SPAN } from './geometry.ts';
@@ -155,7 +155,7 @@ export class StoredReplica implements Replica {
       const problem = error ?? this.damage;
       if (problem) done(problem, null);
       else done(null, tail);
-    });
+    }, this.log);
   }
 
   learnProducers(producerSnapshot: Uint8Array): void {
@@ -236,8 +236,8 @@ export class StoredReplica implements Replica {
     const isEnd = result.nextOffset === this.tail;
     const last = isEnd ? record.blocks.length - 1 : blockAt(result.nextOffset);
     const bad = firstBadHeader(this.#context, record, { first: blockAt(from), last });
-    if (bad < 0) return result;
-    throw this.#lost(from, { blockIndex: bad, position: 0 }, 'the header of the block is wrong');
+    if (!bad) return result;
+    throw this.#lost(from, { blockIndex: bad.sequence, position: 0 }, bad.problem);
   }
 
   condemn(problem: string): void {
@@ -285,7 +285,7 @@ export class StoredReplica implements Replica {
     const cursor = log.cursorAt(entry.place);
     let expected = entry.offset;
     while (expected < log.tail) {
-      const frame = this.#peek(cursor);
+      const frame = this.#peek(cursor, expected);
       if (frame?.baseOffset !== expected) throw this.#lost(expected, cursor);
       if (isIt(frame)) return { frame, cursor };
       expected += frame.count;
@@ -294,11 +294,11 @@ export class StoredReplica implements Replica {
     throw this.#lost(expected, cursor);
   }
 
-  #peek(cursor: LogCursor): Frame | null {
+  #peek(cursor: LogCursor, at: number): Frame | null {
     try {
       return this.log.peek(cursor);
-    } catch (cause) {
-      throw new WalrusError('DISK_FAILED', `Cannot read: ${messageOf(cause)}`, { cause });
+    } catch (error) {
+      throw this.#lost(at, cursor, unreadable(error));
     }
   }
 

@@ -3,6 +3,7 @@
  * a block; a frame that does not fit begins the next block. Owned by one StoredReplica.
  */
 import { assertDefined } from '../../base/assert.ts';
+import { isWalrusError } from '../../base/errors.ts';
 import { baseOffsetOf, crcOf, maxTimestampOf, recordsCountOf } from '../../protocol/recordBatch.ts';
 import { BLOCK_DATA_START, encodeBlockHeader, encodeMark, MARK_START } from './blockHeader.ts';
 import { chainDigest, emptyDigest, type Digest } from './digest.ts';
@@ -110,12 +111,12 @@ export class ReplicaLog implements CommitMember {
   }
 
   #addBlock(frameSize: number): BlockRef {
-    const { allocator, catalog, nextBlockEpoch } = this.#context;
+    const { catalog, nextBlockEpoch } = this.#context;
     const { blocks, segmentId } = this.record;
     if (!this.writeStaged()) this.#context.commit.assertWritable(0);
     let blockClass = Math.min(blocks.length, BLOCK_CLASS_BYTES.length - 1);
     while (blockBytes(blockClass) < BLOCK_DATA_START + frameSize) blockClass += 1;
-    const address = allocator.allocate(blockClass);
+    const address = this.#allocate(blockClass);
     const { boot, count } = nextBlockEpoch();
     const block = { address, blockClass, boot, count, end: BLOCK_DATA_START };
     catalog.append({ kind: 'ALLOCATE', segmentId, block });
@@ -134,10 +135,22 @@ export class ReplicaLog implements CommitMember {
     return block;
   }
 
+  #allocate(blockClass: number): number {
+    const { allocator, commit } = this.#context;
+    try {
+      return allocator.allocate(blockClass);
+    } catch (error) {
+      // A new arena's file or name has failed: as final as any other write (DESIGN W3).
+      if (!isWalrusError(error, 'DISK_FULL')) commit.fail(error);
+      throw error;
+    }
+  }
+
   writeStaged(): boolean {
     const run = this.#run;
     if (!run) return true;
     if (!this.#write(run, run.length)) return false;
+    this.#context.arenas.unstage(run);
     run.release();
     this.#run = null;
     return true;
@@ -152,14 +165,16 @@ export class ReplicaLog implements CommitMember {
 
   #write(run: WriteRun, count: number): boolean {
     const { arenas, commit } = this.#context;
-    if (commit.health.state === 'READ_ONLY') return false;
-    try {
-      arenas.write(run.buffer.subarray(0, count), run.address);
-    } catch (error) {
-      commit.onWriteError(error);
-      return false;
+    if (commit.health.state === 'HEALTHY') {
+      try {
+        arenas.write(run.buffer.subarray(0, count), run.address);
+        return true;
+      } catch (error) {
+        commit.onWriteError(error);
+      }
     }
-    return true;
+    arenas.stage(run); // what the disk does not take can be read all the same
+    return false;
   }
 
   beginGroup(): void {
@@ -183,6 +198,7 @@ export class ReplicaLog implements CommitMember {
 
   /** Drops what is staged: the replica is deleted. */
   discard(): void {
+    if (this.#run) this.#context.arenas.unstage(this.#run);
     this.#run?.release();
     this.#run = null;
   }
@@ -210,7 +226,7 @@ export class ReplicaLog implements CommitMember {
     return peeker.peek(block, cursor.position) ? peeker.frame : null;
   }
 
-  /** Makes everything readable from the files; call before a walk. */
+  /** Makes everything readable through the arenas; call before a walk. */
   prepareWalk(): void {
     this.writeStaged();
     this.#context.peeker.reset();

@@ -1,5 +1,5 @@
 /** Reads whole batches of a replica: large slices from the page cache, our frame headers squeezed out in place. */
-import { damageError } from './damage.ts';
+import { damageError, unreadable } from './damage.ts';
 import {
   decodeFrame,
   FRAME_HEADER_BYTES,
@@ -61,7 +61,12 @@ class BatchReading {
       const count = Math.min(block.end - cursor.position, room);
       if (count < FRAME_PEEK_BYTES) break;
       const slice = this.#bytes.subarray(this.#length, this.#length + count);
-      this.#context.arenas.read(slice, block.address + cursor.position);
+      try {
+        this.#context.arenas.read(slice, block.address + cursor.position);
+      } catch (error) {
+        this.#fail(block, cursor.position, unreadable(error));
+        break;
+      }
       const taken = this.#takeFrames(block, cursor.position, this.#length + count);
       cursor.position += taken;
       if (taken === 0) break;

@@ -23,7 +23,7 @@
 import { fromHex, toHex, ByteWriter, encodeUtf8, bytesEqual } from '../../base/bytes.ts';
 import { crc32c } from '../../base/crc32c.ts';
 import type { Disk, DiskFile } from '../../base/disk.ts';
-import { WalrusError } from '../../base/errors.ts';
+import { isWalrusError, WalrusError } from '../../base/errors.ts';
 import { isCount, nodeId } from '../../base/units.ts';
 import { FORMAT_VERSION, STORAGE_DIRECTORY } from './geometry.ts';
 import type { DiskIdentity } from './types.ts';
@@ -100,14 +100,21 @@ export interface Superblocks {
 
 /**
  * Reads both slots; null when there is no superblock file.
- * @throws {WalrusError} UNSUPPORTED_VERSION, or WRONG_DATA_DIR when neither slot can be used
+ * @throws {WalrusError} UNSUPPORTED_VERSION, DISK_FAILED or WRONG_DATA_DIR when neither slot can be used
  */
 export function readSuperblocks(disk: Disk): Superblocks | null {
   if (!disk.exists(SUPERBLOCK_PATH)) return null;
   const file = disk.open(SUPERBLOCK_PATH);
   const slots = [readSlot(file, 0), readSlot(file, 1)] as const;
   file.close();
-  const [first, second] = slots;
+  const [first, second] = slots.map(({ superblock }) => superblock);
+  const unreadable = slots.find(({ error }) => error !== null)?.error;
+  if (!first && !second && unreadable) {
+    const message =
+      `Cannot open the data directory: no superblock can be read (${unreadable.message}); ` +
+      'the disk must be replaced: give an empty directory and let the cluster copy its data';
+    throw new WalrusError('DISK_FAILED', message, { cause: unreadable });
+  }
   if (!first && !second) {
     const message =
       'Cannot open the data directory: both superblocks are damaged, or are of something else; ' +
@@ -127,10 +134,21 @@ export function readSuperblocks(disk: Disk): Superblocks | null {
     : { newest: second, nextSlot: 0, isDamaged: false };
 }
 
-function readSlot(file: DiskFile, slot: number): Superblock | null {
+interface Slot {
+  readonly superblock: Superblock | null;
+  /** Why it cannot be read: then the other one serves, as for a damaged one. */
+  readonly error: WalrusError | null;
+}
+
+function readSlot(file: DiskFile, slot: number): Slot {
   const bytes = new Uint8Array(SUPERBLOCK_BYTES);
-  if (file.read(bytes, slot * SLOT_BYTES) < SUPERBLOCK_BYTES) return null;
-  return decodeSuperblock(bytes);
+  try {
+    const isWhole = file.read(bytes, slot * SLOT_BYTES) === SUPERBLOCK_BYTES;
+    return { superblock: isWhole ? decodeSuperblock(bytes) : null, error: null };
+  } catch (error) {
+    if (!isWalrusError(error, 'DISK_FAILED')) throw error;
+    return { superblock: null, error };
+  }
 }
 
 /** Makes a superblock durable in both slots, `firstSlot` first. */

@@ -178,6 +178,8 @@ export interface StorageEngine {
   beginRebuild(segmentId: SegmentId): Rebuild;
   /** Calls back once everything accepted so far is durable. */
   flush(done: (error: WalrusError | null) => void): void;
+  /** The same for creations, fences and deletions alone: appends that wait for space do not hold it up. */
+  flushCatalog(done: (error: WalrusError | null) => void): void;
   /** Bytes accepted and not yet durable: the caller's measure for back-pressure. */
   readonly pendingBytes: number;
   usage(): StorageUsage;

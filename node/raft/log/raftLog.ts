@@ -4,7 +4,8 @@
  * Order of durability: the driver calls `append` (one write for all entries of a batch), then `syncAsync` (one
  * sync for all batches since the last one). `saveHardState` is durable when it returns. Entries since the base
  * are also kept in memory; the snapshot threshold bounds them. A failed write or sync is final: every later
- * call fails the same way.
+ * call fails the same way, also that of the next process: what is not proven to have been synced is written again
+ * at start (docs/adr/0160).
  *
  * Files in the directory: `log-<sequence>` (format.ts), `snapshot-<index>` (snapshotFile.ts), `spare-<n>`.
  */
@@ -45,6 +46,8 @@ export interface RaftLogOptions {
 /** The segment that is written to. */
 interface Current {
   readonly file: DiskFile;
+  /** The same file for `syncAsync`: a descriptor is told of a failure once, and each of two syncs must be. */
+  readonly aside: DiskFile;
   readonly segment: SegmentFile;
   readonly seed: number;
   /** Where the next record goes. */
@@ -53,7 +56,7 @@ interface Current {
   syncedTo: number;
   /** What the newest record says is durable. */
   markedTo: number;
-  /** Syncs under way: the file stays open for them. */
+  /** Asynchronous syncs under way: `aside` stays open for them. */
   syncCount: number;
 }
 
@@ -135,13 +138,21 @@ export class RaftLog {
     const segment = segments.at(-1);
     if (segment === undefined || last === null) return this.#newSegment(1, 0);
     const file = this.#disk.open(segment.path);
-    // Pieces of torn writes must not be taken for records once new ones lead up to them.
-    if (last.hasRemains) file.write(new Uint8Array(file.sizeBytes() - last.end), last.end);
+    const { end, provenEnd } = last;
+    // An earlier sync of it may have failed, and another one alone would succeed without writing anything. Behind the
+    // end go zeros: pieces of torn writes must not be taken for records once new ones lead up to them.
+    const unproven = new Uint8Array(file.sizeBytes() - provenEnd);
+    file.read(unproven.subarray(0, end - provenEnd), provenEnd);
+    file.write(unproven, provenEnd);
     file.sync();
     this.#disk.syncDirectory(this.#directory);
-    const { end } = last;
+    return this.#begin(file, segment, end);
+  }
+
+  #begin(file: DiskFile, segment: SegmentFile, end: number): Current {
+    const aside = this.#disk.open(segment.path);
     const seed = seedOf(segment.sequence);
-    return { file, segment, seed, end, syncedTo: end, markedTo: 0, syncCount: 0 };
+    return { file, aside, segment, seed, end, syncedTo: end, markedTo: 0, syncCount: 0 };
   }
 
   #newSegment(sequence: number, previousEnd: number): Current {
@@ -159,15 +170,7 @@ export class RaftLog {
     const path = segmentPath(this.#directory, sequence);
     this.#disk.rename(spare, path);
     this.#disk.syncDirectory(this.#directory);
-    return {
-      file,
-      segment: { path, sequence, maxIndex: 0 },
-      seed: seedOf(sequence),
-      end: HEADER_BYTES,
-      syncedTo: HEADER_BYTES,
-      markedTo: 0,
-      syncCount: 0,
-    };
+    return this.#begin(file, { path, sequence, maxIndex: 0 }, HEADER_BYTES);
   }
 
   /** Runs a change of the files; its failure is final. */
@@ -191,7 +194,8 @@ export class RaftLog {
     current.file.sync();
     this.#retired.push(current.segment);
     this.#current = this.#newSegment(current.segment.sequence + 1, current.end);
-    if (current.syncCount === 0) current.file.close();
+    current.file.close();
+    if (current.syncCount === 0) current.aside.close();
   }
 
   #write(records: readonly Omit<LogRecord, 'syncedTo'>[]): void {
@@ -255,10 +259,10 @@ export class RaftLog {
     const current = this.#current;
     const { end } = current;
     current.syncCount += 1;
-    current.file.syncAsync((error) => {
+    current.aside.syncAsync((error) => {
       current.syncCount -= 1;
       if (current.syncCount === 0 && (this.#isClosed || current !== this.#current))
-        current.file.close();
+        current.aside.close();
       if (error !== null) {
         this.#failure ??=
           error instanceof WalrusError
@@ -339,9 +343,10 @@ export class RaftLog {
     });
   }
 
-  /** Closes the file, once no sync is under way. */
+  /** Closes the files, once no sync is under way. */
   close(): void {
     this.#isClosed = true;
-    if (this.#current.syncCount === 0) this.#current.file.close();
+    this.#current.file.close();
+    if (this.#current.syncCount === 0) this.#current.aside.close();
   }
 }

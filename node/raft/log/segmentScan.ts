@@ -12,8 +12,8 @@ export interface ScannedSegment {
   readonly records: readonly LogRecord[];
   /** Where the records end. */
   readonly end: number;
-  /** Whether anything but zeros lies behind the end. */
-  readonly hasRemains: boolean;
+  /** Everything below is known to have been synced: the rest may be in the page cache only. */
+  readonly provenEnd: number;
 }
 
 /** Reads a whole file. */
@@ -42,19 +42,20 @@ function scanBytes(bytes: Uint8Array, path: string, knownEnd: number | null): Sc
   const seed = seedOf(header.sequence);
   const limit = knownEnd ?? bytes.length;
   const records: LogRecord[] = [];
-  let end = HEADER_BYTES;
+  let [end, provenEnd] = [HEADER_BYTES, HEADER_BYTES];
   while (end < limit) {
     const record = readRecord(bytes, end, seed);
     if (record === null) break;
     records.push(record);
+    provenEnd = Math.max(provenEnd, record.syncedTo);
     end += recordBytes(record.payload.length);
   }
   if (knownEnd !== null) {
     if (end !== knownEnd) throw corrupt(path, 'a durable record is not intact', end);
-    return { header, records, end, hasRemains: false };
+    return { header, records, end, provenEnd: end };
   }
   if (isDurableAt(bytes, end, seed)) throw corrupt(path, 'a durable record is not intact', end);
-  return { header, records, end, hasRemains: bytes.subarray(end).some((byte) => byte !== 0) };
+  return { header, records, end, provenEnd };
 }
 
 /** Whether an intact record behind `position` says that `position` was durable when it was written. */
