@@ -85,6 +85,7 @@ const FOCUSED: Partial<RunPlan> = {
 };
 const FOCUSED_BY_KIND: Readonly<Partial<Record<ScenarioKind, Partial<RunPlan>>>> = {
   emptyWitness: { isFiveFold: false },
+  failedSync: { isFiveFold: false, recordsPerProducer: 400 },
   lonelyTail: { isFiveFold: false, recordsPerProducer: 400 },
   lostDeliveries: { putCount: 300, partitionsPerTopic: 1, recordsPerProducer: 20 },
   lateProposals: { libraryCount: 400, recordsPerProducer: 50 },

@@ -106,3 +106,38 @@ export function lonelyTail(stage: Stage): number | null {
   stage.later(between(random, 20, 200), watch);
   return 5000;
 }
+
+/**
+ * A member's syncs fail and its process is only started again, while another member is away: what is acknowledged then is
+ * on the leader's disk and on that one. It loses power, and the leader's disk is lost.
+ */
+export function failedSync(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawTrio(stage, (leader) => keepsMajority(cluster, [leader]));
+  if (cast === null) return null;
+  const { leader } = cast;
+  const [broken, away] = cast.others;
+  const startAgain = (machine: Machine): void => {
+    if (!machine.isRunning) cluster.start(machine);
+  };
+  cutBoth(cluster, leader, away);
+  stage.later(between(random, 5, 50), () => broken.disk.failSyncs());
+  stage.later(200, () => {
+    if (broken.isRunning) cluster.kill(broken);
+    broken.disk.heal();
+    cluster.start(broken);
+  });
+  stage.later(between(random, 600, 1500), () => {
+    stage.atAcknowledgement(1000, () => {
+      cluster.crash(broken);
+      if (!stage.tryLoseDisk(leader, 1500)) return startAgain(broken);
+      cluster.network.heal();
+      stage.later(100, () => startAgain(broken));
+    });
+  });
+  stage.later(5000, () => {
+    broken.disk.heal();
+    startAgain(broken);
+  });
+  return 6000;
+}

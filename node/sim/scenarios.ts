@@ -5,7 +5,7 @@
  */
 import { between, chance, pick } from '../../base/random.ts';
 import { lateProposals, lostDeliveries } from './clientScenarios.ts';
-import { emptyWitness, lonelyTail } from './recoveryScenarios.ts';
+import { emptyWitness, failedSync, lonelyTail } from './recoveryScenarios.ts';
 import { rotAndLose, rotCopy, rotEveryCopy } from './rotScenarios.ts';
 import type { Machine } from './simCluster.ts';
 import { CRASH_ONLY } from './simDisk.ts';
@@ -77,6 +77,8 @@ export const SCENARIOS = {
   emptyWitness,
   /** What a recovery makes acknowledged is on one disk, and that is lost. */
   lonelyTail,
+  /** A member's syncs fail, its process is started again, it acknowledges, loses power; then the leader's disk is lost. */
+  failedSync,
   /** Answers with records of the shared cursor are lost, and nodes that have some die. */
   lostDeliveries,
   /** The cluster begins by the operator's word (ADR 0150), with power failures meanwhile; nothing comes later. */

@@ -23,6 +23,21 @@ export const DAMAGE_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'SyncedByRestart',
+    focus: 'failedSync',
+    rule: 'W3',
+    what: 'a start only syncs what it finds: what a failed sync has left in the page cache counts as durable',
+    seeds: 40,
+    changes: [
+      {
+        file: 'node/storage/recovery.ts',
+        find: 'const problem = options.rewrites ? rewriteUnproven(tools, walk) : null;',
+        replace:
+          'const problem = options.rewrites && walk.proven < 0 ? rewriteUnproven(tools, walk) : null;',
+      },
+    ],
+  },
+  {
     name: 'RepairWithoutDigest',
     focus: 'rotEveryCopy',
     rule: 'D1, S2',
