@@ -108,19 +108,7 @@ export function readSuperblocks(disk: Disk): Superblocks | null {
   const slots = [readSlot(file, 0), readSlot(file, 1)] as const;
   file.close();
   const [first, second] = slots.map(({ superblock }) => superblock);
-  const unreadable = slots.find(({ error }) => error !== null)?.error;
-  if (!first && !second && unreadable) {
-    const message =
-      `Cannot open the data directory: no superblock can be read (${unreadable.message}); ` +
-      'the disk must be replaced: give an empty directory and let the cluster copy its data';
-    throw new WalrusError('DISK_FAILED', message, { cause: unreadable });
-  }
-  if (!first && !second) {
-    const message =
-      'Cannot open the data directory: both superblocks are damaged, or are of something else; ' +
-      'the disk must be replaced: give an empty directory and let the cluster copy its data';
-    throw new WalrusError('WRONG_DATA_DIR', message);
-  }
+  if (!first && !second) throw unusable(slots);
   if (!second) return { newest: first as Superblock, nextSlot: 1, isDamaged: true };
   if (!first) return { newest: second, nextSlot: 0, isDamaged: true };
   if (first.diskId !== second.diskId || first.clusterId !== second.clusterId) {
@@ -132,6 +120,18 @@ export function readSuperblocks(disk: Disk): Superblocks | null {
   return first.writes >= second.writes
     ? { newest: first, nextSlot: 1, isDamaged: false }
     : { newest: second, nextSlot: 0, isDamaged: false };
+}
+
+/** Why no slot can be used. */
+function unusable(slots: readonly Slot[]): WalrusError {
+  const cause = slots.find(({ error }) => error !== null)?.error;
+  const problem = cause
+    ? `no superblock can be read (${cause.message})`
+    : 'both superblocks are damaged, or are of something else';
+  const message =
+    `Cannot open the data directory: ${problem}; ` +
+    'the disk must be replaced: give an empty directory and let the cluster copy its data';
+  return new WalrusError(cause ? 'DISK_FAILED' : 'WRONG_DATA_DIR', message, { cause });
 }
 
 interface Slot {
