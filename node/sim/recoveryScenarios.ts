@@ -130,7 +130,10 @@ export function failedSync(stage: Stage): number | null {
   stage.later(between(random, 600, 1500), () => {
     stage.atAcknowledgement(1000, () => {
       cluster.crash(broken);
-      if (!stage.tryLoseDisk(leader, 1500)) return startAgain(broken);
+      if (!stage.tryLoseDisk(leader, 1500)) {
+        startAgain(broken);
+        return;
+      }
       cluster.network.heal();
       stage.later(100, () => startAgain(broken));
     });
