@@ -220,7 +220,7 @@ export class ByteReader {
 
   /** @throws {WalrusError} MALFORMED, always. */
   fail(problem: string): never {
-    throw new WalrusError('MALFORMED', `Cannot read a ${this.#what}: ${problem}`);
+    throw new WalrusError('MALFORMED', `Cannot read ${withArticle(this.#what)}: ${problem}`);
   }
 
   u8(): number {
@@ -281,4 +281,9 @@ export class ByteReader {
   end(): void {
     if (this.remaining > 0) this.fail(`${this.remaining} bytes are left over`);
   }
+}
+
+/** A thing in a sentence: "a frame", "an answer". */
+export function withArticle(what: string): string {
+  return /^[aeio]/i.test(what) ? `an ${what}` : `a ${what}`;
 }

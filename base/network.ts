@@ -3,6 +3,8 @@
  * A stream is a two-way byte pipe: ordered and reliable until it closes, with any cutting into chunks.
  */
 
+import type { WalrusError } from './errors.ts';
+
 /** Calls that a stream makes to its owner. None is made after `onClose`. */
 export interface StreamHandlers {
   /** Bytes arrived. `chunk` is valid during the call only: the buffer is reused. */
@@ -75,6 +77,8 @@ export interface PeerTransport {
    * @returns false when it was dropped at once (queue full), a hint to back off.
    */
   send(address: string, parts: readonly Uint8Array[], onReleased?: () => void): boolean;
+  /** Why the node at an address could not be reached when it was last tried; null when it was. For messages only. */
+  problemOf?(address: string): WalrusError | null;
   /** Sets the one receiver. `message` is valid during the call only. */
   onMessage(receiver: (from: PeerIdentity, message: Uint8Array) => void): void;
 }

@@ -279,7 +279,9 @@ function refusalOf(
       : `it begins its start ${asked}, and node ${by} has seen its start ${known}`;
   return (
     `Disk ${diskId} of node ${nodeId} is an older state or a copy of that disk: ${problem}. ` +
-    'It may lack what it has acknowledged, so it counts as lost: empty the data directory and start the node ' +
-    'with --replace-disk; the cluster copies its data back'
+    'Of two copies only the one that was started first can go on. If that is the wrong one, stop it, give the disk up ' +
+    '(walrus cluster mark-disk-lost), and keep this directory until no segment lacks a copy (walrus segment list). ' +
+    'Otherwise this one may lack what it has acknowledged and counts as lost: ' +
+    'empty the data directory and start the node with --replace-disk; the cluster copies its data back'
   );
 }

@@ -75,6 +75,12 @@ export function onceRegistered(rpc: PeerRpc, storage: StorageEngine): PeerRpc {
   };
 }
 
+interface MembersAnswer {
+  readonly answer: ClusterInfoResponse | null;
+  /** Set when every other address is one of another cluster: to go on asking is of no use. */
+  readonly refusal: WalrusError | null;
+}
+
 export class ClusterEntry {
   readonly #options: ClusterEntryOptions;
   #isStopped = false;
@@ -87,12 +93,13 @@ export class ClusterEntry {
     this.#isStopped = true;
   }
 
-  /** Asks the given members until one answers. @throws {WalrusError} SHUTTING_DOWN */
+  /** Asks the given members until one answers. @throws {WalrusError} SHUTTING_DOWN, WRONG_CLUSTER */
   async askCluster(): Promise<ClusterInfoResponse> {
     let delayMs = RETRY_MS_MIN;
     for (;;) {
-      const answer = await this.#askMembers();
+      const { answer, refusal } = await this.#askMembers();
       if (answer !== null) return answer;
+      if (refusal !== null) throw refusal;
       await this.pause(delayMs);
       delayMs = Math.min(2 * delayMs, RETRY_MS_MAX);
     }
@@ -100,11 +107,14 @@ export class ClusterEntry {
 
   /**
    * Resolves once a given member knows the cluster, or when it is not waited for any more.
-   * @throws {WalrusError} SHUTTING_DOWN
+   * @throws {WalrusError} SHUTTING_DOWN; WRONG_CLUSTER when all of them are of another one.
    */
   async awaitCluster(isOver: () => boolean): Promise<void> {
     let delayMs = RETRY_MS_MIN;
-    while (!isOver() && !(await this.isClusterThere())) {
+    while (!isOver()) {
+      const { answer, refusal } = await this.#askMembers();
+      if (answer !== null || isOver()) return;
+      if (refusal !== null) throw refusal;
       await this.pause(delayMs);
       delayMs = Math.min(2 * delayMs, AWAIT_MS_MAX);
     }
@@ -112,28 +122,34 @@ export class ClusterEntry {
 
   /** Asks each given member once. */
   async isClusterThere(): Promise<boolean> {
-    return (await this.#askMembers()) !== null;
+    return (await this.#askMembers()).answer !== null;
   }
 
-  async #askMembers(): Promise<ClusterInfoResponse | null> {
-    for (const address of this.#options.join) {
+  async #askMembers(): Promise<MembersAnswer> {
+    const others = this.#options.join.filter((each) => each !== this.#options.addresses.peer);
+    const refusals: WalrusError[] = [];
+    for (const address of others) {
       const answer = await this.#askMember(address);
-      if (answer !== null) return answer;
+      if (answer instanceof WalrusError) refusals.push(answer);
+      else if (answer !== null) return { answer, refusal: null };
     }
-    return null;
+    const isRefusedByAll = refusals.length > 0 && refusals.length === others.length;
+    return { answer: null, refusal: isRefusedByAll ? (refusals[0] ?? null) : null };
   }
 
-  async #askMember(address: string): Promise<ClusterInfoResponse | null> {
-    const { addresses, rpc, logger } = this.#options;
-    if (address === addresses.peer) return null;
+  /** @returns WRONG_CLUSTER when it is of another cluster; null when it does not answer, or does not know its own yet. */
+  async #askMember(address: string): Promise<ClusterInfoResponse | WalrusError | null> {
+    const { rpc, logger } = this.#options;
     try {
       const answer = await rpc.call(address, CLUSTER_INFO, null, ASK_TIMEOUT_MS);
       return answer.clusterId === '' ? null : answer;
     } catch (error) {
       if (!isWalrusError(error)) throw error;
-      const { code, message: why } = error;
+      // A question has no outcome that could be unknown: what matters is why there is no answer.
+      const reason = isWalrusError(error.cause) ? error.cause : error;
+      const { code, message: why } = reason;
       logger.log('info', 'a member does not answer yet', { address, code, why });
-      return null;
+      return code === 'WRONG_CLUSTER' ? reason : null;
     }
   }
 
@@ -173,7 +189,8 @@ export class ClusterEntry {
   async #registerOnce({ metadata, identity }: Registrant): Promise<void> {
     const { addresses, zone, version, replaceDisk, rpc } = this.#options;
     // A node that joins is in no Raft group yet: the members know who leads.
-    const address = metadata.leaderAddress ?? (await this.#askMembers())?.leaderAddress ?? '';
+    const address =
+      metadata.leaderAddress ?? (await this.#askMembers()).answer?.leaderAddress ?? '';
     if (address === '') {
       throw new WalrusError(
         'METADATA_UNAVAILABLE',

@@ -39,3 +39,12 @@ export function dialectOf(first: Uint8Array): Dialect | null {
   const start = String.fromCharCode(...first.subarray(0, 4));
   return HTTP_METHODS.has(start) ? 'HTTP' : 'TEXT';
 }
+
+/** The answer to a request by HTTP on a port that does not speak it. */
+export function httpRefusal(message: string): Uint8Array<ArrayBuffer> {
+  const sizeBytes = encodeUtf8(message).length + 1;
+  return encodeUtf8(
+    'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n' +
+      `Content-Length: ${sizeBytes}\r\n\r\n${message}\n`,
+  );
+}

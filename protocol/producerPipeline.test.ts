@@ -124,6 +124,24 @@ describe('ProducerPipeline', () => {
     expect(log.at(-1)).toBe('b@2:0');
   });
 
+  test('what is given up after an unknown outcome says so once', () => {
+    const messages: string[] = [];
+    const pipeline = new ProducerPipeline<string, null>({
+      windowMax: 1,
+      send: ({ attempt }) => {
+        const why = 'The outcome of Produce is unknown: b:1 did not answer in time';
+        pipeline.failed(attempt, new WalrusError('TIMED_OUT', why));
+      },
+      settled: (_batch, error) => messages.push(error?.message ?? 'ok'),
+      needIdentity: () => undefined,
+      paused: () => undefined,
+    });
+    pipeline.add('a', 1);
+    pipeline.setIdentity({ producerId: 1, producerEpoch: 0 });
+    pipeline.expire(() => true);
+    expect(messages).toEqual(['The outcome is unknown: b:1 did not answer in time']);
+  });
+
   test('expired batches are given up; later answers to them are ignored', () => {
     const { pipeline, log, acknowledge, settled } = setup(1);
     for (const batch of ['a', 'b', 'c']) pipeline.add(batch, 1);

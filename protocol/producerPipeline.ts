@@ -67,6 +67,9 @@ interface Entry<Batch> {
 }
 
 /** Failures after which the batch is not in the log for certain (of this sending). */
+/** What the message of an attempt may begin with, before it says why. */
+const UNKNOWN_BEGINNING = /^The outcome (of \w+ )?is unknown: /;
+
 const NOT_STORED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'NOT_LEADER',
   'SEGMENT_SEALED',
@@ -224,7 +227,7 @@ export class ProducerPipeline<Batch, Outcome> {
   #timedOut(entry: Entry<Batch>): WalrusError {
     const mayBeStored = entry.isInDoubt || entry.attempt > 0;
     const what = mayBeStored ? 'The outcome is unknown' : 'Nothing was stored';
-    const why = this.#lastError === null ? 'no answer in time' : this.#lastError.message;
+    const why = this.#lastError?.message.replace(UNKNOWN_BEGINNING, '') ?? 'no answer in time';
     const options = this.#lastError === null ? {} : { cause: this.#lastError };
     return new WalrusError('TIMED_OUT', `${what}: ${why}`, options);
   }

@@ -65,6 +65,10 @@ describe('parseTextCommand()', () => {
     ['put logs x', 'unknown command "put": known are REGISTER, PUT, GET, STATE, METRICS'],
     ['\u0007\n', 'unknown command "??": known are REGISTER, PUT, GET, STATE, METRICS'],
     [' GET t', 'unknown command "": known are REGISTER, PUT, GET, STATE, METRICS'],
+    [
+      'REGISTER caf\u00e9',
+      `invalid topic name "caf\u00e9": only A-Z, a-z, 0-9, '.', '_' and '-' are allowed`,
+    ],
     ['GET ..', `invalid topic name "..": '.' and '..' are reserved`],
     ['PUT a/b x', `invalid topic name "a/b": only A-Z, a-z, 0-9, '.', '_' and '-' are allowed`],
     ['PUT \u00e9 x', expect.stringContaining(`only A-Z, a-z, 0-9`)],

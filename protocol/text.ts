@@ -119,7 +119,8 @@ function parsePut(frame: Uint8Array, wordEnd: number): TextCommand {
 function checkTopic(topic: string): TextCommand | null {
   const problem = nameProblem(topic);
   if (problem === null) return null;
-  return invalid(`invalid topic name "${shorten(topic)}": ${problem}`);
+  const shown = shorten(decodeUtf8Lossy(Uint8Array.from(topic, (each) => each.charCodeAt(0))));
+  return invalid(`invalid topic name "${shown}": ${problem}`);
 }
 
 /** The position of the next space, or the end of the frame. */

@@ -2,11 +2,10 @@
  * One client connection: tells the dialect from its first bytes, then hands everything to the session for it. One that
  * says nothing, or cannot be told what it speaks, is closed: it would take the place of others.
  */
-import { encodeUtf8 } from '../../base/bytes.ts';
 import type { Timer } from '../../base/clock.ts';
 import type { WalrusError } from '../../base/errors.ts';
 import type { ByteStream, StreamHandlers } from '../../base/network.ts';
-import { CLIENT_MAGIC, DIALECT_BYTES_MAX, dialectOf } from '../../protocol/dialect.ts';
+import { CLIENT_MAGIC, DIALECT_BYTES_MAX, dialectOf, httpRefusal } from '../../protocol/dialect.ts';
 import type { Dialect } from '../../protocol/dialect.ts';
 import { encodeFailure } from '../../protocol/client/frames.ts';
 import { encodeTextReply, failureText } from '../../protocol/text.ts';
@@ -17,11 +16,8 @@ import type { ServerContext } from './serverContext.ts';
 import { TextSession } from './textSession.ts';
 import type { TextServices } from './textSession.ts';
 
-const HTTP_BODY =
-  'This is the client port of a Walrus node: it speaks the text and the binary protocol, not HTTP.\n';
-const HTTP_REFUSAL = encodeUtf8(
-  'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n' +
-    `Content-Length: ${HTTP_BODY.length}\r\n\r\n${HTTP_BODY}`,
+const HTTP_REFUSAL = httpRefusal(
+  'This is the client port of a Walrus node: it speaks the text and the binary protocol, not HTTP.',
 );
 /** Within it a connection must have said enough to tell its dialect. */
 export const FIRST_BYTES_MS = 10_000;

@@ -3,7 +3,7 @@ import type { Timer } from '../../base/clock.ts';
 import { WalrusError } from '../../base/errors.ts';
 import type { ByteStream, PeerIdentity, StreamHandlers } from '../../base/network.ts';
 import { encodeFailure } from '../../protocol/client/frames.ts';
-import { CLIENT_MAGIC } from '../../protocol/dialect.ts';
+import { DIALECT_BYTES_MAX, dialectOf, httpRefusal } from '../../protocol/dialect.ts';
 import { FrameDecoder } from '../../protocol/frame.ts';
 import {
   HELLO_FRAME_LIMIT_BYTES,
@@ -77,8 +77,9 @@ export class IncomingPeers {
     });
     return {
       onData: (chunk) => {
-        if (connection.isNew && startsWith(chunk, CLIENT_MAGIC)) {
-          this.#refuseClient(connection, decoder, 'BINARY');
+        const dialect = connection.isNew ? dialectOf(chunk.subarray(0, DIALECT_BYTES_MAX)) : null;
+        if (dialect === 'BINARY' || dialect === 'HTTP') {
+          this.#refuseClient(connection, decoder, dialect);
           return;
         }
         connection.isNew = false;
@@ -135,16 +136,12 @@ export class IncomingPeers {
   #refuseClient(
     { stream, name }: Connection,
     decoder: FrameDecoder,
-    dialect: 'BINARY' | 'TEXT',
+    dialect: 'BINARY' | 'HTTP' | 'TEXT',
   ): void {
     decoder.stop();
     const error = new WalrusError('MALFORMED', WRONG_PORT);
     this.#trouble.report(name, 'What is no peer has connected to the peer port', error);
-    const parts =
-      dialect === 'BINARY'
-        ? encodeFailure(NO_CORRELATION_ID, error)
-        : [encodeTextReply({ type: 'ERR', message: failureText(error) })];
-    for (const part of parts) stream.write(part);
+    for (const part of refusalIn(dialect, error)) stream.write(part);
     stream.end();
   }
 
@@ -162,6 +159,13 @@ export class IncomingPeers {
   }
 }
 
-function startsWith(bytes: Uint8Array, beginning: Uint8Array): boolean {
-  return beginning.every((byte, index) => bytes[index] === byte);
+function refusalIn(dialect: 'BINARY' | 'HTTP' | 'TEXT', error: WalrusError): readonly Uint8Array[] {
+  switch (dialect) {
+    case 'BINARY':
+      return encodeFailure(NO_CORRELATION_ID, error);
+    case 'HTTP':
+      return [httpRefusal(error.message)];
+    case 'TEXT':
+      return [encodeTextReply({ type: 'ERR', message: failureText(error) })];
+  }
 }

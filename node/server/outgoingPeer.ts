@@ -46,6 +46,7 @@ export class OutgoingPeer {
   #waiting: Message[] = [];
   #waitingBytes = 0;
   #failures = 0;
+  #problem: WalrusError | null = null;
   #timer: Timer | undefined;
   #restUntilMs = 0;
   #lastHeardMs = 0;
@@ -60,6 +61,11 @@ export class OutgoingPeer {
 
   get isReady(): boolean {
     return this.#state === 'ready';
+  }
+
+  /** Why the last attempt to connect failed; null when it did not. */
+  get problem(): WalrusError | null {
+    return this.#problem;
   }
 
   get queuedBytes(): number {
@@ -162,7 +168,7 @@ export class OutgoingPeer {
     }
     try {
       const answer = decodeHelloAnswer(frame);
-      if (answer instanceof WalrusError) throw answer;
+      if (answer instanceof WalrusError) throw seenFromHere(answer, this.#address);
       const ours = this.#context.local().clusterId;
       const mismatch = clusterMismatch(ours, answer.clusterId, this.#address);
       if (mismatch !== null) throw mismatch;
@@ -178,6 +184,7 @@ export class OutgoingPeer {
     this.#state = 'ready';
     this.#timer?.cancel();
     this.#failures = 0;
+    this.#problem = null;
     this.#lastHeardMs = this.#context.clock.monotonicMs();
     if (this.#trouble.clear(this.#address)) {
       this.#context.logger.log('info', 'A peer is reached again', { peer: this.#address });
@@ -204,6 +211,8 @@ export class OutgoingPeer {
     this.#trouble.report(this.#address, 'A peer cannot be reached', error);
     this.#leave('resting');
     this.#failures += 1;
+    this.#problem =
+      error instanceof WalrusError ? error : connectionFailed(this.#address, error.message);
     const isRefused = error instanceof WalrusError && error.code !== 'CONNECTION_FAILED';
     const longest = isRefused ? MAX_REFUSED_REST_MS : MAX_REST_MS;
     const restMs = Math.min(longest, MIN_REST_MS * 2 ** Math.min(this.#failures - 1, 16));
@@ -233,6 +242,13 @@ export class OutgoingPeer {
     this.#timer?.cancel();
     this.#timer = this.#context.clock.setTimer(delayMs, callback);
   }
+}
+
+/** A refusal speaks of this node: turned round, it says whose address is wrong. */
+function seenFromHere(refusal: WalrusError, address: string): WalrusError {
+  const { clusterId: ours, expected: theirs } = refusal.details;
+  if (refusal.code !== 'WRONG_CLUSTER') return refusal;
+  return clusterMismatch(String(ours), String(theirs), address) ?? refusal;
 }
 
 function connectionFailed(address: string, reason: string): WalrusError {

@@ -71,11 +71,18 @@ export class PartitionPuts {
       windowMax: PIPELINE_WINDOW_MAX,
       send: (sending) => this.#send(sending),
       settled: (group, error) => {
-        services.answer(group, error);
+        services.answer(group, error === null ? null : this.#explained(error));
       },
       needIdentity: () => void this.#takeIdentity(),
       paused: () => this.#rest(),
     });
+  }
+
+  /** A record that was tried in vain: without a metadata leader nobody can take a dead leader's place. */
+  #explained(error: WalrusError): WalrusError {
+    if (error.code !== 'TIMED_OUT' || this.#services.context.parts.session.isFresh) return error;
+    const why = 'this node hears of no metadata leader, so too few nodes may be up for a quorum';
+    return new WalrusError('TIMED_OUT', `${error.message}; ${why}`, { cause: error });
   }
 
   get isIdle(): boolean {

@@ -105,14 +105,20 @@ export class TransportPeerRpc implements PeerRpc {
     const answer = new Promise<unknown>((resolve, reject) => {
       const timer = this.#options.clock.setTimer(timeoutMs, () => {
         this.#outstanding.delete(correlationId);
-        const waited = `${address} did not answer ${api.name} within ${Math.round(timeoutMs)} ms`;
-        reject(new WalrusError('TIMED_OUT', `The outcome is unknown: ${waited}`));
+        reject(this.#timedOut(address, api));
       });
       this.#outstanding.set(correlationId, { api, timer, resolve, reject });
     });
     const parts = encodeRpcRequest(api, correlationId, request);
     if (!this.#options.transport.send(address, parts)) this.#dropped(correlationId, address);
     return (await answer) as Response;
+  }
+
+  /** It may have been sent before the connection was lost: the outcome is unknown, whatever the connection's problem is. */
+  #timedOut(address: string, { name }: AnyApi): WalrusError {
+    const cause = this.#options.transport.problemOf?.(address) ?? undefined;
+    const why = cause === undefined ? `${address} did not answer ${name} in time` : cause.message;
+    return new WalrusError('TIMED_OUT', `The outcome is unknown: ${why}`, { cause });
   }
 
   async #callSelf<Request, Response>(

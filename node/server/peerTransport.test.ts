@@ -129,6 +129,7 @@ describe('StreamPeerTransport over a network in memory', () => {
     expect(a.received).toEqual(['2 node2:6000 up']);
     expect(again.received).toEqual(['1 node1:6000 kept']);
     expect(a.log.at(-1)).toBe('info A peer is reached again: node2:6000');
+    expect(a.transport.problemOf(b.address)).toBeNull();
   });
 
   test('bounds what waits for one peer, and no other', async () => {
@@ -182,9 +183,16 @@ describe('StreamPeerTransport over a network in memory', () => {
       `warn A connection of a peer was refused: The node at node1:6000 belongs to cluster ${CLUSTER}, ` +
         `not to ${OTHER_CLUSTER}: check its addresses and data directory`,
     ]);
-    expect(a.log).toEqual([
-      b.log[0]?.replace('A connection of a peer was refused', 'A peer cannot be reached'),
-    ]);
+    // Each names the other, not itself.
+    const seenFromA =
+      `The node at node2:6000 belongs to cluster ${OTHER_CLUSTER}, ` +
+      `not to ${CLUSTER}: check its addresses and data directory`;
+    expect(a.log).toEqual([`warn A peer cannot be reached: ${seenFromA}`]);
+    expect(a.transport.problemOf(b.address)).toMatchObject({
+      code: 'WRONG_CLUSTER',
+      message: seenFromA,
+    });
+    expect(a.transport.problemOf('node9:6000')).toBeNull();
     expect(network.connectCount).toBeLessThan(30);
   });
 
@@ -223,6 +231,7 @@ describe('StreamPeerTransport over a network in memory', () => {
     expect(answers.join()).toContain(`peer protocol ${version}`);
     greet(encodeUtf8('\x0e\0\0\0REGISTER topic'));
     greet(encodeUtf8('GET / HTTP/1.1\r\n\r\n'));
+    expect(answers.at(-2)).toMatch(/^HTTP\/1\.1 400 [^]*This is the peer port of a Walrus node/);
     const good = encodePeerFrame([encodeUtf8('fine')]);
     const bad = encodePeerFrame([encodeUtf8('damaged')]).map((part) => part.slice());
     (bad[1] as Uint8Array)[2] = 0;
@@ -231,7 +240,8 @@ describe('StreamPeerTransport over a network in memory', () => {
     expect(answers.filter((answer) => answer === 'closed')).toHaveLength(5);
     expect(b.received).toEqual(['9 x:1 fine']);
     expect(b.transport.connectionCount()).toBe(0);
-    expect(b.log.map((line) => line.slice(0, 60))).toHaveLength(5);
+    // Both clients have the same trouble, which is logged once.
+    expect(b.log.map((line) => line.slice(0, 60))).toHaveLength(4);
     expect(() => say(a, b, 'x'.repeat(1000))).toThrow('A message between nodes has at most 1000');
   });
 

@@ -10,6 +10,7 @@
  *   messages and says nothing for `SILENCE_MS` is therefore connected to anew.
  */
 import { assert } from '../../base/assert.ts';
+import type { WalrusError } from '../../base/errors.ts';
 import type { Listener, PeerIdentity, PeerTransport } from '../../base/network.ts';
 import { MIB } from '../../base/units.ts';
 import { PEER_FRAME_HEADER_BYTES } from '../../protocol/peer/envelope.ts';
@@ -71,6 +72,10 @@ export class StreamPeerTransport implements PeerTransport {
     const isTaken = this.#peer(address).send(parts, bytes, onReleased);
     if (!isTaken) this.#onDropped();
     return isTaken;
+  }
+
+  problemOf(address: string): WalrusError | null {
+    return this.#outgoing.get(address)?.problem ?? null;
   }
 
   onMessage(receiver: (from: PeerIdentity, message: Uint8Array) => void): void {

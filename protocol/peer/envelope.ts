@@ -41,7 +41,7 @@
  * |      | body  | 1, 2: theirs. 3: u32 correlationId, u16 apiKey, u16 apiVersion, body of the api. |
  * |      |       | 4: u32 correlationId, u16 errorNumber, body of the api or a failure (failure.ts) |
  */
-import { ByteReader, ByteWriter, encodeUtf8 } from '../../base/bytes.ts';
+import { ByteReader, ByteWriter, encodeUtf8, withArticle } from '../../base/bytes.ts';
 import { combineCrc32c, crc32c } from '../../base/crc32c.ts';
 import { WalrusError } from '../../base/errors.ts';
 import { KIB } from '../../base/units.ts';
@@ -211,8 +211,8 @@ function greeting(frame: Uint8Array, magic: Uint8Array, what: string): ByteReade
     // A client port takes a hello for a command of the text protocol that it does not know.
     const isClientPort = CLIENT_PORT_ANSWER.every((byte, index) => frame[index] === byte);
     const message = isClientPort
-      ? `Cannot read a ${what}: the other side is the client port of a Walrus node; give its peer port, 6001 by default`
-      : `Cannot read a ${what}: the other side is not the peer port of a Walrus node`;
+      ? `Cannot read ${withArticle(what)}: the other side is the client port of a Walrus node; give its peer port, 6001 by default`
+      : `Cannot read ${withArticle(what)}: the other side is not the peer port of a Walrus node`;
     throw new WalrusError('MALFORMED', message);
   }
   const reader = new ByteReader(openPeerFrame(frame), what);
