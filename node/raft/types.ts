@@ -66,8 +66,11 @@ export function nodeOfServer(id: ServerId): number {
 export interface StateMachine {
   /** Applies one committed command and returns its result for the proposer (not replicated). */
   apply(index: LogIndex, command: Uint8Array): unknown;
-  /** The whole state, for a snapshot at the last applied index. */
-  snapshot(): Uint8Array;
+  /**
+   * The whole state at the last applied index, in slices that are taken one by one while further commands are
+   * applied: they are of the state at the call all the same.
+   */
+  snapshot(): Iterable<Uint8Array>;
   /** Replaces the state by that of a snapshot. */
   restore(index: LogIndex, snapshot: Uint8Array): void;
 }

@@ -10,7 +10,7 @@ import type { StateMachine } from '../raft/types.ts';
 import { applyCommand } from './apply.ts';
 import type { MetadataChange } from './change.ts';
 import { decodeCommand } from './codec/commandCodec.ts';
-import { decodeSnapshot, encodeSnapshot } from './codec/snapshotCodec.ts';
+import { decodeSnapshot, snapshotSlices } from './codec/snapshotCodec.ts';
 import type { ApplyResult, Command } from './commands.ts';
 import { MutableMetadata } from './mutableMetadata.ts';
 import type { IndexedMetadata } from './mutableMetadata.ts';
@@ -60,8 +60,8 @@ export class MetadataStateMachine implements StateMachine {
     return result;
   }
 
-  snapshot(): Uint8Array {
-    return encodeSnapshot(this.#state);
+  snapshot(): Iterable<Uint8Array> {
+    return snapshotSlices(this.#state);
   }
 
   /**

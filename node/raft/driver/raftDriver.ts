@@ -95,6 +95,8 @@ export class RaftDriver implements RaftNode {
       settings,
       raft: this.#raft,
       log: this.#log,
+      onTaken: (snapshot) => this.#handle({ type: 'SnapshotTaken', snapshot }),
+      onFailed: (error) => this.#fail(error),
     });
     this.#handle({ type: 'SetAdmitted', isAdmitted: false });
     this.#armTimer();
@@ -253,6 +255,7 @@ export class RaftDriver implements RaftNode {
     this.#reads.failAll(shuttingDown());
     this.#transfer?.reject(shuttingDown());
     this.#transfer = null;
+    this.#snapshots.stop();
     this.#log.close();
     this.#boots.close();
   }
@@ -421,8 +424,7 @@ export class RaftDriver implements RaftNode {
     this.#hasChanged = true;
     this.#events.push({ event: { type: 'Applied', index: to } });
     this.#reads.applied(to);
-    const taken = this.#snapshots.takeIfDue(to);
-    if (taken !== null) this.#events.push({ event: taken });
+    this.#snapshots.takeIfDue(to);
   }
 
   #applyOne(index: LogIndex, entry: Entry): unknown {

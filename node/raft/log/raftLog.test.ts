@@ -262,6 +262,27 @@ describe('RaftLog', () => {
     }
   });
 
+  test('a snapshot that is written in slices is there once it is kept; half of one is removed at the next start', async () => {
+    const disk = new MemoryDisk(new SeededRandom(1));
+    const log = open(disk);
+    log.saveHardState({ currentTerm: term(3), votedFor: ME });
+    log.append(logIndex(0), [entry(3, new Uint8Array(1)), entry(3, new Uint8Array(1))]);
+    log.sync();
+    const data = new Uint8Array(50).fill(7);
+    const writer = log.beginSnapshot(configuration);
+    writer.write(data.subarray(0, 20));
+    const half = disk.copy();
+    expect(open(half).recovered.snapshotData).toBeNull();
+    expect(half.exists(writer.path)).toBe(false);
+    writer.write(data.subarray(20));
+    const error = await new Promise((resolve) => {
+      log.finishSnapshot(writer, info(2, 3, data), resolve);
+    });
+    expect(error).toBeNull();
+    log.keepSnapshot(writer, info(2, 3, data));
+    expect(open(disk.copy()).recovered.snapshotData).toEqual(data);
+  });
+
   test('a byte changed anywhere is named, or changes nothing that was durable', () => {
     const disk = new MemoryDisk(new SeededRandom(1));
     const log = open(disk);

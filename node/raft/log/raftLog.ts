@@ -19,7 +19,7 @@ import { ENTRY_OVERHEAD_BYTES, ENTRY_TYPE_NUMBERS } from '../entry.ts';
 import type { Entry } from '../entry.ts';
 import type { SnapshotInfo } from '../snapshotInfo.ts';
 import type { PersistedState } from '../raft.ts';
-import type { HardState } from '../types.ts';
+import type { Configuration, HardState } from '../types.ts';
 import {
   encodeHeader,
   HEADER_BYTES,
@@ -32,6 +32,7 @@ import type { LogRecord } from './format.ts';
 import { replay, segmentPath } from './recovery.ts';
 import type { Replayed, SegmentFile } from './recovery.ts';
 import { SnapshotFiles } from './snapshotFile.ts';
+import type { SnapshotWriter } from './snapshotWriter.ts';
 import { SpareFiles } from './spareFiles.ts';
 
 export const DEFAULT_SEGMENT_BYTES = 4 * MIB;
@@ -297,6 +298,30 @@ export class RaftLog {
   saveSnapshot(info: SnapshotInfo, data: Uint8Array): void {
     if (this.#failure !== null) throw this.#failure;
     this.#snapshots.save(info, data);
+  }
+
+  /** Begins a snapshot of this server's own state, to be written a slice at a time. DISK_FULL is not final. */
+  beginSnapshot(configuration: Configuration): SnapshotWriter {
+    if (this.#failure !== null) throw this.#failure;
+    return this.#snapshots.begin(configuration);
+  }
+
+  /** Makes it durable; `done` is called once, later. DISK_FULL is not final. */
+  finishSnapshot(
+    writer: SnapshotWriter,
+    info: SnapshotInfo,
+    done: (error: WalrusError | null) => void,
+  ): void {
+    if (this.#failure !== null) throw this.#failure;
+    this.#snapshots.finish(writer, info, (cause) => {
+      if (cause === null) done(this.#failure);
+      else done(new WalrusError('DISK_FAILED', `Cannot sync ${writer.path}`, { cause }));
+    });
+  }
+
+  /** Names a snapshot that is durable. */
+  keepSnapshot(writer: SnapshotWriter, info: SnapshotInfo): void {
+    this.#guarded(() => this.#snapshots.keepFinished(writer, info));
   }
 
   /** Begins the log anew after the end of a durable snapshot; durable when it returns. */

@@ -22,29 +22,38 @@ import { logIndex, term } from '../../../base/units.ts';
 import type { LogIndex } from '../../../base/units.ts';
 import { readConfiguration, writeConfiguration } from '../configuration.ts';
 import type { SnapshotInfo } from '../snapshotInfo.ts';
+import type { Configuration } from '../types.ts';
 import { corrupt } from './format.ts';
 import { readWhole } from './segmentScan.ts';
+import { SnapshotWriter } from './snapshotWriter.ts';
 
 const MAGIC = 0x50_41_4e_53_52_4c_41_57n; // "WALRSNAP", first byte lowest
 const FORMAT_VERSION = 1;
 const FIXED_BYTES = 56;
+/** Of one that has arrived, and of one that is being taken: the two may meet. */
 const TEMPORARY_NAME = 'temporary-snapshot';
+const TAKING_NAME = 'temporary-own-snapshot';
 const NAME = /^snapshot-([0-9a-f]{16})$/;
 
 function pathOf(directory: string, index: LogIndex): string {
   return `${directory}/snapshot-${index.toString(16).padStart(16, '0')}`;
 }
 
+function encodedConfiguration(configuration: Configuration): Uint8Array {
+  const writer = new ByteWriter();
+  writeConfiguration(writer, configuration);
+  return writer.finish();
+}
+
 function encodeSnapshotHeader(info: SnapshotInfo): Uint8Array {
-  const configuration = new ByteWriter();
-  writeConfiguration(configuration, info.configuration);
+  const configuration = encodedConfiguration(info.configuration);
   const writer = new ByteWriter().u64(0).u32(0).u32(FORMAT_VERSION);
   writer
     .u32(FIXED_BYTES + configuration.length)
     .u64(info.index)
     .u64(info.term);
   writer.u64(info.configurationIndex).u64(info.sizeBytes).u32(info.checksum);
-  writer.raw(configuration.view());
+  writer.raw(configuration);
   const bytes = writer.finish();
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, MAGIC, true);
@@ -100,11 +109,10 @@ export class SnapshotFiles {
       const digits = NAME.exec(name)?.[1];
       if (digits !== undefined) this.#indices.push(logIndex(Number.parseInt(digits, 16)));
     }
-    if (disk.exists(this.#temporaryPath())) disk.remove(this.#temporaryPath());
-  }
-
-  #temporaryPath(): string {
-    return `${this.#directory}/${TEMPORARY_NAME}`;
+    for (const name of [TEMPORARY_NAME, TAKING_NAME]) {
+      const path = `${directory}/${name}`;
+      if (disk.exists(path)) disk.remove(path);
+    }
   }
 
   /**
@@ -126,7 +134,7 @@ export class SnapshotFiles {
 
   /** Makes a snapshot durable. */
   save(info: SnapshotInfo, data: Uint8Array): void {
-    const temporary = this.#temporaryPath();
+    const temporary = `${this.#directory}/${TEMPORARY_NAME}`;
     try {
       const file = this.#disk.create(temporary);
       try {
@@ -142,10 +150,31 @@ export class SnapshotFiles {
         this.#disk.remove(temporary);
       throw error;
     }
-    this.#disk.rename(temporary, pathOf(this.#directory, info.index));
+    this.#keep(temporary, info.index);
+  }
+
+  #keep(temporary: string, index: LogIndex): void {
+    this.#disk.rename(temporary, pathOf(this.#directory, index));
     this.#disk.syncDirectory(this.#directory);
-    this.#indices = [...this.#indices.filter((index) => index !== info.index), info.index];
+    this.#indices = [...this.#indices.filter((other) => other !== index), index];
     this.#indices.sort((a, b) => a - b);
+  }
+
+  /** Begins a snapshot that is written a slice at a time; one at a time. @throws {WalrusError} DISK_FULL, DISK_FAILED */
+  begin(configuration: Configuration): SnapshotWriter {
+    const headerBytes = FIXED_BYTES + encodedConfiguration(configuration).length;
+    return new SnapshotWriter(this.#disk, `${this.#directory}/${TAKING_NAME}`, headerBytes);
+  }
+
+  /** Completes a snapshot; its bytes are durable when `done` is called without an error. @throws {WalrusError} DISK_FULL, DISK_FAILED */
+  finish(writer: SnapshotWriter, info: SnapshotInfo, done: (error: Error | null) => void): void {
+    writer.finish(encodeSnapshotHeader(info), done);
+  }
+
+  /** Puts a snapshot whose sync has succeeded in its place. @throws {WalrusError} DISK_FAILED */
+  keepFinished(writer: SnapshotWriter, info: SnapshotInfo): void {
+    writer.close();
+    this.#keep(writer.path, info.index);
   }
 
   /** Reads a part of a snapshot's data, to send it. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { concatBytes } from '../../../base/bytes.ts';
 import { crc32c } from '../../../base/crc32c.ts';
 import { isWalrusError } from '../../../base/errors.ts';
 import { SeededRandom, between } from '../../../base/random.ts';
@@ -7,11 +8,17 @@ import { fuzz } from '../../../protocol/testing/fuzz.ts';
 import { applyCommand } from '../apply.ts';
 import { MutableMetadata } from '../mutableMetadata.ts';
 import { CommandSource } from '../testing/commandGenerator.ts';
-import { CONFIG, TestCluster, close, createTopic, plan } from '../testing/fixture.ts';
-import { decodeSnapshot, encodeSnapshot } from './snapshotCodec.ts';
+import { CONFIG, DIGEST, TestCluster, close, createTopic, plan } from '../testing/fixture.ts';
+import { decodeSnapshot, encodeSnapshot, snapshotSlices } from './snapshotCodec.ts';
+import { SLICE_BYTES } from './snapshotSections.ts';
 
 /** A state in which every kind of field is set somewhere. */
 function richState(): MutableMetadata {
+  return richWorld().state;
+}
+
+/** The same, and what it was made with. */
+function richWorld(): { readonly state: MutableMetadata; readonly source: CommandSource } {
   const state = new MutableMetadata();
   const source = new CommandSource(new SeededRandom(5), state);
   applyCommand(state, logIndex(1), {
@@ -20,7 +27,7 @@ function richState(): MutableMetadata {
     config: CONFIG,
   });
   for (let step = 2; step < 600; step += 1) applyCommand(state, logIndex(step), source.next());
-  return state;
+  return { state, source };
 }
 
 /** The plain data of a state. */
@@ -61,6 +68,41 @@ describe('encodeSnapshot() and decodeSnapshot()', () => {
       expect(back.recovering).toEqual(state.recovering);
       expect(back.underReplicated).toEqual(state.underReplicated);
     }
+  });
+
+  test('slices are of the state at the call, whatever is applied before the last one is taken', () => {
+    const { state, source } = richWorld();
+    const before = encodeSnapshot(state);
+    const slices = snapshotSlices(state);
+    const taken: Uint8Array[] = [];
+    let step = 1000;
+    for (let next = slices.next(); next.done !== true; next = slices.next()) {
+      taken.push(next.value);
+      for (let i = 0; i < 50; i += 1) applyCommand(state, logIndex((step += 1)), source.next());
+    }
+    expect(taken.length).toBeGreaterThan(4);
+    expect(concatBytes(taken)).toEqual(before);
+    expect(encodeSnapshot(state)).not.toEqual(before);
+  });
+
+  test('no slice is much larger than its bound', () => {
+    const cluster = new TestCluster(3).ok(createTopic('t', plan(1, 1, 2, 3)));
+    const { state } = cluster;
+    const first = cluster.segment(1);
+    state.putSegment({
+      ...first,
+      state: 'SEALED',
+      endOffset: offset(0),
+      digest: DIGEST,
+      sealedAtMs: 1,
+    });
+    for (let id = 2; id <= 1000; id += 1) {
+      const token = id.toString(16).padStart(32, '0');
+      state.putSegment({ ...cluster.segment(1), segmentId: segmentId(id), token });
+    }
+    const sizes = [...snapshotSlices(state)].map((slice) => slice.length);
+    expect(sizes.length).toBeGreaterThan(4);
+    expect(Math.max(...sizes)).toBeLessThan(SLICE_BYTES + 1024);
   });
 
   test('give the same bytes whatever the order in which the state came to be', () => {

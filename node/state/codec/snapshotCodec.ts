@@ -12,12 +12,12 @@
  * A place is a u16: the position of its disk in the section of disks. A version that is not known is refused.
  */
 import { AssertionError } from '../../../base/assert.ts';
-import { ByteReader, ByteWriter } from '../../../base/bytes.ts';
+import { ByteReader, ByteWriter, concatBytes } from '../../../base/bytes.ts';
 import { crc32c } from '../../../base/crc32c.ts';
 import { WalrusError, messageOf } from '../../../base/errors.ts';
 import { checkInvariants } from '../invariants.ts';
 import { MutableMetadata } from '../mutableMetadata.ts';
-import { readSections, writeSections } from './snapshotSections.ts';
+import { readSections, sectionSlices } from './snapshotSections.ts';
 
 /** "WRMS", little-endian. */
 export const SNAPSHOT_MAGIC = 0x534d5257;
@@ -27,13 +27,25 @@ export const SNAPSHOT_VERSION = 2;
 const CRC_BYTES = 4;
 const HEADER_BYTES = 6;
 
-/** Writes the whole state. */
-export function encodeSnapshot(state: MutableMetadata): Uint8Array<ArrayBuffer> {
-  const writer = new ByteWriter(4096);
-  writer.u32(SNAPSHOT_MAGIC).u16(SNAPSHOT_VERSION);
-  writeSections(writer, state);
-  writer.u32(crc32c(writer.view()));
-  return writer.finish();
+/** The whole state at the call, as slices that are encoded one by one, so that other work can be done between them. */
+export function snapshotSlices(state: MutableMetadata): Generator<Uint8Array> {
+  return framed(sectionSlices(state));
+}
+
+function* framed(sections: Generator<Uint8Array>): Generator<Uint8Array> {
+  const header = new ByteWriter(HEADER_BYTES).u32(SNAPSHOT_MAGIC).u16(SNAPSHOT_VERSION).finish();
+  let crc = crc32c(header);
+  yield header;
+  for (const slice of sections) {
+    crc = crc32c(slice, crc);
+    yield slice;
+  }
+  yield new ByteWriter(CRC_BYTES).u32(crc).finish();
+}
+
+/** The whole state at once. */
+export function encodeSnapshot(state: MutableMetadata): Uint8Array {
+  return concatBytes([...snapshotSlices(state)]);
 }
 
 /**

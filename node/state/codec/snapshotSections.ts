@@ -1,6 +1,7 @@
 /** The sections of a metadata snapshot, in the order in which they are written. Table: docs/metadata-format.md. */
 import { assertDefined } from '../../../base/assert.ts';
-import type { ByteReader, ByteWriter } from '../../../base/bytes.ts';
+import { ByteWriter } from '../../../base/bytes.ts';
+import type { ByteReader } from '../../../base/bytes.ts';
 import { logIndex } from '../../../base/units.ts';
 import type { SegmentId } from '../../../base/units.ts';
 import type { MutableMetadata, MutablePartition, MutableTopic } from '../mutableMetadata.ts';
@@ -39,26 +40,72 @@ const STATES_BY_NUMBER: ReadonlyMap<number, SegmentState> = new Map(
   (Object.keys(STATE_NUMBERS) as SegmentState[]).map((state) => [STATE_NUMBERS[state], state]),
 );
 
-/** Writes all sections. */
-export function writeSections(writer: ByteWriter, state: MutableMetadata): void {
-  writeCluster(writer, state);
+/** Bytes of one slice, unless a single record is larger: a millisecond or two of work. */
+export const SLICE_BYTES = 32 * 1024;
+
+/**
+ * All sections of the state as it is at the call, one slice after the other, each encoded when it is asked for. The
+ * state may change meanwhile: records never do, and what is changed in place is copied here.
+ */
+export function sectionSlices(state: MutableMetadata): Generator<Uint8Array> {
+  const head = new ByteWriter(4096);
+  writeCluster(head, state);
   const disks = sortedBy([...state.disks.values()], (disk) => disk.diskId);
-  writer.list(disks, writeDisk);
-  writer.list(
+  head.list(disks, writeDisk);
+  head.list(
     sortedBy([...state.nodes.values()], (node) => node.nodeId),
     writeNode,
   );
-  writer.list(
-    sortedBy([...state.topics.values()], (topic) => topic.name),
-    writeTopic,
-  );
   const positions = new Map(disks.map((disk, position) => [disk.diskId, position]));
-  const segments = sortedBy([...state.segments.values()], (segment) => segment.segmentId);
-  writer.list(segments, (w, segment) => writeSegment(w, segment, positions));
-  writer.list(
-    sortedBy([...state.groups], ([name]) => name),
-    writeGroup,
-  );
+  return slicesOf(head.finish(), positions, {
+    topics: sortedBy([...state.topics.values()].map(copyOfTopic), (topic) => topic.name),
+    segments: sortedBy([...state.segments.values()], (segment) => segment.segmentId),
+    groups: sortedBy([...state.groups].map(copyOfGroup), ([name]) => name),
+  });
+}
+
+interface Lists {
+  readonly topics: readonly MutableTopic[];
+  readonly segments: readonly SegmentRecord[];
+  readonly groups: readonly Group[];
+}
+
+function* slicesOf(
+  head: Uint8Array,
+  positions: Positions,
+  { topics, segments, groups }: Lists,
+): Generator<Uint8Array> {
+  yield head;
+  yield* listSlices(topics, writeTopic);
+  yield* listSlices(segments, (writer, segment) => writeSegment(writer, segment, positions));
+  yield* listSlices(groups, writeGroup);
+}
+
+/** As ByteWriter.list. */
+function* listSlices<T>(
+  items: readonly T[],
+  writeItem: (writer: ByteWriter, item: T) => void,
+): Generator<Uint8Array> {
+  const writer = new ByteWriter(2 * SLICE_BYTES).u32(items.length);
+  for (const item of items) {
+    writeItem(writer, item);
+    if (writer.length < SLICE_BYTES) continue;
+    yield writer.finish();
+    writer.clear();
+  }
+  yield writer.finish();
+}
+
+function copyOfTopic(topic: MutableTopic): MutableTopic {
+  const partitions = topic.partitions.map((partition) => ({
+    logStartOffset: partition.logStartOffset,
+    segments: partition.segments.slice(),
+  }));
+  return { ...topic, partitions };
+}
+
+function copyOfGroup([name, topics]: Group): Group {
+  return [name, new Map([...topics].map(([topic, positions]) => [topic, new Map(positions)]))];
 }
 
 /** Reads all sections into an empty state. */

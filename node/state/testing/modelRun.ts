@@ -1,6 +1,6 @@
 /** A run of random commands of random proposers on two instances, against an oracle of its own. */
 import { assert } from '../../../base/assert.ts';
-import { bytesEqual } from '../../../base/bytes.ts';
+import { bytesEqual, concatBytes } from '../../../base/bytes.ts';
 import { SeededRandom, chance } from '../../../base/random.ts';
 import { logIndex } from '../../../base/units.ts';
 import { encodeCommand } from '../codec/commandCodec.ts';
@@ -17,6 +17,10 @@ function contentOf(snapshot: Uint8Array): Uint8Array {
 }
 
 /** What a run came to. */
+function snapshotOf(machine: MetadataStateMachine): Uint8Array {
+  return concatBytes([...machine.snapshot()]);
+}
+
 export interface ModelRun {
   readonly accepted: ReadonlyMap<string, number>;
   readonly refused: number;
@@ -46,7 +50,7 @@ export function runModel(seed: number, steps: number): ModelRun {
       disks: new Map(first.metadata.disks),
     };
     const isWatched = chance(random, 0.03);
-    const content = isWatched ? contentOf(first.snapshot()) : null;
+    const content = isWatched ? contentOf(snapshotOf(first)) : null;
     const result = first.apply(index, bytes);
     const other = JSON.stringify(second.apply(index, bytes));
     assert(other === JSON.stringify(result), 'Two instances must come to the same');
@@ -54,15 +58,15 @@ export function runModel(seed: number, steps: number): ModelRun {
     if (result.ok) accepted.set(command.type, (accepted.get(command.type) ?? 0) + 1);
     else refused += 1;
     if (content !== null && !result.ok) {
-      assert(bytesEqual(contentOf(first.snapshot()), content), 'A refusal must change nothing');
+      assert(bytesEqual(contentOf(snapshotOf(first)), content), 'A refusal must change nothing');
     }
     if (isWatched) {
-      const snapshot = first.snapshot();
+      const snapshot = snapshotOf(first);
       checkInvariants(decodeSnapshot(snapshot));
-      assert(bytesEqual(second.snapshot(), snapshot), 'The same state must give the same bytes');
+      assert(bytesEqual(snapshotOf(second), snapshot), 'The same state must give the same bytes');
       // From here on the second one has come out of a snapshot: its future must be the same.
       second.restore(index, snapshot);
-      assert(bytesEqual(second.snapshot(), snapshot), 'A restored state must give the same bytes');
+      assert(bytesEqual(snapshotOf(second), snapshot), 'A restored state must give the same bytes');
     }
   }
   return { accepted, refused };
