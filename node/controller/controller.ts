@@ -327,7 +327,7 @@ export class Controller {
   /**
    * Creates a topic; every partition gets its first segment. Only on the metadata leader.
    * @returns the topic's id.
-   * @throws {WalrusError} NOT_LEADER, NOT_ENOUGH_REPLICAS, and what the metadata refuses (TOPIC_EXISTS ...).
+   * @throws {WalrusError} NOT_LEADER, METADATA_UNAVAILABLE, NOT_ENOUGH_REPLICAS, and what the metadata refuses (TOPIC_EXISTS ...).
    */
   async createTopic(topic: {
     readonly name: string;
@@ -336,6 +336,9 @@ export class Controller {
   }): Promise<number> {
     this.#checkLeads();
     const { metadata } = this.#options.metadata;
+    const { lastApplied, lastIndex } = this.#options.raft.status();
+    // Elected right after its start, a leader may know of no node yet: that is no word about the cluster.
+    if (lastApplied < lastIndex) await this.#options.metadata.barrier();
     const replication = topic.replication ?? defaultReplication(metadata);
     // Before any place is looked for: what can never be is no reason to try again.
     const refusal = whyNotCreated(metadata, { ...topic, replication });

@@ -25,6 +25,11 @@ export const FIXED_SEEDS: readonly FixedSeed[] = [
     reason: 'a leader whose disk was full as it opened its segment never tried again',
   },
   {
+    seed: 540021,
+    reason:
+      'a metadata leader right after its start refused a topic for good: it had applied no node yet',
+  },
+  {
     seed: 5042,
     reason:
       'a producer sent more batches behind a repeat than the log remembers, and the repeat was refused',
