@@ -3,7 +3,7 @@
  * when one fails. Exit codes: 0 all passed, 1 something failed, 2 wrong usage.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { STEPS, USAGE, parseCheckOptions, selectSteps, summary } from './checkSteps.ts';
@@ -26,12 +26,8 @@ function run(command: string, args: readonly string[]): Promise<string> {
 }
 
 async function runStep(step: Step): Promise<StepResult> {
-  const { name, needs } = step;
-  if (needs !== undefined && !existsSync(path.join(ROOT, needs))) {
-    return { name, outcome: 'skipped', seconds: 0, note: `${needs} does not exist yet` };
-  }
-  const folders = (step.folders ?? []).filter((folder) => existsSync(path.join(ROOT, folder)));
-  const args = [...step.args, ...folders];
+  const { name } = step;
+  const args = [...step.args, ...(step.folders ?? [])];
   process.stdout.write(`\n=== ${name}: ${step.command} ${args.join(' ')}\n`);
   const startMs = performance.now();
   const note = await run(step.command, args);

@@ -1,5 +1,6 @@
 /** Hunts planted bugs: each in a process of its own, since it is planted while modules are loaded. */
 import { PLANTED_BUGS } from './bugs/index.ts';
+import { CRASH } from './bugs/types.ts';
 import type { PlantedBug } from './bugs/types.ts';
 import { inParallel, runChild } from './jobs.ts';
 
@@ -28,6 +29,11 @@ async function search(bug: PlantedBug, first: number, count: number): Promise<Fo
   const found = /^seed (\d+) {2}FAILED (\w+)/m.exec(output);
   if (found !== null) {
     const seed = Number(found[1]);
+    if (found[2] === CRASH) {
+      throw new Error(
+        `${bug.name} is not planted as it is meant, it breaks the program:\n${output}`,
+      );
+    }
     return { seed, property: found[2] ?? '', runs: seed - first + 1 };
   }
   if (output.trimEnd().endsWith(`${count} passed, 0 failed`)) return null;

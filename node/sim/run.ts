@@ -4,9 +4,10 @@
  */
 import { AssertionError, assertDefined } from '../../base/assert.ts';
 import { crc32c } from '../../base/crc32c.ts';
-import { messageOf } from '../../base/errors.ts';
+import { isWalrusError, messageOf } from '../../base/errors.ts';
 import { SeededRandom, pick } from '../../base/random.ts';
 import { CONFIRM_MS_MAX } from '../server/partitionCursor.ts';
+import { CRASH } from './bugs/types.ts';
 import { HISTORY_CHECKERS } from './checkers/index.ts';
 import { checkCopiesWhole, firstNamedCopy } from './checkers/copiesWhole.ts';
 import { checkCursorKept, checkCursorOrder, checkSharedCursor } from './checkers/sharedCursor.ts';
@@ -74,7 +75,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
 
 function propertyOf(error: unknown): string {
   if (error instanceof Violation) return error.property;
-  return error instanceof AssertionError ? 'Assertion' : 'Progress';
+  if (error instanceof AssertionError) return 'Assertion';
+  return isWalrusError(error) ? 'Progress' : CRASH;
 }
 
 class SimRun {

@@ -162,7 +162,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
       {
         file: LEADER,
         find: "if (this.#state === 'Frozen' || this.#state === 'Ended' || !this.#options.isLeaseHeld()) return;",
-        replace: "if (this.#state === 'Ended') return;",
+        replace: "if (this.#state === 'Ended' || !this.#options.isLeaseHeld()) return;",
       },
     ],
   },
