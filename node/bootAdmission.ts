@@ -87,6 +87,11 @@ export class BootAdmission {
     this.#timers.patience = clock.setTimer(patienceMs, () => {
       this.#hasWaited = true;
       this.#decide();
+      if (this.#isOver) return;
+      this.#options.logger.log(
+        'info',
+        'this start waits for a majority of the voters to confirm it',
+      );
     });
     this.#pass();
   }

@@ -87,7 +87,7 @@ const TO_CLIENT_PORT: readonly (readonly [string, Buffer | string, string])[] = 
 const TO_PEER_PORT: readonly (readonly [string, Buffer | string, string])[] = [
   ['a text command', frame('REGISTER t'), 'ERR This is the peer port of a Walrus node'],
   ['the binary protocol', binary(1, 0, 0, 0, 1, 0, 0, 0), 'This is the peer port'],
-  ['HTTP', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'WLRA'],
+  ['HTTP', 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'This is the peer port'],
   ['half a frame', Buffer.from([48, 0, 0]), ''],
 ];
 

@@ -164,7 +164,7 @@ test(
     await Promise.all(cluster.nodes.map((node) => node.kill()));
     const [one] = cluster.nodes as [NodeProcess];
     cluster.startNode(one);
-    const hasAsked = (): boolean => one.readLog().includes('the metadata has no leader yet');
+    const hasAsked = (): boolean => one.readLog().includes('waits for a majority of the voters');
     await waitFor('it asks', START_MS_MAX, hasAsked);
     await expectStop(one);
   },
