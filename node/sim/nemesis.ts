@@ -97,6 +97,7 @@ export class Nemesis {
     for (const machine of this.#cluster.machines) {
       machine.disk.faults = CRASH_ONLY;
       if (this.#undo.has(machine)) continue;
+      machine.disk.heal(); // a scenario that was cut off may have broken it
       if (!machine.isRunning) this.#cluster.start(machine);
       machine.process?.resume();
     }
