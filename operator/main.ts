@@ -104,12 +104,11 @@ class Operator implements RunningOperator {
       isLeading: () => this.#election.isLeading,
     });
     const admin = new HttpAdminClient(settings.nodeHttpPort);
-    const capabilities = { podMonitor: false, prometheusRule: false };
     const stores = { statefulSets, pods, claims, others: new Map(others) };
     this.#reconciler = new Reconciler({
       random: this.#random,
       defaults: { imageRepository: settings.imageRepository, version: SOFTWARE_VERSION },
-      observer: new Observer({ api, clock: this.#clock, stores, admin, capabilities }),
+      observer: new Observer({ api, clock: this.#clock, stores, admin }),
       applier: new Applier({
         api,
         admin,

@@ -10,7 +10,7 @@ import type { Stored } from '../kube/listWatch.ts';
 import { kindOf, objectPath } from '../kube/paths.ts';
 import { keyOf } from '../plan/children.ts';
 import type { AdminClient } from './adminClient.ts';
-import type { AdminView, ApiCapabilities, ChildView, Observed, PodView } from './types.ts';
+import type { AdminView, ChildView, Observed, PodView } from './types.ts';
 import { childView, claimView, podView, statefulSetView } from './views.ts';
 
 /** The objects of one kind that are known. */
@@ -31,7 +31,6 @@ export interface ObserverOptions {
   readonly clock: Clock;
   readonly stores: Stores;
   readonly admin: AdminClient;
-  readonly capabilities: ApiCapabilities;
 }
 
 export class Observer {
@@ -43,7 +42,7 @@ export class Observer {
 
   /** @throws {KubeError} */
   async observe(cluster: WalrusCluster, wanted: Desired): Promise<Observed> {
-    const { clock, stores, capabilities } = this.#options;
+    const { clock, stores } = this.#options;
     const { namespace } = cluster.metadata;
     const within = (store: Store): readonly Stored[] =>
       [...store.objects.values()].filter((object) => object.metadata.namespace === namespace);
@@ -54,7 +53,6 @@ export class Observer {
     return {
       nowMs: clock.wallMs(),
       cluster,
-      capabilities,
       statefulSet: set === null ? null : statefulSetView(set, cluster),
       children: await this.#children(cluster, wanted),
       pods,

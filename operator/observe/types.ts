@@ -5,12 +5,6 @@
 import type { ClusterStatus, NodeStatus, Verdict } from '../../protocol/admin/types.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 
-/** Which optional kinds the API server has. */
-export interface ApiCapabilities {
-  readonly podMonitor: boolean;
-  readonly prometheusRule: boolean;
-}
-
 /** A child object as it is. */
 export interface ChildView {
   readonly kind: string;
@@ -76,7 +70,6 @@ export interface AdminView {
 export interface Observed {
   readonly nowMs: number;
   readonly cluster: WalrusCluster;
-  readonly capabilities: ApiCapabilities;
   readonly statefulSet: StatefulSetView | null;
   /** All other children that exist, by `Kind/name`. */
   readonly children: ReadonlyMap<string, ChildView>;

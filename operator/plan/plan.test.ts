@@ -122,6 +122,24 @@ describe('a plan', () => {
     expect(cluster.violations).toEqual([]);
   });
 
+  test('no node is restarted while the nodes refuse it, and the roll goes on once they do not', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.change({ image: 'better' });
+    cluster.isRefusing = true;
+    const before = cluster.observe().pods.map(({ uid }) => uid);
+    let last = cluster.pass();
+    for (let i = 0; i < 20; i++) {
+      cluster.tick();
+      last = cluster.pass();
+    }
+    expect(cluster.observe().pods.map(({ uid }) => uid)).toEqual(before);
+    expect(conditionOf(last, 'UpgradeBlocked')).toBe('True RestartRefused');
+    cluster.isRefusing = false;
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.violations).toEqual([]);
+  });
+
   test('fewer nodes are refused, with a condition, and nothing is done', () => {
     const cluster = new ModelCluster(5);
     settle(cluster);

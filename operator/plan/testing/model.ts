@@ -45,6 +45,8 @@ export class ModelCluster {
   readonly violations: Violation[] = [];
   /** Images that never run. */
   readonly badImages = new Set<string>();
+  /** The nodes refuse every restart, for a reason of their own: a segment would lose its quorum. */
+  isRefusing = false;
   nowMs = 1_700_000_000_000;
   #sequence = 0;
   #cluster: WalrusCluster;
@@ -157,7 +159,6 @@ export class ModelCluster {
     return {
       nowMs: this.nowMs,
       cluster: this.#cluster,
-      capabilities: { podMonitor: false, prometheusRule: false },
       statefulSet: this.#statefulSetView(),
       children: this.#children,
       pods: [...this.#pods.values()].map((pod) => this.#podView(pod)),
@@ -256,7 +257,8 @@ export class ModelCluster {
     const isAllowed = others.every(
       (other) => this.#isUp(other) && this.#pods.get(other)?.isCaughtUp === true,
     );
-    if (this.#leader !== null && isAllowed) return { isAllowed: true, epoch, message: '' };
+    if (this.#leader !== null && isAllowed && !this.isRefusing)
+      return { isAllowed: true, epoch, message: '' };
     return { isAllowed: false, epoch, reason: 'AnotherNodeIsDown', message: 'another is down' };
   }
 
