@@ -2,12 +2,13 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../base/errors.ts';
 import { SILENT } from '../../base/log.ts';
+import { plant } from '../../base/testing/plant.ts';
 import { installNativeCrc32c } from '../io/nativeCrc32c.ts';
+import { bugNamed } from './bugs/index.ts';
 import { FIXED_SEEDS } from './fixedSeeds.ts';
 import { huntAll, measureAll } from './hunt.ts';
 import type { Share } from './hunt.ts';
 import { runSeedsInJobs } from './jobs.ts';
-import { bugNamed, plant } from './plant.ts';
 import type { RunResult } from './run.ts';
 import type { ScenarioKind } from './scenarios.ts';
 
@@ -51,7 +52,7 @@ async function runHere({
 }: Wish): Promise<{ passed: number; failed: number }> {
   await installNativeCrc32c(SILENT);
   const planted = bug === undefined ? undefined : bugNamed(bug);
-  if (planted !== undefined) plant(planted);
+  if (planted !== undefined) plant(planted.changes);
   // Nothing that a bug may be planted in is loaded before this.
   const focus = await focusOf(wanted ?? planted?.focus);
   const { runSeed } = await import('./run.ts');

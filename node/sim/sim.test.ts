@@ -3,9 +3,9 @@ import { execFile } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
+import { applyChange } from '../../base/testing/plant.ts';
 import { PLANTED_BUGS } from './bugs/index.ts';
 import { FIXED_SEEDS } from './fixedSeeds.ts';
-import { applyChange } from './plant.ts';
 
 /** What a run of the simulator in a process of its own prints. */
 function simulate(...args: string[]): Promise<string> {

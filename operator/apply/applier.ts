@@ -8,6 +8,8 @@ import type { WalrusCluster, WalrusClusterStatus } from '../api/walrusCluster.ts
 import { namesOf } from '../desired/names.ts';
 import { APPLY, MERGE, isKubeError } from '../kube/api.ts';
 import type { KubeApi } from '../kube/api.ts';
+import { assertHeld } from '../kube/lease.ts';
+import type { Term } from '../kube/lease.ts';
 import { kindOf, objectPath } from '../kube/paths.ts';
 import type { AdminClient } from '../observe/adminClient.ts';
 import type { Observed } from '../observe/types.ts';
@@ -19,13 +21,8 @@ export interface ApplierOptions {
   readonly api: KubeApi;
   readonly admin: AdminClient;
   readonly logger: Logger;
-  /** Asked before each write: a deposed operator writes nothing. */
-  readonly mayWrite: () => boolean;
-}
-
-/** This process does not lead any more. */
-export class Deposed extends Error {
-  override readonly name = 'Deposed';
+  /** In which all of it was decided. */
+  readonly term: Term;
 }
 
 export class Applier {
@@ -72,6 +69,7 @@ export class Applier {
 
   /** @throws {KubeError}, {AdminRefusal}, {Deposed} */
   async act(observed: Observed, action: RiskyAction): Promise<void> {
+    assertHeld(this.#options.term);
     const { namespace } = observed.cluster.metadata;
     switch (action.type) {
       case 'Bootstrap': {
@@ -142,8 +140,7 @@ export class Applier {
   }
 
   async #request(request: Parameters<KubeApi['request']>[0]): Promise<void> {
-    if (!this.#options.mayWrite())
-      throw new Deposed('This operator does not hold the lease any more');
+    assertHeld(this.#options.term);
     await this.#options.api.request(request);
   }
 

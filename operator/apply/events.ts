@@ -1,23 +1,28 @@
-/** Events of a WalrusCluster (events.k8s.io/v1), for `kubectl describe`. The same one within a while is told once. */
+/**
+ * Events of a WalrusCluster (events.k8s.io/v1), for `kubectl describe`. The same one within a while is told once. Its name
+ * follows from what it says and from the state in which it was said, so that an operator that takes over after a crash
+ * does not say it again.
+ */
+import { createHash } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
-import { randomHex } from '../../base/random.ts';
-import type { Random } from '../../base/random.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { isKubeError } from '../kube/api.ts';
 import type { KubeApi } from '../kube/api.ts';
-import { microTime } from '../kube/lease.ts';
+import { assertHeld, microTime } from '../kube/lease.ts';
+import type { Term } from '../kube/lease.ts';
 import { collectionPath, kindOf } from '../kube/paths.ts';
 import type { Event } from '../plan/types.ts';
 
 const REPEAT_MS = 10 * 60_000;
 const REMEMBERED_MAX = 1000;
 const NOTE_LENGTH_MAX = 1024;
+const DIGEST_LENGTH = 16;
 
 export interface EventRecorderOptions {
   readonly api: KubeApi;
   readonly clock: Clock;
-  readonly random: Random;
+  readonly term: Term;
   readonly logger: Logger;
   readonly identity: string;
 }
@@ -30,11 +35,13 @@ export class EventRecorder {
     this.#options = options;
   }
 
-  /** Never fails: an event that cannot be told is a line in the log. */
+  /** An event that cannot be told is a line in the log. @throws {Deposed} */
   async record(cluster: WalrusCluster, { type, reason, message }: Event): Promise<void> {
-    const { api, clock, random, logger, identity } = this.#options;
+    const { api, clock, term, logger, identity } = this.#options;
     const { namespace, name, uid, resourceVersion } = cluster.metadata;
-    if (!this.#isNew(`${uid} ${reason} ${message}`)) return;
+    const what = `${uid} ${reason} ${message}`;
+    if (!this.#isNew(what)) return;
+    assertHeld(term);
     try {
       await api.request({
         method: 'POST',
@@ -42,7 +49,7 @@ export class EventRecorder {
         body: {
           apiVersion: 'events.k8s.io/v1',
           kind: 'Event',
-          metadata: { name: `${name}.${randomHex(random, 8)}`, namespace },
+          metadata: { name: `${name}.${digestOf(`${what} ${resourceVersion}`)}`, namespace },
           eventTime: microTime(clock.wallMs()),
           reportingController: 'walrus.io/operator',
           reportingInstance: identity,
@@ -62,6 +69,7 @@ export class EventRecorder {
       });
     } catch (error) {
       if (!isKubeError(error)) throw error;
+      if (error.status === 409) return; // told before a crash
       logger.log('warn', 'an event was not recorded', { event: reason, reason: error.message });
     }
   }
@@ -74,4 +82,8 @@ export class EventRecorder {
     this.#toldAtMs.set(key, nowMs);
     return true;
   }
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, DIGEST_LENGTH);
 }

@@ -1,7 +1,7 @@
 /**
  * Who of several operators acts: the holder of a Lease, as Kubernetes' own controllers do it. Another's Lease counts as
  * expired when it has not changed for its duration on OUR clock. A holder that could not renew in time stops acting
- * before anybody else may begin: `isLeading` is a question of time, asked before each write.
+ * before anybody else may begin: whether its term is held is a question of time, asked before each write.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
@@ -17,6 +17,22 @@ const RENEW_DEADLINE_MS = 10_000;
 const RETRY_MS = 2000;
 const LEASE = kindOf('Lease');
 
+/** As long as one process leads without a break. One that has ended never begins again, even when the same process leads anew. */
+export interface Term {
+  /** Whether it may act at this moment. */
+  readonly isHeld: boolean;
+}
+
+/** The term in which this was decided has ended. */
+export class Deposed extends Error {
+  override readonly name = 'Deposed';
+}
+
+/** Asked before everything that changes something. @throws {Deposed} */
+export function assertHeld({ isHeld }: Term): void {
+  if (!isHeld) throw new Deposed('This operator does not hold the lease any more');
+}
+
 export interface LeaderElectionOptions {
   readonly api: KubeApi;
   readonly clock: Clock;
@@ -26,8 +42,8 @@ export interface LeaderElectionOptions {
   readonly name: string;
   /** Of this process: no two have the same, not even after a restart. */
   readonly identity: string;
-  readonly onStarted: () => void;
-  /** Nothing may be written from now on. */
+  readonly onStarted: (term: Term) => void;
+  /** The term has ended: nothing may be written in it any more. */
   readonly onStopped: () => void;
 }
 
@@ -44,8 +60,7 @@ interface Lease extends Json {
 
 export class LeaderElection {
   readonly #options: LeaderElectionOptions;
-  /** Until when this process may act, on the monotonic clock; null while it does not lead. */
-  #leadsUntilMs: number | null = null;
+  #term: HeldTerm | null = null;
   /** The Lease as it was seen last, and when it was first seen so. */
   #seen: { readonly resourceVersion: string; readonly atMs: number } | null = null;
   #timer: Timer | null = null;
@@ -59,7 +74,7 @@ export class LeaderElection {
 
   /** Whether this process may act at this moment. */
   get isLeading(): boolean {
-    return this.#leadsUntilMs !== null && this.#options.clock.monotonicMs() < this.#leadsUntilMs;
+    return this.#term?.isHeld === true;
   }
 
   start(): void {
@@ -109,6 +124,7 @@ export class LeaderElection {
     }
     const { spec = {} } = lease;
     const isOurs = spec.holderIdentity === identity;
+    if (!isOurs) this.#lost('another holds the lease');
     if (!isOurs && !this.#isExpired(lease)) return;
     const now = microTime(clock.wallMs());
     await this.#write(lease, {
@@ -174,20 +190,37 @@ export class LeaderElection {
 
   #held(askedAtMs: number): void {
     const { clock, onStarted } = this.#options;
-    const wasLeading = this.#leadsUntilMs !== null;
-    this.#leadsUntilMs = askedAtMs + RENEW_DEADLINE_MS;
+    const untilMs = askedAtMs + RENEW_DEADLINE_MS;
+    const isNew = this.#term === null;
+    this.#term ??= new HeldTerm(clock);
+    this.#term.untilMs = untilMs;
     this.#deadline?.cancel();
-    const leftMs = Math.max(0, this.#leadsUntilMs - clock.monotonicMs());
+    const leftMs = Math.max(0, untilMs - clock.monotonicMs());
     this.#deadline = clock.setTimer(leftMs, () => this.#lost('it could not be renewed in time'));
-    if (!wasLeading) onStarted();
+    if (isNew) onStarted(this.#term);
   }
 
   #lost(why: string): void {
     this.#deadline?.cancel();
-    if (this.#leadsUntilMs === null) return;
-    this.#leadsUntilMs = null;
+    if (this.#term === null) return;
+    this.#term.untilMs = -Infinity;
+    this.#term = null;
     this.#options.logger.log('warn', 'this operator does not lead any more', { why });
     this.#options.onStopped();
+  }
+}
+
+class HeldTerm implements Term {
+  readonly #clock: Clock;
+  /** On the monotonic clock. */
+  untilMs = -Infinity;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get isHeld(): boolean {
+    return this.#clock.monotonicMs() < this.untilMs;
   }
 }
 

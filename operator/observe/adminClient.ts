@@ -8,7 +8,6 @@ import type {
   NodeStatus,
   Verdict,
 } from '../../protocol/admin/types.ts';
-import { HTTP_PORT } from '../desired/names.ts';
 
 const ASK_TIMEOUT_MS = 2000;
 /** Moves of leaders take an election. */
@@ -42,11 +41,19 @@ interface AdminRequest {
   readonly body?: unknown;
 }
 
+export interface HttpAdminClientOptions {
+  readonly port: number;
+  /** A node that does not answer within it cannot be asked. */
+  readonly askTimeoutMs?: number;
+}
+
 export class HttpAdminClient implements AdminClient {
   readonly #port: number;
+  readonly #askTimeoutMs: number;
 
-  constructor(port = HTTP_PORT) {
+  constructor({ port, askTimeoutMs = ASK_TIMEOUT_MS }: HttpAdminClientOptions) {
     this.#port = port;
+    this.#askTimeoutMs = askTimeoutMs;
   }
 
   async node(host: string): Promise<NodeStatus | null> {
@@ -79,7 +86,7 @@ export class HttpAdminClient implements AdminClient {
   }
 
   async #send(host: string, { method, path, body }: AdminRequest): Promise<unknown> {
-    const signal = AbortSignal.timeout(method === 'GET' ? ASK_TIMEOUT_MS : ACT_TIMEOUT_MS);
+    const signal = AbortSignal.timeout(method === 'GET' ? this.#askTimeoutMs : ACT_TIMEOUT_MS);
     try {
       const { status, text } = await exchange(
         { host, port: this.#port, method, path: `/admin/v1/${path}`, signal, agent: false },

@@ -1,6 +1,7 @@
 /** Reads, once for a pass, all that a plan needs: the objects as the watches have them, and what the nodes say. */
 import type { Clock } from '../../base/clock.ts';
 import type { ClusterStatus, NodeStatus, Verdict } from '../../protocol/admin/types.ts';
+import { CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { namesOf } from '../desired/names.ts';
 import type { Desired, KubernetesObject } from '../desired/types.ts';
@@ -24,6 +25,14 @@ export interface Stores {
   readonly claims: Store;
   /** Children of other kinds, by kind. */
   readonly others: ReadonlyMap<string, Store>;
+}
+
+/** Nodes that are asked at once: one that hangs holds only its own place, and only until it times out. */
+const ASKED_AT_ONCE_MAX = 32;
+
+interface Asked {
+  readonly ordinal: number;
+  readonly ip: string;
 }
 
 export interface ObserverOptions {
@@ -50,14 +59,15 @@ export class Observer {
       stores.statefulSets.objects.get(`${namespace}/${namesOf(cluster).statefulSet}`) ??
       (await this.#read(wanted.statefulSet));
     const pods = within(stores.pods).flatMap((pod) => podView(pod, cluster) ?? []);
+    const statefulSet = set === null ? null : statefulSetView(set, cluster);
     return {
       nowMs: clock.wallMs(),
       cluster,
-      statefulSet: set === null ? null : statefulSetView(set, cluster),
+      statefulSet,
       children: await this.#children(cluster, wanted),
       pods,
       claims: within(stores.claims).flatMap((claim) => claimView(claim, cluster) ?? []),
-      admin: await this.#admin(pods),
+      admin: await this.#admin(cluster, pods, statefulSet?.updateRevision ?? null),
     };
   }
 
@@ -95,23 +105,33 @@ export class Observer {
     }
   }
 
-  async #admin(pods: readonly PodView[]): Promise<AdminView> {
-    const asked = pods.flatMap(({ ordinal, ip }) => (ip === null ? [] : [{ ordinal, ip }]));
-    const answers = await Promise.all(asked.map((pod) => this.#ask(pod)));
-    const nodes = answers.flatMap(({ ordinal, node }) =>
-      node?.nodeId === ordinal ? [[ordinal, node] as const] : [],
+  async #admin(
+    { metadata }: WalrusCluster,
+    pods: readonly PodView[],
+    updateRevision: string | null,
+  ): Promise<AdminView> {
+    const id = metadata.annotations?.[CLUSTER_ID_ANNOTATION] ?? '';
+    const asked = pods.flatMap(({ ordinal, ip }): Asked[] =>
+      ip === null ? [] : [{ ordinal, ip }],
     );
-    const cluster = bestOf(answers.map((answer) => answer.cluster));
+    const outdated = pods.filter(({ revision }) => revision !== updateRevision);
+    const answers = await inParallel(asked, (pod) => this.#ask(pod));
+    const nodes = answers.flatMap(({ ordinal, node }) =>
+      node?.nodeId === ordinal && isOf(id, node) ? [[ordinal, node] as const] : [],
+    );
+    const cluster = bestOf(
+      answers.flatMap((answer) => (isOf(id, answer.cluster) ? answer.cluster : [])),
+    );
     const problem = nodes.length > 0 ? null : 'No node answers on its admin API';
     return {
       nodes: new Map(nodes),
       cluster,
-      canRestart: await this.#verdicts(cluster, asked),
+      canRestart: await this.#verdicts(cluster, { asked, outdated }),
       problem,
     };
   }
 
-  async #ask({ ordinal, ip }: { ordinal: number; ip: string }): Promise<{
+  async #ask({ ordinal, ip }: Asked): Promise<{
     ordinal: number;
     node: NodeStatus | null;
     cluster: ClusterStatus | null;
@@ -121,30 +141,44 @@ export class Observer {
     return { ordinal, node, cluster };
   }
 
-  /** All of them from one node: whoever is asked, the metadata leader decides. */
+  /** All of them from one node: whoever is asked, the metadata leader decides. Only a pod that is outdated may be restarted. */
   async #verdicts(
     cluster: ClusterStatus | null,
-    asked: readonly { ordinal: number; ip: string }[],
+    { asked, outdated }: { asked: readonly Asked[]; outdated: readonly PodView[] },
   ): Promise<ReadonlyMap<number, Verdict>> {
     const leader = cluster?.leader.isFresh === true ? cluster.leader.nodeId : null;
     const host = asked.find(({ ordinal }) => ordinal === leader)?.ip;
     if (host === undefined) return new Map();
-    const verdicts = await Promise.all(
-      asked.map(async ({ ordinal }) => {
-        const verdict = await this.#options.admin.canRestart(host, ordinal);
-        return verdict === null ? [] : [[ordinal, verdict] as const];
-      }),
-    );
+    const verdicts = await inParallel(outdated, async ({ ordinal }) => {
+      const verdict = await this.#options.admin.canRestart(host, ordinal);
+      return verdict === null ? [] : [[ordinal, verdict] as const];
+    });
     return new Map(verdicts.flat());
   }
 }
 
+/** In the order of the items. */
+async function inParallel<T, R>(
+  items: readonly T[],
+  ask: (item: T) => Promise<R>,
+): Promise<readonly R[]> {
+  const answers: R[] = [];
+  const left = items.entries();
+  const work = async (): Promise<void> => {
+    for (const [index, item] of left) answers[index] = await ask(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(ASKED_AT_ONCE_MAX, items.length) }, work));
+  return answers;
+}
+
 /** A leader's own answer if there is one, of the highest epoch; else what is remembered. */
-function bestOf(answers: readonly (ClusterStatus | null)[]): ClusterStatus | null {
-  const known = answers.filter((answer) => answer !== null && answer.clusterId !== '');
+function bestOf(answers: readonly ClusterStatus[]): ClusterStatus | null {
+  const known = answers.filter(({ clusterId }) => clusterId !== '');
   const rank = (answer: ClusterStatus): number => (answer.leader.isFresh ? 1 : 0);
-  const sorted = known
-    .filter((answer) => answer !== null)
-    .sort((a, b) => rank(b) - rank(a) || b.epoch - a.epoch);
-  return sorted[0] ?? null;
+  return known.sort((a, b) => rank(b) - rank(a) || b.epoch - a.epoch)[0] ?? null;
+}
+
+/** Whether it is of this cluster: the address of a pod that has gone may be another cluster's by now. */
+function isOf<T extends { readonly clusterId: string }>(id: string, answer: T | null): answer is T {
+  return answer !== null && (answer.clusterId === id || answer.clusterId === '');
 }

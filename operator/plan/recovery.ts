@@ -10,7 +10,8 @@ import type { Step } from './step.ts';
 export function recover(situation: Situation): Step | null {
   if (!isRevisionKnown(situation)) return null;
   const broken = situation.places.find(
-    (place) => !place.isCurrent && servesNothing(place) && place.pod?.isDeleting === false,
+    (place) =>
+      !place.isCurrent && servesNothing(situation, place) && place.pod?.isDeleting === false,
   );
   if (broken?.pod === undefined || broken.pod === null) return null;
   const { name, uid, trouble } = broken.pod;

@@ -75,7 +75,12 @@ export function isRevisionKnown({ statefulSet }: Situation): boolean {
   return statefulSet !== null && statefulSet.observedGeneration === statefulSet.generation;
 }
 
-/** Serves nothing, as far as anybody can tell: its restart costs nothing. */
-export function servesNothing({ pod, node, member }: Place): boolean {
-  return pod !== null && !pod.isReady && node?.phase !== 'Serving' && member?.isAlive !== true;
+/**
+ * It is known to serve nothing, so that its restart costs nothing. That a pod is not ready says little: its host, or all of
+ * them, may only be cut off from the API server and from us, and serve on.
+ */
+export function servesNothing({ leader }: Situation, { pod, node, member }: Place): boolean {
+  if (pod === null || pod.isReady || member?.isAlive === true) return false;
+  if (node !== null) return node.phase === 'Joining' || node.phase === 'Registering';
+  return pod.trouble !== null || pod.phase === 'Pending' || leader !== null;
 }

@@ -1,5 +1,6 @@
 /** Planted bugs of admission: what a disk that has lost something may do (ADR 0011, 0121). */
-import type { PlantedBug, SourceChange } from './types.ts';
+import type { SourceChange } from '../../../base/testing/plant.ts';
+import type { PlantedBug } from './types.ts';
 
 const ADMISSION = 'node/bootAdmission.ts';
 

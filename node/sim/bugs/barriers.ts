@@ -1,5 +1,5 @@
 /** Files that bugs are planted in, and changes that several of them need. */
-import type { SourceChange } from './types.ts';
+import type { SourceChange } from '../../../base/testing/plant.ts';
 
 export const LEADER = 'node/replication/segmentLeader.ts';
 export const HOST = 'node/replication/replicaHost.ts';

@@ -21,3 +21,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...ADMISSION_BUGS,
   ...BEGINNING_BUGS,
 ];
+
+/** @throws {Error} when there is no such bug. */
+export function bugNamed(name: string): PlantedBug {
+  const bug = PLANTED_BUGS.find((planted) => planted.name === name);
+  if (bug !== undefined) return bug;
+  const names = PLANTED_BUGS.map((planted) => planted.name).join(', ');
+  throw new Error(`There is no planted bug ${name}; there are ${names}`);
+}

@@ -1,15 +1,9 @@
 /** What a planted bug is. */
+import type { SourceChange } from '../../../base/testing/plant.ts';
 import type { ScenarioKind } from '../scenarios.ts';
 
 /** The property of an error that nobody foresaw, a TypeError for example: it shows nothing about a planted bug. */
 export const CRASH = 'Crash';
-
-export interface SourceChange {
-  /** Path from the root of the repository. */
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-}
 
 export interface PlantedBug {
   readonly name: string;

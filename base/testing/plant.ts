@@ -1,22 +1,22 @@
-/** Plants a bug: changes source text while modules are loaded. Call before anything of node/ is imported. */
+/**
+ * Plants a bug: changes source text while modules are loaded, so that production code holds no switch for it. Call before
+ * anything that it changes is imported. A text that is not there exactly once fails, so that a bug cannot quietly stop being one.
+ */
 import { registerHooks } from 'node:module';
-import { PLANTED_BUGS } from './bugs/index.ts';
-import type { PlantedBug, SourceChange } from './bugs/types.ts';
 
-/** @throws {Error} when there is no such bug. */
-export function bugNamed(name: string): PlantedBug {
-  const bug = PLANTED_BUGS.find((planted) => planted.name === name);
-  if (bug !== undefined) return bug;
-  const names = PLANTED_BUGS.map((planted) => planted.name).join(', ');
-  throw new Error(`There is no planted bug ${name}; there are ${names}`);
+export interface SourceChange {
+  /** Path from the root of the repository. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
 }
 
 /** Makes the changes in every module that is loaded from now on. */
-export function plant(bug: PlantedBug): void {
+export function plant(planted: readonly SourceChange[]): void {
   registerHooks({
     load(url, context, nextLoad) {
       const result = nextLoad(url, context);
-      const changes = bug.changes.filter(({ file }) => url.endsWith(`/${file}`));
+      const changes = planted.filter(({ file }) => url.endsWith(`/${file}`));
       if (changes.length === 0) return result;
       const { source } = result;
       const text = typeof source === 'string' ? source : new TextDecoder().decode(source);

@@ -1,0 +1,229 @@
+/** The operator: its watches, its lease, and, while it leads, its workers. All that it touches is passed in. */
+import type { Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import { randomHex } from '../../base/random.ts';
+import type { Random } from '../../base/random.ts';
+import type { WalrusCluster } from '../api/walrusCluster.ts';
+import { Applier } from '../apply/applier.ts';
+import { EventRecorder } from '../apply/events.ts';
+import type { OperatorDefaults } from '../desired/types.ts';
+import { isKubeError } from '../kube/api.ts';
+import type { KubeApi } from '../kube/api.ts';
+import { Deposed, LeaderElection } from '../kube/lease.ts';
+import type { Term } from '../kube/lease.ts';
+import { ListWatch } from '../kube/listWatch.ts';
+import type { Stored } from '../kube/listWatch.ts';
+import { kindOf } from '../kube/paths.ts';
+import type { AdminClient } from '../observe/adminClient.ts';
+import { Observer } from '../observe/observer.ts';
+import type { Stores } from '../observe/observer.ts';
+import type { RiskyAction } from '../plan/types.ts';
+import { Reconciler } from './reconciler.ts';
+import { WorkQueue } from './workQueue.ts';
+
+const WORKERS = 4;
+const LEASE_NAME = 'walrus-operator';
+const OURS = 'app.kubernetes.io/managed-by=walrus-operator';
+const OF_NODES = 'app.kubernetes.io/name=walrus,app.kubernetes.io/component=node';
+/** Children beside the StatefulSet, whose kinds every API server has. */
+const OTHER_KINDS = ['ServiceAccount', 'Service', 'PodDisruptionBudget', 'NetworkPolicy'];
+const IDENTITY_BYTES = 4;
+/** Before everything has been read, children would look as if they were not there. */
+const NOT_SYNCED_MS = 200;
+
+export interface OperatorOptions {
+  readonly api: KubeApi;
+  readonly admin: AdminClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly defaults: OperatorDefaults;
+  /** Look after the clusters of one namespace only; null: of all. */
+  readonly namespace: string | null;
+  readonly leaseNamespace: string;
+  /** Of this process; a pod's name. */
+  readonly identity: string;
+  /** A cluster in which nothing changes is looked at again after so long. */
+  readonly resyncMs: number;
+  readonly onAction: (action: RiskyAction) => void;
+  readonly onFailure: (kind: 'conflict' | 'error') => void;
+  /** Around each pass; what it returns is called at the end. */
+  readonly onPass: () => () => void;
+  /** A watch has ended by a bug: the process cannot go on. */
+  readonly onBroken: (error: unknown) => void;
+}
+
+/** The stores of what belongs to clusters. */
+interface Watches extends Stores {
+  readonly statefulSets: ListWatch;
+  readonly pods: ListWatch;
+  readonly claims: ListWatch;
+  readonly others: ReadonlyMap<string, ListWatch>;
+}
+
+export class Operator {
+  readonly #options: OperatorOptions;
+  readonly #identity: string;
+  readonly #clusters: ListWatch;
+  readonly #watches: readonly ListWatch[];
+  readonly #election: LeaderElection;
+  readonly #observer: Observer;
+  #queue: WorkQueue | null = null;
+  #isStopping = false;
+
+  constructor(options: OperatorOptions) {
+    this.#options = options;
+    const { api, admin, clock, random, logger, leaseNamespace } = options;
+    this.#identity = `${options.identity}_${randomHex(random, IDENTITY_BYTES)}`;
+    this.#election = new LeaderElection({
+      ...{ api, clock, random, logger, identity: this.#identity },
+      namespace: leaseNamespace,
+      name: LEASE_NAME,
+      onStarted: (term) => this.#lead(term),
+      onStopped: () => void this.#follow(),
+    });
+    this.#clusters = this.#watch('WalrusCluster', undefined, keyOf);
+    const stores = this.#childWatches();
+    this.#observer = new Observer({ api, clock, stores, admin });
+    const { statefulSets, pods, claims, others } = stores;
+    this.#watches = [this.#clusters, statefulSets, pods, claims, ...others.values()];
+  }
+
+  /** Clusters that are known. */
+  get clusterCount(): number {
+    return this.#clusters.objects.size;
+  }
+
+  get queueDepth(): number {
+    return this.#queue?.depth ?? 0;
+  }
+
+  get isLeading(): boolean {
+    return this.#election.isLeading;
+  }
+
+  /** Whether everything has been read from the API server once. */
+  get isSynced(): boolean {
+    return this.#watches.every((watch) => watch.isSynced);
+  }
+
+  start(): void {
+    for (const watch of this.#watches) watch.run().catch(this.#options.onBroken);
+    this.#election.start();
+  }
+
+  /** Ends what is under way and gives the lease back. */
+  async stop(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    await this.#follow();
+    await this.#election.stop();
+    for (const watch of this.#watches) watch.stop();
+  }
+
+  #childWatches(): Watches {
+    return {
+      statefulSets: this.#watch('StatefulSet', OURS, ownerKeyOf),
+      pods: this.#watch('Pod', OF_NODES, instanceKeyOf),
+      claims: this.#watch('PersistentVolumeClaim', OF_NODES, instanceKeyOf),
+      others: new Map(
+        OTHER_KINDS.map((kind) => [kind, this.#watch(kind, OURS, ownerKeyOf)] as const),
+      ),
+    };
+  }
+
+  #watch(
+    kind: string,
+    labelSelector: string | undefined,
+    key: (object: Stored) => string | null,
+  ): ListWatch {
+    const { api, clock, random, logger, namespace } = this.#options;
+    return new ListWatch({
+      ...{ api, clock, random, logger, namespace },
+      kind: kindOf(kind),
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+      onChange: (object) => {
+        const of = key(object);
+        if (of !== null) this.#queue?.add(of);
+      },
+    });
+  }
+
+  /** All that writes is of this term. */
+  #lead(term: Term): void {
+    if (this.#isStopping) return;
+    const { clock, random, logger } = this.#options;
+    logger.log('info', 'this operator leads');
+    const reconciler = this.#reconciler(term);
+    this.#queue = new WorkQueue({
+      ...{ clock, random, workers: WORKERS },
+      work: (key) => this.#work(reconciler, key),
+      onFailure: (key, error) => this.#failed(key, error),
+    });
+    for (const key of this.#clusters.objects.keys()) this.#queue.add(key);
+  }
+
+  #reconciler(term: Term): Reconciler {
+    const { api, admin, clock, random, logger, defaults, onAction, resyncMs } = this.#options;
+    return new Reconciler({
+      ...{ random, defaults, onAction, resyncMs },
+      observer: this.#observer,
+      applier: new Applier({ api, admin, logger, term }),
+      events: new EventRecorder({ api, clock, logger, term, identity: this.#identity }),
+    });
+  }
+
+  async #follow(): Promise<void> {
+    const queue = this.#queue;
+    this.#queue = null;
+    await queue?.stop();
+  }
+
+  async #work(reconciler: Reconciler, key: string): Promise<number | null> {
+    if (!this.isSynced) return NOT_SYNCED_MS;
+    const cluster = this.#clusters.objects.get(key);
+    if (cluster === undefined) {
+      this.#queue?.forget(key);
+      return null;
+    }
+    const onEnd = this.#options.onPass();
+    try {
+      return await reconciler.reconcile(cluster as unknown as WalrusCluster);
+    } finally {
+      onEnd();
+    }
+  }
+
+  #failed(key: string, error: unknown): void {
+    const isRace = isKubeError(error, 409) || error instanceof Deposed;
+    this.#options.onFailure(isRace ? 'conflict' : 'error');
+    this.#options.logger.log(isRace ? 'info' : 'error', 'a pass did not come to its end', {
+      cluster: key,
+      reason: messageOf(error),
+    });
+  }
+}
+
+function keyOf({ metadata: { namespace, name } }: Stored): string {
+  return `${namespace}/${name}`;
+}
+
+function ownerKeyOf({ metadata }: Stored): string | null {
+  const owners = (metadata['ownerReferences'] ?? []) as readonly {
+    kind: string;
+    name: string;
+    controller?: boolean;
+  }[];
+  const owner = owners.find(
+    ({ kind, controller }) => kind === 'WalrusCluster' && controller === true,
+  );
+  return owner === undefined ? null : `${metadata.namespace}/${owner.name}`;
+}
+
+/** Pods and claims belong to the StatefulSet; their label names the cluster. */
+function instanceKeyOf({ metadata }: Stored): string | null {
+  const labels = (metadata['labels'] ?? {}) as Readonly<Record<string, string>>;
+  const name = labels['app.kubernetes.io/instance'];
+  return name === undefined ? null : `${metadata.namespace}/${name}`;
+}
