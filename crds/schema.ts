@@ -25,13 +25,20 @@ function oneOf<const T extends string | number>(values: readonly T[], fallback?:
 }
 
 /** A map of short strings: labels, annotations, selectors. */
-function strings(maxValueLength: number): TUnsafe<Readonly<Record<string, string>>> {
+function strings(
+  maxValueLength: number,
+  pattern?: string,
+): TUnsafe<Readonly<Record<string, string>>> {
+  const bounded = { type: 'string', maxLength: maxValueLength };
   return Type.Unsafe({
     type: 'object',
     maxProperties: 32,
-    additionalProperties: { type: 'string', maxLength: maxValueLength },
+    additionalProperties: pattern === undefined ? bounded : { ...bounded, pattern },
   });
 }
+
+/** What a label may be. */
+const LABEL_VALUE = '^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$';
 
 function listOf<S extends TSchema>(item: S, maxItems: number): TUnsafe<readonly Static<S>[]> {
   return Type.Unsafe({ type: 'array', maxItems, items: item, 'x-kubernetes-list-type': 'atomic' });
@@ -283,6 +290,27 @@ export const spec = object(
     networkPolicy: described(
       'Make a NetworkPolicy: peers and http port from the cluster and the operator only, clients from everywhere.',
       Type.Boolean({ default: false }),
+    ),
+    monitoring: Type.Optional(
+      described(
+        'Objects for the Prometheus operator, made when the API server has their kinds: see the condition Monitored.',
+        object({
+          podMonitor: described(
+            'Make a PodMonitor, by which Prometheus finds the nodes.',
+            Type.Boolean({ default: false }),
+          ),
+          prometheusRule: described(
+            'Make a PrometheusRule with the alerts of docs/operations.md for this cluster.',
+            Type.Boolean({ default: false }),
+          ),
+          labels: Type.Optional(
+            described(
+              'Labels of both, by which a Prometheus selects them.',
+              strings(63, LABEL_VALUE),
+            ),
+          ),
+        }),
+      ),
     ),
     paused: described('The operator leaves the cluster alone.', Type.Boolean({ default: false })),
   },

@@ -38,6 +38,16 @@ export interface Metrics {
 
 export type ReplicaState = 'open' | 'recovering' | 'sealed' | 'damaged' | 'quarantined';
 
+/** The whole cluster, as its metadata leader sees it. */
+export interface ClusterCounts {
+  readonly nodes: Readonly<Record<'up' | 'down' | 'draining', number>>;
+  readonly segments: Readonly<Record<'open' | 'recovering' | 'sealed', number>>;
+  /** Segments with fewer whole copies than their topic asks for. */
+  readonly underReplicated: number;
+  /** Unsealed segments without their ack quorum. */
+  readonly unavailable: number;
+}
+
 /** What is asked for when the metrics are read. */
 export interface MetricsSnapshot {
   readonly raft: {
@@ -64,6 +74,8 @@ export interface MetricsSnapshot {
   readonly peerQueueBytes: number;
   /** Bytes of requests and replies that clients have under way. */
   readonly inFlightBytes: number;
+  /** null at every node but the metadata leader: of several answers, all but one would be of the past. */
+  readonly cluster: ClusterCounts | null;
 }
 
 /** Gives the present numbers; null while the node is not up. */

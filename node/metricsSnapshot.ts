@@ -1,5 +1,7 @@
 /** The numbers of a node at the moment when somebody looks at its metrics. */
-import type { MetricsSnapshot, ReplicaState } from './metrics.ts';
+import { viewOfLeader } from './controller/clusterView.ts';
+import type { ClusterCounts, MetricsSnapshot, ReplicaState } from './metrics.ts';
+import { clusterStatusOf } from './server/admin/clusterStatus.ts';
 import type { ClientServer } from './server/clientServer.ts';
 import type { StreamPeerTransport } from './server/peerTransport.ts';
 import type { NodeParts, WalrusNode } from './walrusNode.ts';
@@ -37,6 +39,21 @@ export function snapshotOf({ node, server, transport }: SnapshotSources): Metric
     connections: { ...counts, peer: transport.connectionCount(), http: 0 },
     peerQueueBytes: transport.queuedBytes(),
     inFlightBytes: server?.inFlightBytes ?? 0,
+    cluster: metadata.isLeader ? clusterCounts(parts) : null,
+  };
+}
+
+function clusterCounts({ metadata, raft, controller }: NodeParts): ClusterCounts {
+  const view = viewOfLeader(metadata.metadata, raft.status(), controller.sessions);
+  const { nodes, segments } = clusterStatusOf(view);
+  const up = nodes.filter(({ isAlive }) => isAlive);
+  const draining = up.filter(({ isDraining }) => isDraining).length;
+  const { open, recovering, sealed, underReplicated, unavailable } = segments;
+  return {
+    nodes: { up: up.length - draining, down: nodes.length - up.length, draining },
+    segments: { open, recovering, sealed },
+    underReplicated,
+    unavailable,
   };
 }
 

@@ -7,12 +7,14 @@ import { SOFTWARE_VERSION } from '../base/version.ts';
 import { ConsoleLogger } from '../node/io/consoleLogger.ts';
 import { startHttpServer } from '../node/io/httpServer.ts';
 import type { Check } from '../node/io/httpServer.ts';
+import { addProcessMetrics } from '../node/io/metrics.ts';
 import { RealClock } from '../node/io/realClock.ts';
 import { RealRandom } from '../node/io/realRandom.ts';
 import { OperatorMetrics } from './controller/metrics.ts';
 import { Operator } from './controller/operator.ts';
 import { HTTP_PORT } from './desired/names.ts';
 import { HttpKubeApi } from './kube/api.ts';
+import { MeasuredKubeApi } from './kube/measuredApi.ts';
 import { HttpAdminClient } from './observe/adminClient.ts';
 import type { OperatorSettings } from './settings.ts';
 
@@ -31,7 +33,8 @@ export async function runOperator(
   const registry = new Registry();
   const metrics = new OperatorMetrics(registry);
   const operator = operatorOf(settings, { config, logger, metrics });
-  metrics.observe(operator);
+  metrics.observe(operator, settings.resyncMs);
+  addProcessMetrics(registry);
   const http = await startHttpServer({
     host: settings.host,
     port: settings.port,
@@ -63,16 +66,16 @@ function operatorOf(
 ): Operator {
   const { config, logger, metrics } = world;
   const { namespace, leaseNamespace, identity, resyncMs, imageRepository } = settings;
+  const clock = new RealClock();
   return new Operator({
-    ...{ namespace, leaseNamespace, identity, resyncMs, logger },
-    api: new HttpKubeApi(config),
+    ...{ namespace, leaseNamespace, identity, resyncMs, logger, clock },
+    api: new MeasuredKubeApi(new HttpKubeApi(config), clock, (request) => metrics.asked(request)),
     admin: new HttpAdminClient({ port: settings.nodeHttpPort ?? HTTP_PORT }),
-    clock: new RealClock(),
     random: new RealRandom(),
     defaults: { imageRepository, version: SOFTWARE_VERSION },
-    onAction: ({ type }) => metrics.actions.inc({ action: type }),
-    onFailure: (kind) => metrics.failures.inc({ kind }),
-    onPass: () => metrics.passes.startTimer(),
+    onAction: ({ type }) => metrics.acted(type),
+    onFailure: (kind) => metrics.failed(kind),
+    onPass: (cluster) => metrics.passing(cluster),
     onBroken: (error) => end(logger, error),
   });
 }

@@ -14,6 +14,13 @@ const GOLDEN: readonly (readonly [file: string, values: readonly string[]])[] = 
     'golden/one-namespace.yaml',
     ['--set=operator.watchNamespace=sea', '--set=cluster.enabled=true'],
   ],
+  [
+    'golden/monitoring.yaml',
+    [
+      '--show-only=templates/monitoring.yaml',
+      '--set=monitoring.podMonitor=true,monitoring.prometheusRule=true,monitoring.labels.release=prom',
+    ],
+  ],
 ];
 /** `UPDATE_GOLDEN=1 npm run e2e -- e2e/helm` writes them anew. */
 const isUpdate = (process.env['UPDATE_GOLDEN'] ?? '') !== '';

@@ -28,6 +28,12 @@ const SNAPSHOT: MetricsSnapshot = {
   connections: { text: 1, binary: 2, peer: 3, http: 4 },
   peerQueueBytes: 6,
   inFlightBytes: 7,
+  cluster: {
+    nodes: { up: 2, down: 1, draining: 0 },
+    segments: { open: 3, recovering: 1, sealed: 5 },
+    underReplicated: 4,
+    unavailable: 6,
+  },
 };
 
 let registry: Registry;

@@ -4,6 +4,7 @@
  */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { ErrorCode } from '../../base/errors.ts';
+import { SOFTWARE_VERSION } from '../../base/version.ts';
 import type { Metrics, MetricsSnapshot, MetricsSource, Protocol } from '../metrics.ts';
 
 /** From a tenth of a millisecond, what a good disk takes, to ten seconds, where time-outs are. */
@@ -20,6 +21,18 @@ const LAG_STATISTICS = [
   ...['min_seconds', 'max_seconds', 'mean_seconds', 'stddev_seconds'],
   ...['p50_seconds', 'p90_seconds', 'p99_seconds'],
 ];
+/** Of what clients are told when it is not their fault. They are there from the start: a rate needs a zero before the first one. */
+const REFUSAL_CODES = [
+  'NOT_ENOUGH_REPLICAS',
+  'METADATA_UNAVAILABLE',
+  'DISK_FULL',
+  'DISK_FAILED',
+  'OVERLOADED',
+  'TIMED_OUT',
+] as const satisfies readonly ErrorCode[];
+const CLIENT_PROTOCOLS = ['text', 'binary'] as const satisfies readonly Protocol[];
+const ROLL_REASONS = ['entries', 'bytes', 'age', 'member', 'handover'] as const;
+const REPAIR_OUTCOMES = ['done', 'failed'] as const;
 const ROLES = ['Follower', 'PreCandidate', 'Candidate', 'Leader', 'Learner'] as const;
 
 /** Adds what Node itself knows (memory, event loop, garbage collection). Their timers stay until the process ends. */
@@ -103,6 +116,16 @@ export class PrometheusMetrics implements Metrics {
       'walrus_peer_messages_dropped_total',
       'Messages to other nodes dropped because their queue was full',
     );
+    this.#beginAtZero();
+  }
+
+  #beginAtZero(): void {
+    for (const protocol of CLIENT_PROTOCOLS) {
+      this.#requestSeconds.zero({ protocol });
+      for (const code of REFUSAL_CODES) this.#errors.inc({ protocol, code }, 0);
+    }
+    for (const reason of ROLL_REASONS) this.#rolls.inc({ reason }, 0);
+    for (const outcome of REPAIR_OUTCOMES) this.#repairs.inc({ outcome }, 0);
   }
 
   appended(records: number, bytes: number): void {
@@ -157,15 +180,21 @@ export class PrometheusMetrics implements Metrics {
   }
 }
 
-/** One gauge and how it is read from a snapshot: a number, or numbers by label value. */
+/** One gauge and how it is read from a snapshot: a number, or numbers by label value; null: this node has none. */
 interface GaugeSpec {
   readonly name: string;
   readonly help: string;
   readonly label?: string;
-  readonly read: (snapshot: MetricsSnapshot) => number | Readonly<Record<string, number>>;
+  readonly read: (snapshot: MetricsSnapshot) => number | Readonly<Record<string, number>> | null;
 }
 
 const GAUGES: readonly GaugeSpec[] = [
+  {
+    name: 'walrus_node_info',
+    help: '1, with the version that this node runs',
+    label: 'version',
+    read: () => ({ [SOFTWARE_VERSION]: 1 }),
+  },
   { name: 'walrus_raft_term', help: 'Raft term', read: ({ raft }) => raft.term },
   {
     name: 'walrus_raft_role',
@@ -246,6 +275,28 @@ const GAUGES: readonly GaugeSpec[] = [
     help: 'Bytes of client requests and replies in memory',
     read: ({ inFlightBytes }) => inFlightBytes,
   },
+  {
+    name: 'walrus_cluster_nodes',
+    help: 'Nodes of the cluster by state; only the metadata leader says',
+    label: 'state',
+    read: ({ cluster }) => cluster?.nodes ?? null,
+  },
+  {
+    name: 'walrus_cluster_segments',
+    help: 'Segments of the cluster by state; only the metadata leader says',
+    label: 'state',
+    read: ({ cluster }) => cluster?.segments ?? null,
+  },
+  {
+    name: 'walrus_cluster_segments_under_replicated',
+    help: 'Segments with fewer whole copies than their topic asks for; only the metadata leader says',
+    read: ({ cluster }) => cluster?.underReplicated ?? null,
+  },
+  {
+    name: 'walrus_cluster_segments_unavailable',
+    help: 'Unsealed segments without their ack quorum; only the metadata leader says',
+    read: ({ cluster }) => cluster?.unavailable ?? null,
+  },
 ];
 
 /** Registers the gauges. `source` is asked once for each scrape, however many gauges there are. */
@@ -269,11 +320,11 @@ export function registerGauges(registry: Registry, source: MetricsSource): void 
 
 function show(gauge: Gauge, { label, read }: GaugeSpec, snapshot: MetricsSnapshot | null): void {
   gauge.reset();
-  if (snapshot === null) {
+  const value = snapshot === null ? null : read(snapshot);
+  if (value === null) {
     if (label === undefined) gauge.remove(); // reset() has set it to 0; those with labels it has emptied
     return;
   }
-  const value = read(snapshot);
   if (typeof value === 'number') gauge.set(value);
   else if (label !== undefined) {
     for (const [key, count] of Object.entries(value)) gauge.set({ [label]: key }, count);

@@ -63,6 +63,16 @@ export const CONDITION_REASONS = {
     BootstrapDiskLost:
       'The disk on which the cluster began is gone, and no node knows the cluster. Bring the old volumes back, or begin anew without their data.',
   },
+  Monitored: {
+    NotRequested:
+      'spec.monitoring asks for nothing. The pods have scrape annotations all the same.',
+    Created: 'What spec.monitoring asks for is there.',
+    Pending: 'It is not there yet. If it lasts, the events say why.',
+    ApiMissing:
+      'The API server does not have the kinds of the Prometheus operator, or the operator may not see them. Install them; it is noticed within half a minute. Nothing else waits for it.',
+    ForeignObject:
+      'An object under a name that is needed belongs to somebody else. Delete it or give it another name.',
+  },
   Paused: {
     NotPaused: 'The operator looks after the cluster.',
     SpecPaused: 'spec.paused is set: the operator changes nothing.',
@@ -74,6 +84,13 @@ export type ReasonOf<T extends ConditionType> = Extract<
   keyof (typeof CONDITION_REASONS)[T],
   string
 >;
+
+/** A condition, as far as it is judged anew in each pass. */
+export type Judgement<T extends ConditionType> = readonly [
+  status: 'True' | 'False' | 'Unknown',
+  reason: ReasonOf<T>,
+  message: string,
+];
 
 /** In the order in which they are written. */
 export const CONDITION_TYPES = Object.keys(CONDITION_REASONS) as readonly ConditionType[];

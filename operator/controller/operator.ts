@@ -7,13 +7,14 @@ import type { Random } from '../../base/random.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { Applier } from '../apply/applier.ts';
 import { EventRecorder } from '../apply/events.ts';
+import { MONITORING_KINDS } from '../desired/monitoring.ts';
 import type { OperatorDefaults } from '../desired/types.ts';
 import { isKubeError } from '../kube/api.ts';
 import type { KubeApi } from '../kube/api.ts';
 import { Deposed, LeaderElection } from '../kube/lease.ts';
 import type { Term } from '../kube/lease.ts';
 import { ListWatch } from '../kube/listWatch.ts';
-import type { Stored } from '../kube/listWatch.ts';
+import type { ListWatchOptions, Stored } from '../kube/listWatch.ts';
 import { kindOf } from '../kube/paths.ts';
 import type { AdminClient } from '../observe/adminClient.ts';
 import { Observer } from '../observe/observer.ts';
@@ -48,8 +49,8 @@ export interface OperatorOptions {
   readonly resyncMs: number;
   readonly onAction: (action: RiskyAction) => void;
   readonly onFailure: (kind: 'conflict' | 'error') => void;
-  /** Around each pass; what it returns is called at the end. */
-  readonly onPass: () => () => void;
+  /** Around each pass; what it returns is called at the end, with whether it was done. */
+  readonly onPass: (cluster: WalrusCluster) => (isDone: boolean) => void;
   /** A watch has ended by a bug: the process cannot go on. */
   readonly onBroken: (error: unknown) => void;
 }
@@ -61,6 +62,11 @@ interface Watches extends Stores {
   readonly claims: ListWatch;
   readonly others: ReadonlyMap<string, ListWatch>;
 }
+
+/** What is watched of a kind, and which cluster an object of it is about. */
+type Watched = Pick<ListWatchOptions, 'labelSelector' | 'isOptional' | 'onServedChange'> & {
+  readonly keyOf: (object: Stored) => string | null;
+};
 
 export class Operator {
   readonly #options: OperatorOptions;
@@ -83,16 +89,16 @@ export class Operator {
       onStarted: (term) => this.#lead(term),
       onStopped: () => void this.#follow(),
     });
-    this.#clusters = this.#watch('WalrusCluster', undefined, keyOf);
+    this.#clusters = this.#watch('WalrusCluster', { keyOf });
     const stores = this.#childWatches();
     this.#observer = new Observer({ api, clock, stores, admin });
     const { statefulSets, pods, claims, others } = stores;
     this.#watches = [this.#clusters, statefulSets, pods, claims, ...others.values()];
   }
 
-  /** Clusters that are known. */
-  get clusterCount(): number {
-    return this.#clusters.objects.size;
+  /** Those that are known. */
+  get clusters(): readonly WalrusCluster[] {
+    return [...this.#clusters.objects.values()].map(asCluster);
   }
 
   get queueDepth(): number {
@@ -123,26 +129,26 @@ export class Operator {
   }
 
   #childWatches(): Watches {
+    const child = { labelSelector: OURS, keyOf: ownerKeyOf };
+    const ofNodes = { labelSelector: OF_NODES, keyOf: instanceKeyOf };
+    const optional = { ...child, isOptional: true, onServedChange: () => this.#addAll() };
     return {
-      statefulSets: this.#watch('StatefulSet', OURS, ownerKeyOf),
-      pods: this.#watch('Pod', OF_NODES, instanceKeyOf),
-      claims: this.#watch('PersistentVolumeClaim', OF_NODES, instanceKeyOf),
-      others: new Map(
-        OTHER_KINDS.map((kind) => [kind, this.#watch(kind, OURS, ownerKeyOf)] as const),
-      ),
+      statefulSets: this.#watch('StatefulSet', child),
+      pods: this.#watch('Pod', ofNodes),
+      claims: this.#watch('PersistentVolumeClaim', ofNodes),
+      others: new Map([
+        ...OTHER_KINDS.map((kind) => [kind, this.#watch(kind, child)] as const),
+        ...MONITORING_KINDS.map((kind) => [kind, this.#watch(kind, optional)] as const),
+      ]),
     };
   }
 
-  #watch(
-    kind: string,
-    labelSelector: string | undefined,
-    key: (object: Stored) => string | null,
-  ): ListWatch {
+  #watch(kind: string, { keyOf: key, ...options }: Watched): ListWatch {
     const { api, clock, random, logger, namespace } = this.#options;
     return new ListWatch({
       ...{ api, clock, random, logger, namespace },
+      ...options,
       kind: kindOf(kind),
-      ...(labelSelector === undefined ? {} : { labelSelector }),
       onChange: (object) => {
         const of = key(object);
         if (of !== null) this.#queue?.add(of);
@@ -161,7 +167,11 @@ export class Operator {
       work: (key) => this.#work(reconciler, key),
       onFailure: (key, error) => this.#failed(key, error),
     });
-    for (const key of this.#clusters.objects.keys()) this.#queue.add(key);
+    this.#addAll();
+  }
+
+  #addAll(): void {
+    for (const key of this.#clusters.objects.keys()) this.#queue?.add(key);
   }
 
   #reconciler(term: Term): Reconciler {
@@ -182,16 +192,20 @@ export class Operator {
 
   async #work(reconciler: Reconciler, key: string): Promise<number | null> {
     if (!this.isSynced) return NOT_SYNCED_MS;
-    const cluster = this.#clusters.objects.get(key);
-    if (cluster === undefined) {
+    const found = this.#clusters.objects.get(key);
+    if (found === undefined) {
       this.#queue?.forget(key);
       return null;
     }
-    const onEnd = this.#options.onPass();
+    const cluster = asCluster(found);
+    const onEnd = this.#options.onPass(cluster);
+    let isDone = false;
     try {
-      return await reconciler.reconcile(cluster as unknown as WalrusCluster);
+      const delayMs = await reconciler.reconcile(cluster);
+      isDone = true;
+      return delayMs;
     } finally {
-      onEnd();
+      onEnd(isDone);
     }
   }
 
@@ -203,6 +217,10 @@ export class Operator {
       reason: messageOf(error),
     });
   }
+}
+
+function asCluster(object: Stored): WalrusCluster {
+  return object as unknown as WalrusCluster;
 }
 
 function keyOf({ metadata: { namespace, name } }: Stored): string {

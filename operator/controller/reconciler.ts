@@ -6,13 +6,15 @@ import type { WalrusCluster } from '../api/walrusCluster.ts';
 import type { Applier } from '../apply/applier.ts';
 import type { EventRecorder } from '../apply/events.ts';
 import { desired } from '../desired/desired.ts';
+import { isMonitoring } from '../desired/monitoring.ts';
 import type { OperatorDefaults } from '../desired/types.ts';
+import { isKubeError } from '../kube/api.ts';
 import { AdminRefusal } from '../observe/adminClient.ts';
 import type { Observer } from '../observe/observer.ts';
 import type { Observed } from '../observe/types.ts';
 import { plan } from '../plan/plan.ts';
 import { statusOf } from '../plan/status.ts';
-import type { Plan, RiskyAction } from '../plan/types.ts';
+import type { Plan, RiskyAction, Write } from '../plan/types.ts';
 
 const CLUSTER_ID_BYTES = 16;
 
@@ -45,12 +47,25 @@ export class Reconciler {
     const observed = await observer.observe(cluster, wanted);
     const newClusterId = randomHex(random, CLUSTER_ID_BYTES);
     const next = plan({ desired: wanted, observed, newClusterId });
-    for (const write of next.writes) await applier.write(cluster, write);
+    for (const write of next.writes) await this.#write(cluster, write);
     // Before an action that may take long; after the writes, which are by the resourceVersion that was read.
     const status = statusOf(wanted, observed, next);
     if (!isDeepStrictEqual(status, cluster.status)) await applier.writeStatus(cluster, status);
     await this.#act(observed, next);
     return Math.min(next.requeueAfterMs ?? resyncMs, resyncMs);
+  }
+
+  /** What only helps people to look holds up nothing: an admission hook may refuse it. */
+  async #write(cluster: WalrusCluster, write: Write): Promise<void> {
+    const { applier, events } = this.#options;
+    try {
+      await applier.write(cluster, write);
+    } catch (error) {
+      const kind = kindOfWrite(write);
+      if (kind === null || !isMonitoring({ kind }) || !isKubeError(error)) throw error;
+      const message = `${kind} was not written: ${error.message}`;
+      await events.record(cluster, { type: 'Warning', reason: 'MonitoringRefused', message });
+    }
   }
 
   async #act(observed: Observed, { events, risky }: Plan): Promise<void> {
@@ -70,4 +85,9 @@ export class Reconciler {
       });
     }
   }
+}
+
+function kindOfWrite(write: Write): string | null {
+  if (write.type === 'Apply') return write.object.kind;
+  return write.type === 'Delete' ? write.kind : null;
 }

@@ -1,5 +1,6 @@
 /** Everything that a WalrusCluster stands for, as objects. Pure: from the spec alone, never from what is seen. */
 import type { WalrusCluster } from '../api/walrusCluster.ts';
+import { monitoringObjects } from './monitoring.ts';
 import { disruptionBudget, networkPolicy, serviceAccount } from './policies.ts';
 import { adminService, clientService, nodesService } from './services.ts';
 import { statefulSet } from './statefulSet.ts';
@@ -26,6 +27,7 @@ export function desired(cluster: WalrusCluster, { defaults }: DesiredOptions): D
       adminService(cluster),
       disruptionBudget(cluster),
       ...(cluster.spec.networkPolicy ? [networkPolicy(cluster)] : []),
+      ...monitoringObjects(cluster),
     ],
   };
 }

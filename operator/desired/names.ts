@@ -23,7 +23,6 @@ export interface Names {
   readonly networkPolicy: string;
   readonly podMonitor: string;
   readonly prometheusRule: string;
-  readonly dashboards: string;
 }
 
 export function namesOf({ metadata: { name } }: WalrusCluster): Names {
@@ -37,7 +36,6 @@ export function namesOf({ metadata: { name } }: WalrusCluster): Names {
     networkPolicy: name,
     podMonitor: name,
     prometheusRule: name,
-    dashboards: `${name}-dashboards`,
   };
 }
 

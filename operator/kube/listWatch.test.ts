@@ -5,6 +5,7 @@ import { SeededRandom } from '../../base/random.ts';
 import { KubeError } from './api.ts';
 import type { Json, KubeApi, KubeRequest } from './api.ts';
 import { ListWatch } from './listWatch.ts';
+import type { ListWatchOptions } from './listWatch.ts';
 import { kindOf } from './paths.ts';
 
 function pod(name: string, resourceVersion: string): Json {
@@ -85,7 +86,10 @@ let running: ListWatch | null = null;
 
 afterEach(() => running?.stop());
 
-function start(api: FakeApi): { watch: ListWatch; clock: ManualClock; changes: string[] } {
+function start(
+  api: FakeApi,
+  options: Partial<ListWatchOptions> = {},
+): { watch: ListWatch; clock: ManualClock; changes: string[] } {
   const clock = new ManualClock();
   const changes: string[] = [];
   const watch = new ListWatch({
@@ -97,6 +101,7 @@ function start(api: FakeApi): { watch: ListWatch; clock: ManualClock; changes: s
     namespace: null,
     onChange: ({ metadata: { name, resourceVersion } }) =>
       changes.push(`${name}@${resourceVersion}`),
+    ...options,
   });
   running = watch;
   void watch.run();
@@ -196,5 +201,37 @@ describe('a list and watch', () => {
     expect(watch.isSynced).toBe(true);
     expect(delays).toHaveLength(4);
     expect(delays[3]).toBeGreaterThan((delays[0] ?? 0) * 2);
+  });
+
+  test('of an API that may be missing goes on without it, and notices when it comes and goes', async () => {
+    const api = new FakeApi();
+    const missing = new KubeError(404, 'NotFound', 'the server could not find it');
+    api.lists.push(missing, missing, page([pod('a', '1')], '5'), missing);
+    api.watches.push([missing]);
+    const served: (string | null)[] = [];
+    const { watch, clock, changes } = start(api, {
+      isOptional: true,
+      onServedChange: () => served.push(watch.absence),
+    });
+    await settled();
+    expect(watch.isSynced).toBe(true);
+    expect(watch.absence).toContain('has no Pod');
+    clock.fire(() => true);
+    await settled();
+    expect(served).toHaveLength(1);
+    clock.fire(() => true);
+    await settled();
+    expect(changes).toEqual(['a@1', 'a@1']); // there, and gone with its API
+    expect(served).toEqual([expect.stringContaining('has no Pod'), null, watch.absence]);
+    expect(watch.objects.size).toBe(0);
+  });
+
+  test('of an optional API that is forbidden says why', async () => {
+    const api = new FakeApi();
+    api.lists.push(new KubeError(403, 'Forbidden', 'no such permission'));
+    const { watch } = start(api, { isOptional: true });
+    await settled();
+    expect(watch.absence).toBe('no such permission');
+    expect(watch.isSynced).toBe(true);
   });
 });

@@ -32,6 +32,10 @@ export interface ListWatchOptions {
   /** null: all namespaces. */
   readonly namespace: string | null;
   readonly labelSelector?: string;
+  /** Of an API that may be missing, or come and go: then there are no objects, and that is no error. */
+  readonly isOptional?: boolean;
+  /** That API has come or gone. */
+  readonly onServedChange?: () => void;
   /** An object came, changed or went. */
   readonly onChange: (object: Stored) => void;
 }
@@ -43,6 +47,8 @@ const WATCH_S = 300;
 const SILENCE_MS_MAX = 150_000;
 const BACKOFF_MS_MIN = 200;
 const BACKOFF_MS_MAX = 30_000;
+/** How often a missing API is looked for. */
+const ABSENT_RETRY_MS = 30_000;
 
 export class ListWatch {
   readonly #options: ListWatchOptions;
@@ -50,6 +56,7 @@ export class ListWatch {
   /** Where the next watch begins; null: with a list. */
   #resourceVersion: string | null = null;
   #isSynced = false;
+  #absence: string | null = null;
   #failures = 0;
   #abort = new AbortController();
   #isStopped = false;
@@ -63,6 +70,11 @@ export class ListWatch {
   /** Whether the objects are those of a complete list, at some time. */
   get isSynced(): boolean {
     return this.#isSynced;
+  }
+
+  /** Not null: why the API of this optional kind cannot be had. */
+  get absence(): string | null {
+    return this.#absence;
   }
 
   get objects(): ReadonlyMap<string, Stored> {
@@ -96,13 +108,37 @@ export class ListWatch {
   async #failed(error: unknown): Promise<void> {
     if (this.#isStopped) return;
     if (!isKubeError(error)) throw error;
-    const { kind, logger } = this.#options;
+    const { kind, logger, isOptional = false } = this.#options;
+    // 403 as well: an operator without the permission goes on without it.
+    if (isOptional && isKubeError(error, 403, 404)) {
+      await this.#absent(error);
+      return;
+    }
     const isExpired = error.status === 410;
     if (isExpired) this.#resourceVersion = null;
     const fields = { kind: kind.kind, reason: error.message };
     logger.log(isExpired ? 'info' : 'warn', 'a watch is taken up again', fields);
     await this.#pause(isExpired && this.#failures === 0 ? 0 : this.#backoffMs());
     this.#failures++;
+  }
+
+  async #absent({ status, message }: KubeError): Promise<void> {
+    const { kind, logger, random } = this.#options;
+    this.#resourceVersion = null;
+    this.#failures = 0;
+    this.#replaceBy(new Map());
+    this.#isSynced = true;
+    const missing = `The API server has no ${kind.kind} (${kind.apiVersion})`;
+    const absence = status === 404 ? missing : message;
+    if (this.#absence === null) logger.log('info', 'an API is missing', { reason: absence });
+    this.#served(absence);
+    await this.#pause(between(random, ABSENT_RETRY_MS / 2, ABSENT_RETRY_MS));
+  }
+
+  #served(absence: string | null): void {
+    const isChange = (absence === null) !== (this.#absence === null);
+    this.#absence = absence;
+    if (isChange) this.#options.onServedChange?.();
   }
 
   #backoffMs(): number {
@@ -139,6 +175,7 @@ export class ListWatch {
     this.#resourceVersion = version;
     this.#replaceBy(found);
     this.#isSynced = true;
+    this.#served(null);
   }
 
   #replaceBy(found: ReadonlyMap<string, Stored>): void {

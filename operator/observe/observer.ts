@@ -17,6 +17,8 @@ import { childView, claimView, podView, statefulSetView } from './views.ts';
 /** The objects of one kind that are known. */
 export interface Store {
   readonly objects: ReadonlyMap<string, Stored>;
+  /** Not null: why this kind cannot be had. */
+  readonly absence: string | null;
 }
 
 export interface Stores {
@@ -65,10 +67,18 @@ export class Observer {
       cluster,
       statefulSet,
       children: await this.#children(cluster, wanted),
+      unserved: this.#unserved(),
       pods,
       claims: within(stores.claims).flatMap((claim) => claimView(claim, cluster) ?? []),
       admin: await this.#admin(cluster, pods, statefulSet?.updateRevision ?? null),
     };
+  }
+
+  #unserved(): ReadonlyMap<string, string> {
+    const { others } = this.#options.stores;
+    return new Map(
+      [...others].flatMap(([kind, { absence }]) => (absence === null ? [] : [[kind, absence]])),
+    );
   }
 
   /** Those that are ours, and whatever has the name of one that is wanted. */
@@ -83,8 +93,10 @@ export class Observer {
         .filter(({ isOwned }) => isOwned),
     );
     const views = new Map(known.map((view) => [keyOf(view), view]));
+    const unserved = this.#unserved();
     for (const object of others) {
       const { kind, metadata } = object;
+      if (unserved.has(kind)) continue;
       if (views.has(keyOf({ kind, name: metadata.name }))) continue;
       const found = await this.#read(object);
       if (found === null) continue;

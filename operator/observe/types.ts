@@ -73,6 +73,8 @@ export interface Observed {
   readonly statefulSet: StatefulSetView | null;
   /** All other children that exist, by `Kind/name`. */
   readonly children: ReadonlyMap<string, ChildView>;
+  /** Kinds that this API server does not have, or does not show to us, and why. */
+  readonly unserved: ReadonlyMap<string, string>;
   readonly pods: readonly PodView[];
   readonly claims: readonly ClaimView[];
   readonly admin: AdminView;

@@ -1,4 +1,5 @@
 /** Children that are not as they should be, and those that are not wanted any more. */
+import { isMonitoring } from '../desired/monitoring.ts';
 import type { Desired, KubernetesObject } from '../desired/types.ts';
 import type { ChildView, Observed } from '../observe/types.ts';
 import { contains } from './containment.ts';
@@ -9,8 +10,15 @@ export function keyOf({ kind, name }: { readonly kind: string; readonly name: st
   return `${kind}/${name}`;
 }
 
-function wantedOf({ statefulSet, others }: Desired): readonly KubernetesObject[] {
-  return [...others, statefulSet];
+/** What the cluster itself needs. */
+function neededOf({ statefulSet, others }: Desired): readonly KubernetesObject[] {
+  return [...others.filter((object) => !isMonitoring(object)), statefulSet];
+}
+
+/** All of it that the API server can have; what only helps people to look comes last. */
+function wantedOf(desired: Desired, { unserved }: Observed): readonly KubernetesObject[] {
+  const extras = desired.others.filter(isMonitoring).filter(({ kind }) => !unserved.has(kind));
+  return [...neededOf(desired), ...extras];
 }
 
 function existing({ children, statefulSet }: Observed, object: KubernetesObject): ChildView | null {
@@ -20,7 +28,7 @@ function existing({ children, statefulSet }: Observed, object: KubernetesObject)
 
 /** Somebody else's object under a name that we need: touched by nobody, and told. */
 export function foreignObjects(desired: Desired, observed: Observed): readonly Finding[] {
-  return wantedOf(desired)
+  return neededOf(desired)
     .map((object) => existing(observed, object))
     .filter((view) => view !== null && !view.isOwned)
     .map((view): Finding => {
@@ -32,11 +40,11 @@ export function foreignObjects(desired: Desired, observed: Observed): readonly F
 }
 
 export function childWrites(desired: Desired, observed: Observed): readonly Write[] {
-  const wanted = wantedOf(desired);
+  const wanted = wantedOf(desired, observed);
   const applied = wanted
     .filter((object) => {
       const view = existing(observed, object);
-      return view === null || (!view.isDeleting && !contains(view.object, object));
+      return view === null || (view.isOwned && !view.isDeleting && !contains(view.object, object));
     })
     .map((object): Write => ({ type: 'Apply', object }));
   const keys = new Set(wanted.map(({ kind, metadata: { name } }) => keyOf({ kind, name })));

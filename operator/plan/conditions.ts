@@ -1,17 +1,12 @@
 /** The conditions of a WalrusCluster: what is true of it now, for people and for `kubectl wait`. */
-import type { Condition, ConditionType, ReasonOf } from '../api/conditions.ts';
+import type { Condition, ConditionType, Judgement, ReasonOf } from '../api/conditions.ts';
 import { CONDITION_TYPES } from '../api/conditions.ts';
+import { monitored } from './monitoring.ts';
 import type { Situation } from './situation.ts';
 import type { Finding } from './step.ts';
 import type { Operation } from './types.ts';
 
 export type PlannedCondition = Omit<Condition, 'lastTransitionTime'>;
-type Judgement<T extends ConditionType> = readonly [
-  status: Condition['status'],
-  reason: ReasonOf<T>,
-  message: string,
-];
-
 const IN_PROGRESS = {
   Bootstrap: 'Bootstrapping',
   ScaleOut: 'ScalingOut',
@@ -32,6 +27,7 @@ export function conditionsOf(
     Degraded: degraded(situation),
     UpgradeBlocked: found(findings, 'UpgradeBlocked', 'True') ?? ['False', 'NotBlocked', ''],
     ConfigurationValid: found(findings, 'ConfigurationValid', 'False') ?? ['True', 'Valid', ''],
+    Monitored: monitored(situation),
     Paused: situation.observed.cluster.spec.paused
       ? ['True', 'SpecPaused', 'spec.paused is set: nothing is done']
       : ['False', 'NotPaused', ''],

@@ -8,6 +8,7 @@ import type { Observed } from '../observe/types.ts';
 import { bootstrap, identify } from './bootstrap.ts';
 import { childWrites, foreignObjects } from './children.ts';
 import { conditionsOf } from './conditions.ts';
+import { tellOfMonitoring } from './monitoring.ts';
 import { recover } from './recovery.ts';
 import { roll } from './rolling.ts';
 import { scale } from './scaling.ts';
@@ -36,7 +37,8 @@ export function plan({ desired, observed, newClusterId }: PlanInput): Plan {
   const identity = identify(situation, newClusterId);
   if (identity !== null) return planOf(situation, [identity]);
   const writes = childWrites(desired, observed);
-  return planOf(situation, [{ writes, isLast: false }, ...stepsOf(situation)]);
+  const events = tellOfMonitoring(situation);
+  return planOf(situation, [{ writes, events, isLast: false }, ...stepsOf(situation)]);
 }
 
 function stepsOf(situation: Situation): readonly Step[] {

@@ -47,6 +47,8 @@ export class ModelCluster {
   readonly badImages = new Set<string>();
   /** The nodes refuse every restart, for a reason of their own: a segment would lose its quorum. */
   isRefusing = false;
+  /** Kinds that the API server does not have, and why. */
+  readonly unserved = new Map<string, string>();
   nowMs = 1_700_000_000_000;
   #sequence = 0;
   #cluster: WalrusCluster;
@@ -131,6 +133,12 @@ export class ModelCluster {
     this.#elect();
   }
 
+  /** An object turns out to be somebody else's. */
+  disown(kind: string, name: string): void {
+    const view = this.#children.get(keyOf({ kind, name }));
+    if (view !== undefined) this.#children.set(keyOf(view), { ...view, isOwned: false });
+  }
+
   loseDisk(ordinal: number): void {
     this.#disks.delete(ordinal);
     this.losePod(ordinal);
@@ -161,6 +169,7 @@ export class ModelCluster {
       cluster: this.#cluster,
       statefulSet: this.#statefulSetView(),
       children: this.#children,
+      unserved: this.unserved,
       pods: [...this.#pods.values()].map((pod) => this.#podView(pod)),
       claims: [...this.#disks].map(([ordinal, disk]) => ({
         ordinal,
