@@ -1,0 +1,398 @@
+/** For each alert: series by which it fires, with its labels and value, and series by which it must not. */
+
+/** In Prometheus' notation: values a minute apart from 0 on, `1x10` ten more of it, `0+60x10` a rise by 60 each. */
+type Series = Readonly<Record<string, string>>;
+
+export interface AlertCase {
+  readonly alert: string;
+  readonly fires: {
+    readonly series: Series;
+    readonly at: string;
+    /** Beside alertname and severity. */
+    readonly labels: Readonly<Record<string, string>>;
+    /** As the description shows it, if it does. */
+    readonly value?: string;
+  };
+  /** Nearly the same. */
+  readonly silent: { readonly series: Series; readonly at: string };
+}
+
+const SEA = 'namespace="ocean", walrus_cluster="sea"';
+const CLUSTER = { namespace: 'ocean', walrus_cluster: 'sea' };
+const POD = { ...CLUSTER, pod: 'sea-2' };
+
+/** A metric of a node. */
+function of(node: number, metric: string, labels = ''): string {
+  return `${metric}{${SEA}, pod="sea-${node}"${labels === '' ? '' : `, ${labels}`}}`;
+}
+
+/** A metric of the operator about the cluster. */
+function said(metric: string, labels = ''): string {
+  return `${metric}{${SEA}, pod="walrus-operator-0"${labels === '' ? '' : `, ${labels}`}}`;
+}
+
+function condition(type: string, status: string, reason: string): string {
+  const labels = `type="${type}", status="${status}", reason="${reason}"`;
+  return said('walrus_operator_cluster_condition', labels);
+}
+
+/** A histogram in which one observation in ten is between `slow` and `slower` seconds. */
+function histogram(name: string, [fast, slow, slower]: readonly [string, string, string]): Series {
+  return {
+    [of(2, `${name}_bucket`, `le="${fast}"`)]: '0+540x30',
+    [of(2, `${name}_bucket`, `le="${slow}"`)]: '0+540x30',
+    [of(2, `${name}_bucket`, `le="${slower}"`)]: '0+600x30',
+    [of(2, `${name}_bucket`, `le="+Inf"`)]: '0+600x30',
+  };
+}
+
+function disk(used: number): Series {
+  return {
+    [of(2, 'walrus_disk_used_bytes')]: `${used}x30`,
+    [of(2, 'walrus_disk_allocated_bytes')]: '900x30',
+    [of(2, 'walrus_disk_free_bytes')]: '100x30',
+  };
+}
+
+export const ALERT_CASES: readonly AlertCase[] = [
+  {
+    alert: 'WalrusNoMetadataLeader',
+    fires: {
+      series: {
+        [of(1, 'walrus_raft_has_leader')]: '0x30',
+        [of(2, 'walrus_raft_has_leader')]: '1 1 0x30',
+      },
+      at: '4m',
+      labels: CLUSTER,
+    },
+    // A node that is cut off knows none; the others do.
+    silent: {
+      series: {
+        [of(1, 'walrus_raft_has_leader')]: '0x30',
+        [of(2, 'walrus_raft_has_leader')]: '1x30',
+      },
+      at: '20m',
+    },
+  },
+  {
+    alert: 'WalrusSegmentsUnavailable',
+    fires: {
+      series: { [of(1, 'walrus_cluster_segments_unavailable')]: '4x30' },
+      at: '3m',
+      labels: CLUSTER,
+      value: '4',
+    },
+    silent: { series: { [of(1, 'walrus_cluster_segments_unavailable')]: '4 0x30' }, at: '3m' },
+  },
+  {
+    alert: 'WalrusRecoveryStuck',
+    fires: {
+      series: { [of(1, 'walrus_cluster_segments', 'state="recovering"')]: '2x30' },
+      at: '11m',
+      labels: CLUSTER,
+      value: '2',
+    },
+    silent: {
+      series: {
+        [of(1, 'walrus_cluster_segments', 'state="recovering"')]: '2x5 0x30',
+        [of(1, 'walrus_cluster_segments', 'state="open"')]: '9x30',
+      },
+      at: '11m',
+    },
+  },
+  {
+    alert: 'WalrusDiskFailed',
+    fires: {
+      series: {
+        [of(1, 'walrus_disk_read_only')]: '0x30',
+        [of(2, 'walrus_disk_read_only')]: '0 1x30',
+      },
+      at: '2m',
+      labels: POD,
+    },
+    silent: { series: { [of(2, 'walrus_disk_read_only')]: '0x30' }, at: '20m' },
+  },
+  {
+    alert: 'WalrusDiskFull',
+    fires: { series: disk(960), at: '6m', labels: POD, value: '96%' },
+    silent: { series: disk(940), at: '20m' },
+  },
+  {
+    alert: 'WalrusNodeDown',
+    fires: {
+      series: {
+        [of(1, 'walrus_cluster_nodes', 'state="down"')]: '1x30',
+        [of(1, 'walrus_cluster_nodes', 'state="up"')]: '2x30',
+      },
+      at: '3m',
+      labels: CLUSTER,
+      value: '1',
+    },
+    // For less than two minutes: a restart.
+    silent: {
+      series: { [of(1, 'walrus_cluster_nodes', 'state="down"')]: '0 1 0x30' },
+      at: '3m',
+    },
+  },
+  {
+    alert: 'WalrusNotScraped',
+    fires: {
+      series: { [of(2, 'up')]: '0x30', [of(1, 'up')]: '1x30' },
+      at: '6m',
+      labels: POD,
+    },
+    // Something else that is down.
+    silent: { series: { 'up{namespace="ocean", pod="whale"}': '0x30' }, at: '20m' },
+  },
+  {
+    alert: 'WalrusNodeBehind',
+    fires: {
+      series: {
+        [of(1, 'walrus_raft_commit_index')]: '50000x30',
+        [of(1, 'walrus_raft_applied_index')]: '50000x30',
+        [of(2, 'walrus_raft_commit_index')]: '20000x30',
+        [of(2, 'walrus_raft_applied_index')]: '20000x30',
+      },
+      at: '11m',
+      labels: POD,
+      value: '30k',
+    },
+    // Behind another cluster's metadata, which is no matter.
+    silent: {
+      series: {
+        'walrus_raft_commit_index{namespace="ocean", walrus_cluster="lake", pod="lake-1"}':
+          '50000x30',
+        [of(2, 'walrus_raft_commit_index')]: '20000x30',
+        [of(2, 'walrus_raft_applied_index')]: '19000x30',
+      },
+      at: '20m',
+    },
+  },
+  {
+    alert: 'WalrusSegmentsUnderReplicated',
+    fires: {
+      series: { [of(1, 'walrus_cluster_segments_under_replicated')]: '7x30' },
+      at: '16m',
+      labels: CLUSTER,
+      value: '7',
+    },
+    silent: {
+      series: { [of(1, 'walrus_cluster_segments_under_replicated')]: '7x10 0x30' },
+      at: '16m',
+    },
+  },
+  {
+    alert: 'WalrusCopiesDamaged',
+    fires: {
+      series: { [of(2, 'walrus_replicas', 'state="damaged"')]: '3x30' },
+      at: '16m',
+      labels: POD,
+      value: '3',
+    },
+    silent: {
+      series: {
+        [of(2, 'walrus_replicas', 'state="damaged"')]: '3x5 0x30', // made anew
+        [of(2, 'walrus_replicas', 'state="sealed"')]: '99x30',
+      },
+      at: '16m',
+    },
+  },
+  {
+    alert: 'WalrusCopiesQuarantined',
+    fires: {
+      series: { [of(2, 'walrus_replicas', 'state="quarantined"')]: '2x30' },
+      at: '16m',
+      labels: POD,
+      value: '2',
+    },
+    silent: { series: { [of(2, 'walrus_replicas', 'state="quarantined"')]: '0x30' }, at: '20m' },
+  },
+  {
+    alert: 'WalrusDiskNearlyFull',
+    fires: { series: disk(860), at: '16m', labels: POD, value: '86%' },
+    silent: { series: disk(840), at: '20m' },
+  },
+  {
+    alert: 'WalrusRequestsRefused',
+    fires: {
+      series: {
+        [of(1, 'walrus_errors_total', 'protocol="binary", code="DISK_FULL"')]: '0+60x30',
+        [of(2, 'walrus_errors_total', 'protocol="text", code="DISK_FULL"')]: '0+120x30',
+      },
+      at: '7m',
+      labels: { ...CLUSTER, code: 'DISK_FULL' },
+      value: '3',
+    },
+    // A client's own mistakes, and a cluster that refused something long ago.
+    silent: {
+      series: {
+        [of(1, 'walrus_errors_total', 'protocol="text", code="TOPIC_NOT_FOUND"')]: '0+60x30',
+        [of(1, 'walrus_errors_total', 'protocol="text", code="OVERLOADED"')]: '12x30',
+      },
+      at: '20m',
+    },
+  },
+  {
+    alert: 'WalrusCommitsSlow',
+    fires: {
+      series: histogram('walrus_commit_seconds', ['0.25', '0.5', '1']),
+      at: '12m',
+      labels: CLUSTER,
+      value: '950ms',
+    },
+    silent: { series: histogram('walrus_commit_seconds', ['0.1', '0.25', '0.5']), at: '20m' },
+  },
+  {
+    alert: 'WalrusDiskSlow',
+    fires: {
+      series: histogram('walrus_sync_seconds', ['0.1', '0.25', '0.5']),
+      at: '12m',
+      labels: POD,
+      value: '475ms',
+    },
+    silent: { series: histogram('walrus_sync_seconds', ['0.05', '0.1', '0.25']), at: '20m' },
+  },
+  {
+    alert: 'WalrusConnectionsRefused',
+    fires: {
+      series: { [of(2, 'walrus_connections_refused_total')]: '0+6x30' },
+      at: '7m',
+      labels: POD,
+    },
+    silent: { series: { [of(2, 'walrus_connections_refused_total')]: '5x30' }, at: '20m' },
+  },
+  {
+    alert: 'WalrusPeerMessagesDropped',
+    fires: {
+      series: { [of(2, 'walrus_peer_messages_dropped_total')]: '0+120x30' },
+      at: '7m',
+      labels: POD,
+      value: '2',
+    },
+    silent: { series: { [of(2, 'walrus_peer_messages_dropped_total')]: '5x30' }, at: '20m' },
+  },
+  {
+    alert: 'WalrusOperatorNotLeading',
+    fires: { series: {}, at: '5m', labels: {} },
+    silent: {
+      series: {
+        'walrus_operator_leading{pod="walrus-operator-0"}': '0x30',
+        'walrus_operator_leading{pod="walrus-operator-1"}': '1x30',
+      },
+      at: '20m',
+    },
+  },
+  {
+    alert: 'WalrusOperatorFailing',
+    fires: {
+      series: { 'walrus_operator_failures_total{kind="error"}': '0+60x30' },
+      at: '17m',
+      labels: {},
+      value: '1',
+    },
+    silent: {
+      series: {
+        'walrus_operator_failures_total{kind="conflict"}': '0+60x30',
+        'walrus_operator_failures_total{kind="error"}': '3x30',
+      },
+      at: '20m',
+    },
+  },
+  {
+    alert: 'WalrusOperatorNotReconciling',
+    fires: {
+      series: {
+        [said('walrus_operator_cluster_last_pass_timestamp_seconds')]: '0x30',
+        'walrus_operator_resync_seconds{pod="walrus-operator-0"}': '300x30',
+      },
+      at: '21m',
+      labels: CLUSTER,
+      value: '21m 0s',
+    },
+    silent: {
+      series: {
+        [said('walrus_operator_cluster_last_pass_timestamp_seconds')]: '0+60x30',
+        'walrus_operator_resync_seconds{pod="walrus-operator-0"}': '300x30',
+      },
+      at: '25m',
+    },
+  },
+  {
+    alert: 'WalrusOperatorQueueGrows',
+    fires: {
+      series: { 'walrus_operator_queue_depth{pod="walrus-operator-0"}': '40x30' },
+      at: '16m',
+      labels: {},
+      value: '40',
+    },
+    silent: {
+      series: { 'walrus_operator_queue_depth{pod="walrus-operator-0"}': '9x30' },
+      at: '20m',
+    },
+  },
+  {
+    alert: 'WalrusOperatorApiErrors',
+    fires: {
+      series: {
+        'walrus_operator_api_requests_total{verb="GET", code="2xx"}': '0+60x30',
+        'walrus_operator_api_requests_total{verb="GET", code="none"}': '0+30x30',
+        'walrus_operator_api_requests_total{verb="PATCH", code="503"}': '0+30x30',
+      },
+      at: '17m',
+      labels: {},
+      value: '50%',
+    },
+    // Not found and conflict are answers.
+    silent: {
+      series: {
+        'walrus_operator_api_requests_total{verb="GET", code="2xx"}': '0+60x30',
+        'walrus_operator_api_requests_total{verb="GET", code="404"}': '0+60x30',
+        'walrus_operator_api_requests_total{verb="PUT", code="409"}': '0+60x30',
+      },
+      at: '20m',
+    },
+  },
+  {
+    alert: 'WalrusUpgradeBlocked',
+    fires: {
+      series: { [condition('UpgradeBlocked', 'True', 'NewRevisionFails')]: '1x30' },
+      at: '16m',
+      labels: { ...CLUSTER, reason: 'NewRevisionFails' },
+    },
+    // As somebody wants it, and not blocked at all.
+    silent: {
+      series: {
+        [condition('UpgradeBlocked', 'True', 'StrategyPaused')]: '1x30',
+        [condition('UpgradeBlocked', 'False', 'NotBlocked')]: '1x30',
+      },
+      at: '20m',
+    },
+  },
+  {
+    alert: 'WalrusChangeWaits',
+    fires: {
+      series: { [condition('Progressing', 'True', 'Waiting')]: '1x40' },
+      at: '31m',
+      labels: { ...CLUSTER, reason: 'Waiting' },
+    },
+    silent: { series: { [condition('Progressing', 'True', 'Rolling')]: '1x60' }, at: '50m' },
+  },
+  {
+    alert: 'WalrusConfigurationInvalid',
+    fires: {
+      series: { [condition('ConfigurationValid', 'False', 'ScaleInNotSupported')]: '1x30' },
+      at: '11m',
+      labels: { ...CLUSTER, reason: 'ScaleInNotSupported' },
+    },
+    silent: { series: { [condition('ConfigurationValid', 'True', 'Valid')]: '1x30' }, at: '20m' },
+  },
+  {
+    alert: 'WalrusClusterNotReady',
+    fires: {
+      series: { [condition('Ready', 'Unknown', 'NodesUnreachable')]: '1x40' },
+      at: '31m',
+      labels: { ...CLUSTER, reason: 'NodesUnreachable' },
+    },
+    silent: { series: { [condition('Ready', 'True', 'AllNodesServe')]: '1x60' }, at: '50m' },
+  },
+];
