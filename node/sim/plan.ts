@@ -83,9 +83,16 @@ const FOCUSED: Partial<RunPlan> = {
   paceMs: 20,
   faultIntervalMs: { min: 50, max: 400 },
 };
+const LONG_SEGMENTS: ClusterConfig = {
+  metadataVoters: 3,
+  maxSegmentEntries: 1000,
+  maxSegmentBytes: 1024 * 1024,
+  maxSegmentAgeMs: 3_600_000,
+};
 const FOCUSED_BY_KIND: Readonly<Partial<Record<ScenarioKind, Partial<RunPlan>>>> = {
   emptyWitness: { isFiveFold: false },
-  failedSync: { isFiveFold: false, recordsPerProducer: 400 },
+  // A segment of several pages: those that are written once more are written as a whole.
+  failedSync: { isFiveFold: false, recordsPerProducer: 400, config: LONG_SEGMENTS },
   lonelyTail: { isFiveFold: false, recordsPerProducer: 400 },
   lostDeliveries: { putCount: 300, partitionsPerTopic: 1, recordsPerProducer: 20 },
   lateProposals: { libraryCount: 400, recordsPerProducer: 50 },

@@ -10,6 +10,8 @@ import type { Cast, Stage } from './stage.ts';
 const POLL_MS = 1;
 /** A leader's syncs: long enough that its follower is far ahead. */
 const SLOW_SYNC_MS = { min: 300, max: 800 };
+/** By then a sync that has begun has failed. */
+const FAILED_SYNC_MS = 5;
 
 /** How far a member has a segment durably. */
 function tailOf({ parts }: Machine, { segmentId }: SegmentRecord): number {
@@ -109,34 +111,57 @@ export function lonelyTail(stage: Stage): number | null {
 
 /**
  * A member's syncs fail and its process is only started again, while another member is away: what is acknowledged then is
- * on the leader's disk and on that one. It loses power, and the leader's disk is lost.
+ * on the leader's disk and on that one. As soon as that holds of what its failed sync was to write, it loses power, and the
+ * leader's disk is lost.
  */
 export function failedSync(stage: Stage): number | null {
   const { cluster, random } = stage;
-  const cast = drawTrio(stage, (leader) => keepsMajority(cluster, [leader]));
+  const cast = drawTrio(stage, (leader, _, away) =>
+    [leader, away].every((machine) => keepsMajority(cluster, [machine])),
+  );
   if (cast === null) return null;
-  const { leader } = cast;
+  const { leader, segment } = cast;
   const [broken, away] = cast.others;
   const startAgain = (machine: Machine): void => {
     if (!machine.isRunning) cluster.start(machine);
   };
-  cutBoth(cluster, leader, away);
-  stage.later(between(random, 5, 50), () => broken.disk.failSyncs());
-  stage.later(200, () => {
-    if (broken.isRunning) cluster.kill(broken);
-    broken.disk.heal();
-    cluster.start(broken);
-  });
-  stage.later(between(random, 600, 1500), () => {
-    stage.atAcknowledgement(1000, () => {
-      cluster.crash(broken);
-      if (!stage.tryLoseDisk(leader, 1500)) {
-        startAgain(broken);
-        return;
-      }
-      cluster.network.heal();
-      stage.later(100, () => startAgain(broken));
+  const loseBoth = (): void => {
+    if (!stage.tryLoseDisk(leader, 1500)) return;
+    cluster.crash(broken);
+    cluster.network.heal();
+    stage.later(100, () => startAgain(broken));
+  };
+  const whenAcknowledged = (cached: number): void => {
+    const committed = leader.parts?.host.committedOffset(segment) ?? 0;
+    if (committed >= cached) loseBoth();
+    else stage.later(POLL_MS, () => whenAcknowledged(cached));
+  };
+  const whenUnproven = (): void => {
+    const replica = broken.parts?.host.replica(segment.segmentId);
+    if (replica === undefined || replica.durableTail === replica.tail) {
+      stage.later(POLL_MS, whenUnproven);
+      return;
+    }
+    stage.later(FAILED_SYNC_MS, () => {
+      const cached = replica.tail;
+      cluster.kill(broken);
+      broken.disk.heal();
+      // What comes now shares pages with what is there, and would write it.
+      broken.disk.faults = {
+        ...CRASH_ONLY,
+        lostWriteProbability: 1,
+        slowSyncProbability: 1,
+        slowSyncMs: SLOW_SYNC_MS,
+      };
+      cluster.start(broken);
+      whenAcknowledged(cached);
     });
+  };
+  // Nobody else has what they acknowledge.
+  for (const machine of [leader, broken]) cutBoth(cluster, machine, away);
+  stage.later(between(random, 5, 50), () => {
+    broken.disk.failSyncs();
+    whenUnproven();
   });
   stage.later(5000, () => {
     broken.disk.heal();

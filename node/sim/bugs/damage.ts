@@ -27,8 +27,8 @@ export const DAMAGE_BUGS: readonly PlantedBug[] = [
     focus: 'failedSync',
     rule: 'W3',
     what: 'a start only syncs what it finds: what a failed sync has left in the page cache counts as durable',
-    seeds: 40,
-    knownSeed: 8,
+    seeds: 20,
+    knownSeed: 1,
     changes: [
       {
         file: 'node/storage/recovery.ts',
