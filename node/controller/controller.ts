@@ -113,7 +113,9 @@ export class Controller {
     this.#isLeader = isLeader;
     this.#timer?.cancel();
     if (!isLeader) return;
-    this.sessions.begin(this.#options.metadata.metadata);
+    const { progress } = this.#options.raft.status();
+    const raftPeers = new Set(progress.map(({ id }) => id));
+    this.sessions.begin(this.#options.metadata.metadata, raftPeers);
     this.#checkedBoots.clear();
     this.#retries.clear();
     this.#planner.begin();
@@ -138,6 +140,9 @@ export class Controller {
   #pass(): void {
     const { metadata } = this.#options.metadata;
     for (const node of metadata.nodes.values()) this.sessions.expect(node.nodeId);
+    for (const { id, hasAnswered } of this.#options.raft.status().progress) {
+      if (hasAnswered) this.sessions.answered(id);
+    }
     // A replaced disk begins with boot 1 again: the boot alone does not tell.
     const bootOf = (node: NodeRecord): string =>
       `${node.diskId}/${metadata.disks.get(node.diskId)?.bootEpoch ?? 0}`;

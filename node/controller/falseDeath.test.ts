@@ -1,7 +1,9 @@
 /** Who is alive is not taken for dead: not by a metadata leader that stalled, and not by one that is new. */
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
+import { SIM_TIMING } from '../sim/simCluster.ts';
 import type { Machine } from '../sim/simCluster.ts';
 import type { SegmentRecord } from '../state/types.ts';
+import { PASS_INTERVAL_MS } from './controller.ts';
 import { Scenario } from './testing/scenario.ts';
 
 const PARTITION_COUNT = 9;
@@ -66,7 +68,69 @@ describe('a stall', () => {
   );
 });
 
+/** Kills the metadata leader, and waits for the next one. */
+async function killLeader(scenario: Scenario): Promise<Machine> {
+  const killed = scenario.metadataLeader();
+  scenario.cluster.kill(killed);
+  const hasLeader = (): boolean => scenario.running().some(({ parts }) => parts!.metadata.isLeader);
+  await scenario.cluster.runUntil(hasLeader, 5000);
+  return killed;
+}
+
+function ledBy(segments: readonly SegmentRecord[], { nodeId }: Machine): readonly SegmentRecord[] {
+  return segments.filter(({ leader }) => leader.nodeId === nodeId);
+}
+
+/** From an election until those are taken for dead who answer neither Raft nor with heartbeats; and who only answer Raft. */
+const SILENT_MS = SIM_TIMING.sessionTimeoutMs / 2 + 2 * PASS_INTERVAL_MS;
+const UNHEARD_MS = SIM_TIMING.sessionTimeoutMs + 2 * PASS_INTERVAL_MS;
+
 describe('an election', () => {
+  test('finds who died with the leadership before a session time-out is over', async () => {
+    const scenario = await startSpread();
+    const before = openSegments(scenario.metadataLeader());
+    const killed = await killLeader(scenario);
+    const own = ledBy(before, killed);
+    expect(own).not.toEqual([]);
+    const { segments } = scenario.metadataLeader().parts!.metadata.metadata;
+    const isOver = (): boolean => own.every(({ segmentId }) => segments.get(segmentId)!.epoch > 0);
+    await scenario.cluster.runUntil(isOver, SILENT_MS);
+  });
+
+  test('gives who answers Raft a whole session time-out for a heartbeat, and no more', async () => {
+    const scenario = await startSpread();
+    const before = openSegments(scenario.metadataLeader());
+    for (const { parts } of scenario.running()) {
+      jest.spyOn(parts!.controller.sessions, 'heard').mockReturnValue(true);
+    }
+    const killed = await killLeader(scenario);
+    const leader = scenario.metadataLeader();
+    const third = scenario.running().find((machine) => machine !== leader)!;
+    expect(killed).not.toBe(third);
+    await scenario.cluster.run(SILENT_MS);
+    expectUntouched(scenario, ledBy(before, third));
+    await scenario.cluster.run(UNHEARD_MS - SILENT_MS);
+    expect(leader.parts!.controller.sessions.isAlive(third.nodeId)).toBe(false);
+  });
+
+  test.each([100, 300, 450])(
+    'costs no segment of a leader that lives when the new leader stalls for %i ms',
+    async (stallMs) => {
+      const scenario = await startSpread();
+      const before = openSegments(scenario.metadataLeader());
+      const killed = await killLeader(scenario);
+      const leader = scenario.metadataLeader();
+      leader.process!.pause();
+      await scenario.cluster.run(stallMs);
+      leader.process!.resume();
+      await scenario.cluster.run(3000);
+      const others = before.filter(
+        ({ segmentId: id }) => !ledBy(before, killed).some(({ segmentId }) => segmentId === id),
+      );
+      expectUntouched(scenario, others);
+    },
+  );
+
   test.each([0, 37, 74, 111, 148, 185])(
     'costs no segment of a leader that lives, %i ms after a heartbeat',
     async (afterMs) => {

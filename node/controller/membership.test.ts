@@ -21,7 +21,7 @@ function statusOf(peers: readonly [number, number, boolean][]): RaftStatus {
     lastIndex: logIndex(9),
     configuration: { voters: [1, 2, 3, 4].map(memberOf), learners: [memberOf(5)] },
     progress: peers.map(([number, matchIndex, isActive]) => {
-      return { id: idOf(number), matchIndex: logIndex(matchIndex), isActive };
+      return { id: idOf(number), matchIndex: logIndex(matchIndex), isActive, hasAnswered: true };
     }),
   };
 }
@@ -56,7 +56,7 @@ test('a lost voter is removed before its place is filled, so that a majority of 
     id: first.id,
     leaderId: first.id,
     configuration: { voters: [first, second, third], learners: [learner] },
-    progress: [{ id: learner.id, matchIndex: logIndex(9), isActive: true }],
+    progress: [{ id: learner.id, matchIndex: logIndex(9), isActive: true, hasAnswered: true }],
   };
   const removal = { type: 'RemoveServer', id: second.id };
   expect(nextMembershipChange(status, state, sessions)).toEqual(removal);

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { logIndex, nodeId } from '../../base/units.ts';
+import { serverId } from '../raft/types.ts';
 import { Scheduler } from '../sim/scheduler.ts';
 import { SimClock, SimProcess } from '../sim/simProcess.ts';
 import { MutableMetadata } from '../state/mutableMetadata.ts';
@@ -50,7 +51,7 @@ test('a node is alive for a time-out after each heartbeat, and after an election
   const scheduler = new Scheduler();
   const sessions = new Sessions(new SimClock(scheduler, new SimProcess(), { offsetMs: 0 }), 1000);
   const metadata = metadataWith(node);
-  sessions.begin(metadata);
+  sessions.begin(metadata, new Set());
   await scheduler.run(999);
   expect([sessions.isAlive(node.nodeId), sessions.beatOf(node.nodeId)]).toEqual([true, null]);
   await scheduler.run(1001);
@@ -60,6 +61,35 @@ test('a node is alive for a time-out after each heartbeat, and after an election
   expect(sessions.aliveNodeIds()).toEqual([1]);
   await scheduler.run(2002);
   expect(sessions.aliveNodeIds()).toEqual([]);
+});
+
+test('a node that Raft sends to after an election is alive for half a time-out, unless it answers', async () => {
+  const scheduler = new Scheduler();
+  const sessions = new Sessions(new SimClock(scheduler, new SimProcess(), { offsetMs: 0 }), 1000);
+  const metadata = metadataWith(node);
+  const server = serverId(node.nodeId, DISK);
+  const isAliveAt = async (atMs: number): Promise<boolean> => {
+    await scheduler.run(atMs);
+    return sessions.isAlive(node.nodeId);
+  };
+  sessions.begin(metadata, new Set([server]));
+  expect([await isAliveAt(499), await isAliveAt(501)]).toEqual([true, false]);
+
+  sessions.begin(metadata, new Set([server]));
+  sessions.answered(server);
+  expect([await isAliveAt(1500), await isAliveAt(1502)]).toEqual([true, false]);
+
+  sessions.begin(metadata, new Set([server]));
+  sessions.heard(beat, metadata);
+  expect([await isAliveAt(2501), await isAliveAt(2503)]).toEqual([true, false]);
+
+  sessions.begin(metadata, new Set([serverId(node.nodeId, 'e'.repeat(32))]));
+  expect([await isAliveAt(3502), await isAliveAt(3504)]).toEqual([true, false]);
+
+  sessions.begin(metadata, new Set([server]));
+  await scheduler.run(3984);
+  sessions.stalled(400);
+  expect([await isAliveAt(4403), await isAliveAt(4405)]).toEqual([true, false]);
 });
 
 test('time that this node has slept through is not counted, and adds nothing to what was heard since', async () => {

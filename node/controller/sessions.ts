@@ -3,17 +3,25 @@
  * depends on it: a node that is wrongly taken for dead is fenced, and goes on with other segments.
  */
 import type { Clock } from '../../base/clock.ts';
+import { nodeId } from '../../base/units.ts';
 import type { NodeId } from '../../base/units.ts';
 import type { DamagedCopy, HeartbeatRequest } from '../../protocol/peer/requests.ts';
+import { nodeOfServer, serverId } from '../raft/types.ts';
+import type { ServerId } from '../raft/types.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
 import { registeredDisk } from '../state/queries.ts';
 
 /** Damaged copies that nodes are told of; the others come up as these are repaired. */
 const DAMAGED_COUNT_MAX = 1024;
 
+/** Of a session time-out: for a node that answers neither as Raft's server nor with heartbeats after an election. */
+const SILENT_SHARE = 0.5;
+
 interface SessionState {
   readonly beat: HeartbeatRequest | null;
   readonly atMs: number;
+  /** Raft sends to it since the election, and nothing has come back yet. */
+  readonly isSilent: boolean;
 }
 
 export class Sessions {
@@ -26,25 +34,40 @@ export class Sessions {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** A new leader knows nothing: every registered node gets one time-out to be heard from. */
-  begin(metadata: IndexedMetadata): void {
+  /**
+   * A new leader knows nothing: every registered node gets one time-out to be heard from. One that Raft sends to gets
+   * a part of it until it answers: whoever lives answers at once, and a death that took the metadata leader along has
+   * cost an election already.
+   * @param raftPeers - Whom this leader's Raft sends to.
+   */
+  begin(metadata: IndexedMetadata, raftPeers: ReadonlySet<ServerId>): void {
     this.#sessions.clear();
     const atMs = this.#clock.monotonicMs();
-    for (const id of metadata.nodes.keys()) this.#sessions.set(id, { beat: null, atMs });
+    for (const [id, { diskId }] of metadata.nodes) {
+      const isSilent = raftPeers.has(serverId(id, diskId));
+      this.#sessions.set(id, { beat: null, atMs, isSilent });
+    }
+  }
+
+  /** Raft has had an answer of the server since the election: its node has a whole time-out to send a heartbeat. */
+  answered(server: ServerId): void {
+    const id = nodeId(nodeOfServer(server));
+    const session = this.#sessions.get(id);
+    if (session?.isSilent === true) this.#sessions.set(id, { ...session, isSilent: false });
   }
 
   /** This node did not run for so long: what it has not heard meanwhile is no evidence against anybody. */
   stalled(forMs: number): void {
     const nowMs = this.#clock.monotonicMs();
-    for (const [id, { beat, atMs }] of this.#sessions) {
-      this.#sessions.set(id, { beat, atMs: Math.min(atMs + forMs, nowMs) });
+    for (const [id, session] of this.#sessions) {
+      this.#sessions.set(id, { ...session, atMs: Math.min(session.atMs + forMs, nowMs) });
     }
   }
 
   /** A node was registered: it has one time-out to be heard from. */
   expect(id: NodeId): void {
     if (!this.#sessions.has(id)) {
-      this.#sessions.set(id, { beat: null, atMs: this.#clock.monotonicMs() });
+      this.#sessions.set(id, { beat: null, atMs: this.#clock.monotonicMs(), isSilent: false });
     }
   }
 
@@ -54,13 +77,16 @@ export class Sessions {
     if (node?.diskId !== beat.diskId) return false;
     const disk = registeredDisk(metadata, node);
     if (disk?.bootEpoch !== beat.bootEpoch) return false;
-    this.#sessions.set(beat.nodeId, { beat, atMs: this.#clock.monotonicMs() });
+    const atMs = this.#clock.monotonicMs();
+    this.#sessions.set(beat.nodeId, { beat, atMs, isSilent: false });
     return true;
   }
 
   isAlive(id: NodeId): boolean {
     const session = this.#sessions.get(id);
-    return session !== undefined && this.#clock.monotonicMs() - session.atMs < this.#timeoutMs;
+    if (session === undefined) return false;
+    const timeoutMs = session.isSilent ? SILENT_SHARE * this.#timeoutMs : this.#timeoutMs;
+    return this.#clock.monotonicMs() - session.atMs < timeoutMs;
   }
 
   /** The last heartbeat of a node that is alive; null before the first one. */

@@ -34,6 +34,8 @@ export interface Progress {
   nextIndex: LogIndex;
   /** Heard from since the last quorum check. */
   isActive: boolean;
+  /** Heard from at all since this server leads. */
+  hasAnswered: boolean;
   /** In `Probe`: a message with entries is out and neither answered nor overtaken by a heartbeat. */
   isProbeSent: boolean;
   /** The commit index that was sent last, so that an advance is sent on at once, and once. */
@@ -52,6 +54,7 @@ export function newProgress(lastIndex: LogIndex): Progress {
     matchIndex: logIndex(0),
     nextIndex: logIndex(lastIndex + 1),
     isActive: true,
+    hasAnswered: false,
     isProbeSent: false,
     sentCommit: logIndex(0),
     ackedRound: 0,

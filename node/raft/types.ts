@@ -85,11 +85,14 @@ export interface RaftStatus {
   readonly lastApplied: LogIndex;
   readonly lastIndex: LogIndex;
   readonly configuration: Configuration;
-  /** On the leader: each peer's match index and whether it was heard from in the last election timeout. */
+  /** On the leader: what it knows of each peer. */
   readonly progress: readonly {
     readonly id: ServerId;
     readonly matchIndex: LogIndex;
+    /** Heard from in the last election time-out. */
     readonly isActive: boolean;
+    /** Heard from since this server leads. */
+    readonly hasAnswered: boolean;
   }[];
 }
 

@@ -14,10 +14,11 @@ export function statusOf(raft: Raft): RaftStatus {
     lastApplied: raft.lastApplied,
     lastIndex: raft.trail.lastIndex,
     configuration: latestConfiguration(raft).configuration,
-    progress: [...raft.progress].map(([id, { matchIndex, isActive }]) => ({
+    progress: [...raft.progress].map(([id, { matchIndex, isActive, hasAnswered }]) => ({
       id,
       matchIndex,
       isActive,
+      hasAnswered,
     })),
   };
 }

@@ -18,6 +18,7 @@ export function recvAppendEntriesResponse(
   const progress = raft.progress.get(from);
   if (raft.role !== 'Leader' || progress === undefined) return;
   progress.isActive = true;
+  progress.hasAnswered = true;
   progress.ackedRound = Math.max(progress.ackedRound, Math.min(round, raft.round));
   if (outcome.type === 'Match') {
     recordMatch(raft, progress, Math.min(outcome.matchIndex, raft.trail.lastIndex));

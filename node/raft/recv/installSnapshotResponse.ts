@@ -14,6 +14,7 @@ export function recvInstallSnapshotResponse(
   const progress = raft.progress.get(from);
   if (raft.role !== 'Leader' || progress === undefined) return;
   progress.isActive = true;
+  progress.hasAnswered = true;
   progress.ackedRound = Math.max(progress.ackedRound, Math.min(round, raft.round));
   advanceReads(raft);
   const { transfer } = progress;
