@@ -4,7 +4,7 @@
  */
 import { assertDefined } from '../../base/assert.ts';
 import type { Disk, DiskFile } from '../../base/disk.ts';
-import { WalrusError } from '../../base/errors.ts';
+import { isWalrusError, WalrusError } from '../../base/errors.ts';
 import {
   ARENA_BYTES,
   ARENA_CHUNKS,
@@ -36,6 +36,8 @@ export interface StagedBytes {
 export class ArenaSet {
   readonly #disk: Disk;
   readonly #arenas = new Map<number, Arena>();
+  /** Those that cannot be used, and why. Their numbers are never given anew: their blocks have owners. */
+  readonly #lost = new Map<number, string>();
   #dirty: Arena[] = [];
   /** What the disk did not take. */
   readonly #staged = new Set<StagedBytes>();
@@ -45,10 +47,20 @@ export class ArenaSet {
     for (const name of disk.list(STORAGE_DIRECTORY)) {
       const number = Number(/^arena-(\d{5})$/.exec(name)?.[1] ?? -1);
       if (number < 0 || name !== arenaName(number)) continue;
-      const file = disk.open(arenaPath(number));
+      this.#open(number);
+    }
+  }
+
+  /** What cannot be opened is lost with what it holds (DESIGN R3: unknown), and nothing else is. */
+  #open(number: number): void {
+    try {
+      const file = this.#disk.open(arenaPath(number));
       const sizeBytes = file.sizeBytes();
       const frontierChunks = Math.min(ARENA_CHUNKS, Math.ceil(sizeBytes / CHUNK_BYTES));
       this.#arenas.set(number, { number, file, aside: null, frontierChunks, sizeBytes });
+    } catch (error) {
+      if (!isWalrusError(error, 'DISK_FAILED')) throw error;
+      this.#lost.set(number, `the arena file cannot be opened (${error.message})`);
     }
   }
 
@@ -70,13 +82,23 @@ export class ArenaSet {
     return addresses;
   }
 
-  /** Whether the arena of a block is there; moves its frontier over the block. */
-  claim(address: number, sizeBytes: number): boolean {
-    const arena = this.#arenas.get(Math.floor(address / ARENA_BYTES));
-    if (!arena) return false;
+  /** Moves the frontier of a block's arena over it. @returns why the arena cannot be used; null when it can */
+  claim(address: number, sizeBytes: number): string | null {
+    const number = arenaOf(address);
+    const arena = this.#arenas.get(number);
+    if (!arena) {
+      const why = this.#lost.get(number) ?? 'the arena file is missing';
+      this.#lost.set(number, why);
+      return why;
+    }
     const end = Math.ceil(((address % ARENA_BYTES) + sizeBytes) / CHUNK_BYTES);
     arena.frontierChunks = Math.max(arena.frontierChunks, end);
-    return true;
+    return null;
+  }
+
+  /** Whether a block's arena can be used. */
+  holds(address: number): boolean {
+    return this.#arenas.has(arenaOf(address));
   }
 
   /**
@@ -90,7 +112,7 @@ export class ArenaSet {
         return arena.number * ARENA_BYTES + arena.frontierChunks * CHUNK_BYTES;
       }
     }
-    const number = this.#arenas.size === 0 ? 0 : Math.max(...this.#arenas.keys()) + 1;
+    const number = Math.max(-1, ...this.#arenas.keys(), ...this.#lost.keys()) + 1;
     if (number >= ARENAS_MAX) {
       throw new WalrusError('DISK_FULL', `Cannot make another arena: there are ${ARENAS_MAX}`);
     }
@@ -193,7 +215,11 @@ export class ArenaSet {
   }
 
   #arenaOf(address: number): Arena {
-    const arena = this.#arenas.get(Math.floor(address / ARENA_BYTES));
+    const arena = this.#arenas.get(arenaOf(address));
     return assertDefined(arena, `There is no arena for address ${address}`);
   }
+}
+
+function arenaOf(address: number): number {
+  return Math.floor(address / ARENA_BYTES);
 }

@@ -7,7 +7,7 @@ import { NO_FAULTS } from '../sim/simDisk.ts';
 import { BLOCK_DATA_START, MARK_START } from './blockHeader.ts';
 import { CATALOG_PATH } from './catalog.ts';
 import { SUPERBLOCK_PATH } from './superblock.ts';
-import { STORAGE_DIRECTORY } from './geometry.ts';
+import { arenaPath, STORAGE_DIRECTORY } from './geometry.ts';
 import { makeBatch } from './testing/batches.ts';
 import { LEADER, StorageWorld } from './testing/storageWorld.ts';
 
@@ -16,6 +16,7 @@ const ALL = offset(Number.MAX_SAFE_INTEGER);
 /** What the disk does to files whose path contains a text. */
 interface Trouble {
   path: string;
+  open: ErrorCode | null;
   read: ErrorCode | null;
   write: ErrorCode | null;
 }
@@ -23,16 +24,17 @@ interface Trouble {
 /** A world whose disk can be told to refuse reads and writes of some files. */
 function troubled(): { readonly world: StorageWorld; readonly trouble: Trouble } {
   const world = new StorageWorld(1, NO_FAULTS);
-  const trouble: Trouble = { path: 'arena-', read: null, write: null };
+  const trouble: Trouble = { path: 'arena-', open: null, read: null, write: null };
   const { disk } = world;
   for (const name of ['open', 'create'] as const) {
     const original: Disk['open'] = disk[name].bind(disk);
     disk[name] = (path) => {
-      const file = original(path);
-      const { read, write } = { read: file.read.bind(file), write: file.write.bind(file) };
       const check = (code: ErrorCode | null): void => {
         if (code !== null && path.includes(trouble.path)) throw new WalrusError(code, 'refused');
       };
+      if (name === 'open') check(trouble.open);
+      const file = original(path);
+      const { read, write } = { read: file.read.bind(file), write: file.write.bind(file) };
       file.read = (into, at) => {
         check(trouble.read);
         return read(into, at);
@@ -129,6 +131,68 @@ describe('A sector that cannot be read', () => {
       trouble.path = path;
       expect(() => world.open()).toThrow(/be read.*refused.*replace/);
     }
+  });
+});
+
+describe('An arena that is not there', () => {
+  type Loss = 'cannot be opened' | 'is missing';
+
+  /** A node whose first arena held two segments; started again without it. */
+  function without(loss: Loss): ReturnType<typeof troubled> {
+    const made = troubled();
+    const { world, trouble } = made;
+    for (const id of [1, 2]) world.create(id).append(makeBatch(0), LEADER);
+    world.clock.run();
+    world.disk.kill();
+    world.clock.clear();
+    trouble.path = arenaPath(0);
+    if (loss === 'cannot be opened') {
+      trouble.open = 'DISK_FAILED';
+    } else {
+      world.disk.remove(arenaPath(0));
+      world.disk.syncDirectory(STORAGE_DIRECTORY);
+    }
+    world.open();
+    return made;
+  }
+
+  test.each<Loss>(['cannot be opened', 'is missing'])(
+    'since it %s is damage of what it held; the node serves the rest, and takes new segments',
+    (loss) => {
+      const { world } = without(loss);
+      expect(world.engine.damaged()).toEqual([1, 2]);
+      expect(world.replica(1).damage).toMatchObject({
+        code: 'CORRUPT_SEGMENT',
+        message: expect.stringContaining(`the arena file ${loss}`),
+        details: { file: arenaPath(0), offset: 0 },
+      });
+      const outcome = fenced(world, 1, 1);
+      world.create(3).append(makeBatch(0), LEADER);
+      world.clock.run();
+      expect([outcome(), world.replica(3).durableTail]).toEqual(['CORRUPT_SEGMENT', 1]);
+      restart(world);
+      expect([world.engine.damaged(), world.replica(3).tail]).toEqual([[1, 2], 1]);
+    },
+  );
+
+  test.each<Loss>(['cannot be opened', 'is missing'])(
+    'since it %s gives no blocks to others when what it held is deleted',
+    (loss) => {
+      const { world } = without(loss);
+      for (const id of [1, 2]) world.engine.deleteReplica(segmentId(id));
+      world.clock.run();
+      expect(world.engine.usage().usedBytes).toBe(0);
+      for (const id of [3, 4]) world.create(id).append(makeBatch(0), LEADER);
+      world.clock.run();
+      expect([world.replica(3).durableTail, world.replica(4).durableTail]).toEqual([1, 1]);
+    },
+  );
+
+  test('and can be opened again has what it had', () => {
+    const { world, trouble } = without('cannot be opened');
+    trouble.open = null;
+    restart(world);
+    expect([world.engine.damaged(), world.replica(1).tail]).toEqual([[], 1]);
   });
 });
 

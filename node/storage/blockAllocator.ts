@@ -70,6 +70,7 @@ export class BlockAllocator {
     assert(chunk.usedCount > 0, 'A block is freed once');
     chunk.usedCount -= 1;
     this.#usedBytes -= blockBytes(blockClass);
+    if (!this.#arenas.holds(address)) return; // of a lost arena: nobody can have it
     const free = assertDefined(this.#freeBlocks[blockClass], 'A block class must be known');
     if (chunk.usedCount > 0) {
       free.push(address);

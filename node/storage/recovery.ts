@@ -80,10 +80,12 @@ export interface RecoverOptions {
 export function recoverLog(tools: Tools, log: ReplicaLog, options: RecoverOptions): Recovered {
   const walk: Walk = { log, blockIndex: -1, position: 0, proven: 0, markedPlace: 0 };
   tools.peeker.reset();
-  const missing = log.record.blocks.findIndex(
-    (block) => !tools.arenas.claim(block.address, blockBytes(block.blockClass)),
+  const { blocks } = log.record;
+  const problems = blocks.map(({ address, blockClass }) =>
+    tools.arenas.claim(address, blockBytes(blockClass)),
   );
-  const blockCount = missing < 0 ? log.record.blocks.length : missing;
+  const missing = problems.findIndex((problem) => problem !== null);
+  const blockCount = missing < 0 ? blocks.length : missing;
   let rest: readonly number[];
   try {
     walkBlocks(tools, walk, blockCount);
@@ -93,7 +95,8 @@ export function recoverLog(tools: Tools, log: ReplicaLog, options: RecoverOption
   } catch (error) {
     return unreadableResult(tools, walk, unreadable(error));
   }
-  if (missing >= 0) return damagedResult(walk, missing, 'the arena file is missing');
+  const arenaProblem = problems[missing] ?? null;
+  if (arenaProblem !== null) return damagedResult(walk, missing, arenaProblem);
   if (walk.proven > goodPlace(walk)) return damagedResult(walk, -1, GONE);
   const problem = options.rewrites ? rewriteUnproven(tools, walk) : null;
   if (problem !== null) return unreadableResult(tools, walk, problem);
