@@ -2,8 +2,8 @@
 import { connectText, isWalrusError } from '../../client/index.ts';
 import type { TextClient } from '../../client/index.ts';
 import type { CursorEvent } from './cursorCheck.ts';
-import { decodeRecord } from './record.ts';
-import type { RecordName } from './record.ts';
+import { decodeRecord } from '../load/record.ts';
+import type { RecordName } from '../load/record.ts';
 import { pause } from './wait.ts';
 
 const TIMEOUT_MS = 3000;

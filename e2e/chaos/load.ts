@@ -1,9 +1,10 @@
 /** All writers and the reader of one run. */
+import { systemWorld } from '../../client/io/system.ts';
 import type { Cluster } from './cluster.ts';
 import { CursorReader } from './cursorReader.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger } from '../load/ledger.ts';
 import { waitFor } from './wait.ts';
-import { BinaryWriter, TextWriter } from './writers.ts';
+import { BinaryWriter, TextWriter } from '../load/writers.ts';
 
 export const TOPICS = {
   binary: 'chaos-binary',
@@ -29,9 +30,10 @@ export class Load {
   constructor(cluster: Cluster, producersCount: number) {
     const home = (writer: number): string[] => rotated(cluster.addresses, writer);
     const writers: (BinaryWriter | TextWriter)[] = [];
+    const world = systemWorld();
     const common = (topic: string) => {
       const writer = writers.length;
-      return { writer, addresses: home(writer), topic };
+      return { writer, world, addresses: home(writer), topic };
     };
     for (let i = 0; i < producersCount; i += 1) {
       const limits = { recordBytesMax: KIB, perSecond: 1500, inFlightMax: 256 };

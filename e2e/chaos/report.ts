@@ -1,11 +1,11 @@
 /** What a run of faults came to, for people and for tools; and whether it is a success. */
 import type { DoneFault } from './faults.ts';
-import type { Distribution } from './distribution.ts';
-import { distributionOf, showDistribution } from './distribution.ts';
-import type { Ledger } from './ledger.ts';
+import type { Distribution } from '../load/distribution.ts';
+import { distributionOf, showDistribution } from '../load/distribution.ts';
+import type { Ledger } from '../load/ledger.ts';
 import type { ChaosOptions } from './options.ts';
 import type { Verification } from './verify.ts';
-import { TROUBLES } from './logCheck.ts';
+import { TROUBLES } from '../load/logCheck.ts';
 
 /** Below these a run means nothing, and fails. */
 const ACKNOWLEDGED_PER_WRITER_PER_SECOND_MIN = 5;

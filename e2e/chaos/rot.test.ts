@@ -7,7 +7,7 @@ import { SeededRandom } from '../../base/random.ts';
 import { connect } from '../../client/index.ts';
 import { Cluster } from './cluster.ts';
 import type { NodeProcess } from './nodeProcess.ts';
-import { readBack } from './readBack.ts';
+import { readBack } from '../load/readBack.ts';
 import { rotArenas } from './rot.ts';
 import { waitFor } from './wait.ts';
 

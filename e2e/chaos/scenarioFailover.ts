@@ -1,12 +1,12 @@
 /** Kills the leader of a partition again and again, and measures how long writers go without it. */
 import type { Cluster } from './cluster.ts';
-import type { Distribution } from './distribution.ts';
-import { distributionOf, showDistribution } from './distribution.ts';
+import type { Distribution } from '../load/distribution.ts';
+import { distributionOf, showDistribution } from '../load/distribution.ts';
 import { Load, TOPICS, TOPIC_NAMES } from './load.ts';
 import type { ChaosOptions } from './options.ts';
 import { verify } from './verify.ts';
 import { messageOf } from '../../base/errors.ts';
-import { TROUBLES } from './logCheck.ts';
+import { TROUBLES } from '../load/logCheck.ts';
 import type { NodeProcess } from './nodeProcess.ts';
 import { waitFor } from './wait.ts';
 

@@ -11,7 +11,15 @@ import type { Say } from './lifecycle.ts';
 import { listOf } from './manifests.ts';
 import type { KubeObject } from './manifests.ts';
 import { setCable } from './network.ts';
-import { importImage, startNode, startOnNode, stopNode, stopOnNode } from './node.ts';
+import {
+  importImage,
+  killContainers,
+  startNode,
+  startOnNode,
+  stopNode,
+  stopOnNode,
+  tagImage,
+} from './node.ts';
 import type { NodeProgram } from './node.ts';
 import { stopProgram } from './processes.ts';
 import { DEFAULTS, DEFAULT_NAME, namespaceOf, nodeNames, pathsOf, zoneOf } from './spec.ts';
@@ -88,6 +96,16 @@ export class LocalCluster implements KubeCluster {
   /** Imports an OCI archive into every node that runs. */
   async loadImage(archive: string): Promise<void> {
     await Promise.all(this.nodes.map((node) => importImage(this.spec, node, archive)));
+  }
+
+  /** Gives an image that was loaded another name beside its own, on every node that runs. */
+  async tagImage(name: string, other: string): Promise<void> {
+    await Promise.all(this.nodes.map((node) => tagImage(this.spec, node, name, other)));
+  }
+
+  /** `kill -9` of the processes in a pod's containers; kubelet starts them again. */
+  async killContainers(node: string, namespace: string, pod: string): Promise<void> {
+    await killContainers(this.spec, node, { namespace, pod });
   }
 
   /** Pulls a node's network cable: it runs on, and nobody reaches it. */

@@ -76,7 +76,44 @@ function stopFile(spec: ClusterSpec, node: string, program: NodeProgram): string
 
 /** Imports the images of an OCI archive. */
 export async function importImage(spec: ClusterSpec, node: string, archive: string): Promise<void> {
+  await ctr(spec, node, ['images', 'import', archive]);
+}
+
+/** Gives an image another name beside its own. */
+export async function tagImage(
+  spec: ClusterSpec,
+  node: string,
+  ...[name, other]: [name: string, other: string]
+): Promise<void> {
+  await ctr(spec, node, ['images', 'tag', '--force', name, other]);
+}
+
+/** Kills what runs in a pod's containers, not in its sandbox. */
+export async function killContainers(
+  spec: ClusterSpec,
+  node: string,
+  { namespace, pod }: { readonly namespace: string; readonly pod: string },
+): Promise<void> {
+  const labels = {
+    'io.kubernetes.pod.namespace': namespace,
+    'io.kubernetes.pod.name': pod,
+    'io.cri-containerd.kind': 'container',
+  };
+  const filter = Object.entries(labels).map(([label, value]) => `labels."${label}"==${value}`);
+  const listed = await ctr(spec, node, ['containers', 'list', '--quiet', filter.join(',')]);
+  const running = (await ctr(spec, node, ['tasks', 'list']))
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , state]) => state === 'RUNNING')
+    .map(([id = '']) => id);
+  const killed = listed.split('\n').filter((id) => running.includes(id));
+  if (killed.length === 0) throw new Error(`no container of ${pod} runs on ${node}`);
+  for (const id of killed) await ctr(spec, node, ['tasks', 'kill', '--signal', 'SIGKILL', id]);
+}
+
+async function ctr(spec: ClusterSpec, node: string, command: readonly string[]): Promise<string> {
   const { socket } = pathsOf(spec.dir).node(node);
-  const command = ['--address', socket, '--namespace', 'k8s.io', 'images', 'import', archive];
-  await run('ctr', command, { timeoutMs: IMPORT_MS_MAX });
+  return run('ctr', ['--address', socket, '--namespace', 'k8s.io', ...command], {
+    timeoutMs: IMPORT_MS_MAX,
+  });
 }

@@ -1,11 +1,14 @@
 /** The load: writers that note in their ledgers what they sent and what was acknowledged. */
-import { connect, connectText, isWalrusError } from '../../client/index.ts';
-import type { Client, Producer, TextClient } from '../../client/index.ts';
+import { Client } from '../../client/client.ts';
+import { isWalrusError } from '../../client/index.ts';
+import type { Producer } from '../../client/index.ts';
+import { TextClient } from '../../client/textClient.ts';
+import type { ClientWorld } from '../../client/world.ts';
 import { SeededRandom, between } from '../../base/random.ts';
 import { messageOf } from '../../base/errors.ts';
 import { Ledger } from './ledger.ts';
 import { RECORD_HEADER_BYTES, encodeRecord } from './record.ts';
-import { pause } from './wait.ts';
+import { pause } from '../chaos/wait.ts';
 
 /** How long a text PUT may take before its outcome counts as unknown. */
 const TEXT_TIMEOUT_MS = 3000;
@@ -14,8 +17,20 @@ const RECONNECT_MS = 50;
 /** How far behind its rate a writer may catch up in a burst, in seconds. */
 const BURST_SECONDS = 0.5;
 
+/** A record that is stored. Times in ms of the monotonic clock. */
+export interface Acknowledgement {
+  readonly sequence: number;
+  /** null: the writer is not told. */
+  readonly offset: number | null;
+  readonly sentMs: number;
+  readonly nowMs: number;
+  readonly sizeBytes: number;
+}
+
 export interface WriterOptions {
   readonly writer: number;
+  /** How the nodes are reached. */
+  readonly world: ClientWorld;
   /** Of all nodes; the first is the home of this one. */
   readonly addresses: readonly string[];
   readonly topic: string;
@@ -23,6 +38,7 @@ export interface WriterOptions {
   readonly perSecond: number;
   /** Records without an answer at once. */
   readonly inFlightMax: number;
+  readonly onAcknowledged?: (acknowledgement: Acknowledgement) => void;
 }
 
 /** Keeps to a rate on average, with bounded bursts. */
@@ -91,6 +107,7 @@ abstract class Writer {
       .then((offset) => {
         const ack = { sentMs, nowMs: performance.now(), sizeBytes };
         this.ledger.acknowledge(sequence, offset === null ? ack : { ...ack, offset });
+        this.options.onAcknowledged?.({ ...ack, sequence, offset });
       })
       .catch((error: unknown) => this.onFailed(error))
       .finally(() => {
@@ -126,10 +143,10 @@ export class BinaryWriter extends Writer {
   }
 
   override async run(): Promise<void> {
-    const { addresses, topic, writer } = this.options;
+    const { addresses, topic, world, writer } = this.options;
     let client: Client | null = null;
     try {
-      client = await connect({ addresses, clientName: `chaos-writer-${writer}` });
+      client = new Client(world, { addresses, clientName: `load-writer-${writer}` });
       const producer: Producer = await client.producer({ topic, batchBytes: this.#batchBytes });
       while (!this.isStopped) {
         await this.sendNext(async (value) => (await producer.deliver({ value })).offset);
@@ -181,11 +198,11 @@ export class TextWriter extends Writer {
   }
 
   #connection(): TextClient {
-    const { addresses } = this.options;
+    const { addresses, world } = this.options;
     if (this.#client === null) {
       const address = addresses[this.#turn % addresses.length] ?? '';
       this.#turn += 1;
-      this.#client = connectText(address, TEXT_TIMEOUT_MS);
+      this.#client = new TextClient(world, address, TEXT_TIMEOUT_MS);
     }
     return this.#client;
   }

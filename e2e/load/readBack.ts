@@ -13,7 +13,7 @@ import {
   walkBatches,
 } from '../../protocol/recordBatch.ts';
 import { RecordIterator } from '../../protocol/recordIterator.ts';
-import { pause } from './wait.ts';
+import { pause } from '../chaos/wait.ts';
 
 const TIMEOUT_MS = 10_000;
 const FETCH_BYTES = 2 * 1024 * 1024;
@@ -142,7 +142,7 @@ class NodeReader {
     if (this.#connection !== null && !this.#connection.isClosed) return this.#connection;
     this.#connection = new Connection(systemWorld(), {
       address: this.#address,
-      clientName: 'chaos-verifier',
+      clientName: 'load-verifier',
       connectTimeoutMs: TIMEOUT_MS,
       onOpen: () => undefined,
       onClosed: () => undefined,

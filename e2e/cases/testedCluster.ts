@@ -1,0 +1,247 @@
+/** A WalrusCluster with its operator in a namespace of its own, and what tests ask of it and do to it. */
+import { waitFor } from '../chaos/wait.ts';
+import { loadSuiteImage } from '../image.ts';
+import { LocalCluster, suiteCluster } from '../kube/cluster.ts';
+import { CommandError, run } from '../kube/commands.ts';
+import type { KubeObject } from '../kube/manifests.ts';
+import path from 'node:path';
+import { ROOT } from '../kube/root.ts';
+import { pathsOf } from '../kube/spec.ts';
+import { VerifiedLoad, showReport } from '../load/verifiedLoad.ts';
+import type { LoadReport } from '../load/verifiedLoad.ts';
+
+const READY_MS_MAX = 180_000;
+/** Load alone, before anything is done: what it is compared with. */
+const STEADY_MS = 5000;
+const CHART = path.join(ROOT, 'helm', 'walrus');
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+}
+
+export interface Status {
+  readonly conditions?: readonly Condition[];
+  readonly clusterId?: string;
+  /** A pod. */
+  readonly leader?: string;
+  readonly nodes?: readonly { readonly nodeId: number; readonly role?: string }[];
+}
+
+export interface Pod {
+  readonly metadata: { readonly name: string; readonly uid: string };
+  readonly spec: { readonly nodeName?: string };
+  readonly status: {
+    readonly podIP?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly containerStatuses?: readonly { readonly restartCount: number }[];
+  };
+}
+
+type Spec = Readonly<Record<string, unknown>>;
+
+export class TestedCluster {
+  readonly kube: LocalCluster;
+  readonly namespace: string;
+  readonly name: string;
+  readonly image: string;
+
+  private constructor(place: Pick<TestedCluster, 'kube' | 'namespace' | 'name' | 'image'>) {
+    this.kube = place.kube;
+    this.namespace = place.namespace;
+    this.name = place.name;
+    this.image = place.image;
+  }
+
+  /** Makes the namespace, which takes only pods that are as strict as can be. */
+  static async open(namespace: string, name: string): Promise<TestedCluster> {
+    const kube = await suiteCluster();
+    if (!(kube instanceof LocalCluster))
+      throw new Error('E2E_KUBECONFIG: run without e2e/cases, which breaks nodes');
+    const image = await loadSuiteImage(kube);
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    await kube.apply([
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } },
+    ]);
+    return new TestedCluster({ kube, namespace, name, image });
+  }
+
+  /** The operator by Helm, looking after this namespace only. */
+  async helmInstall(values: readonly string[] = []): Promise<void> {
+    const colon = this.image.lastIndexOf(':');
+    await this.helm([
+      ...['upgrade', '--install', 'walrus', CHART, '--wait', '--timeout=120s'],
+      ...['--set', `image.repository=${this.image.slice(0, colon)}`],
+      ...['--set-string', `image.tag=${this.image.slice(colon + 1)}`],
+      ...['--set', `operator.watchNamespace=${this.namespace}`],
+      ...values,
+    ]);
+  }
+
+  async helm(args: readonly string[]): Promise<string> {
+    const binary = path.join(pathsOf(this.kube.spec.dir).bin, 'helm');
+    const where = ['--namespace', this.namespace, '--kubeconfig', this.kube.kubeconfig];
+    return run(binary, [...args, ...where]);
+  }
+
+  async kubectl(args: readonly string[], input?: string): Promise<string> {
+    return this.kube.kubectl(['-n', this.namespace, ...args], input);
+  }
+
+  object(spec: Spec): KubeObject {
+    const resources = { requests: { cpu: '50m', memory: '128Mi' } };
+    return {
+      apiVersion: 'walrus.io/v1alpha1',
+      kind: 'WalrusCluster',
+      metadata: { name: this.name, namespace: this.namespace },
+      spec: { replicas: 3, image: this.image, storage: { size: '1Gi' }, resources, ...spec },
+    };
+  }
+
+  async apply(spec: Spec = {}): Promise<void> {
+    await this.kube.apply([this.object(spec)]);
+  }
+
+  async patch(spec: Spec): Promise<void> {
+    const body = JSON.stringify({ spec });
+    await this.kubectl(['patch', 'wc', this.name, '--type=merge', '-p', body]);
+  }
+
+  async status(): Promise<Status> {
+    const found = (await this.kube.get(['wc', this.name, '-n', this.namespace])) as {
+      readonly metadata: { readonly generation: number };
+      readonly status?: Status & { readonly observedGeneration?: number };
+    };
+    const isOfNow = found.status?.observedGeneration === found.metadata.generation;
+    return isOfNow ? (found.status ?? {}) : {};
+  }
+
+  async reason(type: string): Promise<string> {
+    const { conditions = [] } = await this.status();
+    return conditions.find((condition) => condition.type === type)?.reason ?? '';
+  }
+
+  /** Waits until a condition has this reason, of the spec as it is now. */
+  async becomes(type: string, reason: string): Promise<void> {
+    await waitFor(`${type} is ${reason}`, READY_MS_MAX, async () => {
+      return (await this.asked(() => this.reason(type))) === reason;
+    });
+  }
+
+  async ready(): Promise<void> {
+    await this.becomes('Ready', 'AllNodesServe');
+  }
+
+  /** undefined while the API server does not answer. */
+  async asked<T>(question: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await question();
+    } catch (error) {
+      if (error instanceof CommandError) return undefined;
+      throw error;
+    }
+  }
+
+  async pods(): Promise<readonly Pod[]> {
+    const selector = `app.kubernetes.io/instance=${this.name}`;
+    const list = ['pods', '-n', this.namespace, '-l', selector];
+    return ((await this.kube.get(list)) as { items: readonly Pod[] }).items;
+  }
+
+  async pod(ordinal: number): Promise<Pod> {
+    const pods = await this.pods();
+    const pod = pods.find(({ metadata }) => metadata.name === `${this.name}-${ordinal}`);
+    if (pod === undefined) throw new Error(`there is no pod ${this.name}-${ordinal}`);
+    return pod;
+  }
+
+  async uids(): Promise<ReadonlyMap<string, string>> {
+    return new Map((await this.pods()).map(({ metadata }) => [metadata.name, metadata.uid]));
+  }
+
+  /** Waits until all pods are others than these. */
+  async replaced(before: ReadonlyMap<string, string>): Promise<void> {
+    await waitFor('all pods are others', READY_MS_MAX, async () => {
+      const now = await this.uids();
+      return now.size === before.size && [...before].every(([name, uid]) => now.get(name) !== uid);
+    });
+  }
+
+  async readyPods(count: number): Promise<void> {
+    await waitFor(`${count} pods are ready`, READY_MS_MAX, async () => {
+      const pods = (await this.asked(() => this.pods())) ?? [];
+      return pods.filter(isReady).length === count;
+    });
+  }
+
+  /** `kill -9` of the node's process in a pod, from outside of the container. */
+  async killContainer(pod: string): Promise<void> {
+    const { spec } = (await this.kube.get(['pod', pod, '-n', this.namespace])) as Pod;
+    await this.kube.killContainers(spec.nodeName ?? '', this.namespace, pod);
+  }
+
+  /** @throws {CommandError} when a PodDisruptionBudget refuses it (429). */
+  async evict(pod: string): Promise<void> {
+    const eviction = {
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { name: pod, namespace: this.namespace },
+    };
+    const where = `/api/v1/namespaces/${this.namespace}/pods/${pod}/eviction`;
+    await this.kubectl(['create', '--raw', where, '-f', '-'], JSON.stringify(eviction));
+  }
+
+  /** The same image by another name: a version that differs in nothing. */
+  async tagImage(tag: string): Promise<string> {
+    const name = `${this.image}-${tag}`;
+    await this.kube.tagImage(this.image, name);
+    return name;
+  }
+
+  async admin(ordinal: number, where: string): Promise<unknown> {
+    const { status } = await this.pod(ordinal);
+    const response = await fetch(`http://${status.podIP ?? ''}:9191/admin/v1/${where}`);
+    return response.json();
+  }
+
+  /**
+   * Does something under load, and reads everything back.
+   * @param insideNode - Of the pod with clients; any when absent.
+   */
+  async underLoad(
+    title: string,
+    disturb: (load: VerifiedLoad) => Promise<void>,
+    { insideNode, hosts = 3 }: { readonly insideNode?: string; readonly hosts?: number } = {},
+  ): Promise<LoadReport> {
+    const { kube: cluster, namespace, name, image } = this;
+    const options = { cluster, namespace, name, image, title };
+    const load = await VerifiedLoad.start(
+      insideNode === undefined ? options : { ...options, insideNode },
+      hosts,
+    );
+    try {
+      await load.steady(STEADY_MS);
+      await load.during(() => disturb(load));
+      const report = await load.finish();
+      process.stderr.write(showReport(report));
+      return report;
+    } catch (error) {
+      await load.abandon();
+      throw error;
+    }
+  }
+
+  /** Removes everything, and offers the volumes again. */
+  async remove(): Promise<void> {
+    await this.kube.kubectl(['delete', 'namespace', this.namespace, '--wait', '--timeout=120s']);
+    await this.kube.kubectl(['delete', '--ignore-not-found', 'crd', 'walrusclusters.walrus.io']);
+    await this.kube.recycleVolumes();
+  }
+}
+
+export function isReady({ status }: Pod): boolean {
+  return (
+    status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true
+  );
+}
