@@ -59,6 +59,15 @@ describe('monitoring', () => {
     expect(kindsOf(cluster.pass())).toEqual(['Apply PodMonitor']);
   });
 
+  test('that is missing is told with the first status that says so', () => {
+    const cluster = new ModelCluster(3);
+    cluster.unserved.set('PodMonitor', ABSENCE);
+    cluster.change({ monitoring: { podMonitor: true, prometheusRule: false } });
+    const first = cluster.pass(); // who the cluster is, and nothing else
+    expect(conditionOf(first, 'Monitored')).toBe('False ApiMissing');
+    expect(first.events.map(({ reason }) => reason)).toEqual(['MonitoringApiMissing']);
+  });
+
   test('of somebody else under that name is left alone, and stops nothing', () => {
     const cluster = running();
     cluster.change({ monitoring: BOTH });

@@ -37,8 +37,7 @@ export function plan({ desired, observed, newClusterId }: PlanInput): Plan {
   const identity = identify(situation, newClusterId);
   if (identity !== null) return planOf(situation, [identity]);
   const writes = childWrites(desired, observed);
-  const events = tellOfMonitoring(situation);
-  return planOf(situation, [{ writes, events, isLast: false }, ...stepsOf(situation)]);
+  return planOf(situation, [{ writes, isLast: false }, ...stepsOf(situation)]);
 }
 
 function stepsOf(situation: Situation): readonly Step[] {
@@ -63,7 +62,7 @@ function planOf(situation: Situation, steps: readonly Step[]): Plan {
     risky: risky[0] ?? null,
     conditions: conditionsOf(situation, operation, findings),
     operation,
-    events: steps.flatMap((step) => step.events ?? []),
+    events: [...tellOfMonitoring(situation), ...steps.flatMap((step) => step.events ?? [])],
     requeueAfterMs: delays.length === 0 ? null : Math.min(...delays),
   };
 }

@@ -1,5 +1,7 @@
-/** The files for whoever watches Walrus, made from code: alerts as the chart and as any Prometheus takes them. Pure. */
+/** The files for whoever watches Walrus, made from code: alerts as the chart and as any Prometheus takes them, dashboards as Grafana does. Pure. */
 import { stringify } from 'yaml';
+import { DASHBOARDS } from './dashboards/index.ts';
+import { dashboardJson } from './dashboards/json.ts';
 import { clusterAlerts, operatorAlerts } from '../../operator/desired/alerts.ts';
 
 export interface MadeFile {
@@ -24,5 +26,9 @@ export function monitoringFiles(): readonly MadeFile[] {
       path: 'helm/walrus-alerts.yaml',
       content: yaml({ groups: [...clusterAlerts(null), ...operatorAlerts()] }),
     },
+    ...DASHBOARDS.map((dashboard) => ({
+      path: `helm/walrus/dashboards/${dashboard.uid}.json`,
+      content: `${JSON.stringify(dashboardJson(dashboard), null, 2)}\n`,
+    })),
   ];
 }
