@@ -11,6 +11,7 @@ import type { KubeApi } from '../kube/api.ts';
 import { assertHeld } from '../kube/lease.ts';
 import type { Term } from '../kube/lease.ts';
 import { kindOf, objectPath } from '../kube/paths.ts';
+import { AdminRefusal } from '../observe/adminClient.ts';
 import type { AdminClient } from '../observe/adminClient.ts';
 import type { Observed } from '../observe/types.ts';
 import type { RiskyAction, Write } from '../plan/types.ts';
@@ -70,7 +71,6 @@ export class Applier {
   /** @throws {KubeError}, {AdminRefusal}, {Deposed} */
   async act(observed: Observed, action: RiskyAction): Promise<void> {
     assertHeld(this.#options.term);
-    const { namespace } = observed.cluster.metadata;
     switch (action.type) {
       case 'Bootstrap': {
         const { ordinal, clusterId, diskId } = action;
@@ -88,8 +88,7 @@ export class Applier {
         await this.#scale(observed.cluster, action);
         break;
       case 'RestartPod':
-        this.#log('restarting a pod', { pod: action.name, why: action.why });
-        await this.#delete(objectPath(kindOf('Pod'), namespace, action.name), action.uid);
+        await this.#restart(observed, action);
         break;
     }
   }
@@ -104,6 +103,22 @@ export class Applier {
       contentType: APPLY,
       body: { apiVersion: API_VERSION, kind: KIND, metadata: { name, namespace }, status },
     });
+  }
+
+  async #restart(observed: Observed, action: RiskyAction & { type: 'RestartPod' }): Promise<void> {
+    const { namespace } = observed.cluster.metadata;
+    const { ordinal, name, uid, isGated, why } = action;
+    // What was said when the pass began may be old by now: writes may take long.
+    if (isGated) await this.#askAgain(observed, ordinal);
+    this.#log('restarting a pod', { pod: name, why });
+    await this.#delete(objectPath(kindOf('Pod'), namespace, name), uid);
+  }
+
+  async #askAgain(observed: Observed, ordinal: number): Promise<void> {
+    const leader = observed.admin.cluster?.leader.nodeId ?? ordinal;
+    const verdict = await this.#options.admin.canRestart(hostOf(observed, leader), ordinal);
+    if (verdict === null) throw new AdminRefusal('NoAnswer', 'the nodes do not answer any more');
+    if (!verdict.isAllowed) throw new AdminRefusal(verdict.reason, verdict.message);
   }
 
   async #scale(

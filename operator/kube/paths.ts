@@ -9,7 +9,7 @@ export interface Kind {
 const kinds = (apiVersion: string, plurals: Readonly<Record<string, string>>): readonly Kind[] =>
   Object.entries(plurals).map(([kind, plural]) => ({ apiVersion, kind, plural }));
 
-const KINDS: readonly Kind[] = [
+export const KINDS: readonly Kind[] = [
   ...kinds('v1', {
     ServiceAccount: 'serviceaccounts',
     Service: 'services',

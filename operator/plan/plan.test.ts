@@ -1,74 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
 import { ModelCluster } from './testing/model.ts';
-import type { Plan } from './types.ts';
-
-/** More than any sequence of restarts and joins needs in these sizes. */
-const PASSES_MAX = 400;
-
-function settle(cluster: ModelCluster): Plan {
-  let last = cluster.pass();
-  for (let i = 0; i < PASSES_MAX && !isQuiet(cluster, last); i++) {
-    cluster.tick();
-    last = cluster.pass();
-  }
-  return last;
-}
-
-function isQuiet(cluster: ModelCluster, { writes, risky, operation }: Plan): boolean {
-  return cluster.isDone && writes.length === 0 && risky === null && operation === null;
-}
-
-function conditionOf({ conditions }: Plan, type: string): string {
-  const condition = conditions.find((candidate) => candidate.type === type);
-  return `${condition?.status} ${condition?.reason}`;
-}
-
-type Happening =
-  | { readonly type: 'tick' | 'pass' | 'cutOff' | 'wait' }
-  | { readonly type: 'losePod'; readonly ordinal: number }
-  | { readonly type: 'image'; readonly image: string }
-  | { readonly type: 'grow'; readonly by: number };
-
-const happening: fc.Arbitrary<Happening> = fc.oneof(
-  { weight: 6, arbitrary: fc.constant<Happening>({ type: 'tick' }) },
-  { weight: 6, arbitrary: fc.constant<Happening>({ type: 'pass' }) },
-  { weight: 2, arbitrary: fc.constant<Happening>({ type: 'cutOff' }) },
-  { weight: 1, arbitrary: fc.constant<Happening>({ type: 'wait' }) },
-  fc.record({ type: fc.constant('losePod' as const), ordinal: fc.integer({ min: 1, max: 5 }) }),
-  fc.record({
-    type: fc.constant('image' as const),
-    image: fc.constantFrom('good', 'better', 'bad'),
-  }),
-  fc.record({ type: fc.constant('grow' as const), by: fc.integer({ min: 1, max: 2 }) }),
-);
-
-function happen(cluster: ModelCluster, event: Happening): void {
-  switch (event.type) {
-    case 'tick':
-      cluster.tick();
-      break;
-    case 'pass':
-      cluster.pass();
-      break;
-    case 'cutOff':
-      cluster.pass(true);
-      break;
-    case 'wait':
-      cluster.wait();
-      break;
-    case 'losePod':
-      cluster.losePod(event.ordinal);
-      break;
-    case 'image':
-      cluster.change({ image: event.image });
-      break;
-    case 'grow':
-      cluster.change({ replicas: Math.min(7, cluster.spec.replicas + event.by) });
-      break;
-  }
-}
+import { checkPlans, conditionOf, settle } from './testing/randomRuns.ts';
 
 describe('a plan', () => {
   test.each([1, 3, 5])('brings %i nodes up, and then does nothing more', (replicas) => {
@@ -84,23 +17,7 @@ describe('a plan', () => {
   });
 
   test('whatever happens: safe at every step, and done once it is quiet', () => {
-    const run = fc.property(
-      fc.constantFrom(1, 3, 5),
-      fc.array(happening, { maxLength: 60 }),
-      (replicas, happenings) => {
-        const cluster = new ModelCluster(replicas);
-        cluster.badImages.add('bad');
-        for (const event of happenings) {
-          happen(cluster, event);
-          expect(cluster.violations).toEqual([]);
-        }
-        cluster.change({ image: 'good' });
-        const last = settle(cluster);
-        expect(cluster.violations).toEqual([]);
-        expect([last.operation, conditionOf(last, 'Ready')]).toEqual([null, 'True AllNodesServe']);
-      },
-    );
-    fc.assert(run, { numRuns: 1000 });
+    checkPlans({ numRuns: 1000 });
   });
 
   test('a new revision that does not run stops at one pod, and reverting it heals', () => {
@@ -126,7 +43,7 @@ describe('a plan', () => {
     const cluster = new ModelCluster(3);
     settle(cluster);
     cluster.change({ image: 'better' });
-    cluster.isRefusing = true;
+    cluster.nodes.isRefusing = true;
     const before = cluster.observe().pods.map(({ uid }) => uid);
     let last = cluster.pass();
     for (let i = 0; i < 20; i++) {
@@ -135,7 +52,7 @@ describe('a plan', () => {
     }
     expect(cluster.observe().pods.map(({ uid }) => uid)).toEqual(before);
     expect(conditionOf(last, 'UpgradeBlocked')).toBe('True RestartRefused');
-    cluster.isRefusing = false;
+    cluster.nodes.isRefusing = false;
     expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
     expect(cluster.violations).toEqual([]);
   });
@@ -149,6 +66,53 @@ describe('a plan', () => {
     expect(conditionOf(last, 'ConfigurationValid')).toBe('False ScaleInNotSupported');
     cluster.change({ replicas: 5 });
     expect(conditionOf(settle(cluster), 'ConfigurationValid')).toBe('True Valid');
+  });
+
+  test('nodes that serve are not restarted for want of readiness, however many are cut off', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.isCutOff = true;
+    cluster.change({ image: 'better' });
+    const before = cluster.observe().pods.map(({ uid }) => uid);
+    for (let i = 0; i < 20; i++) {
+      cluster.tick();
+      expect(cluster.pass().risky).toBeNull();
+    }
+    expect(cluster.observe().pods.map(({ uid }) => uid)).toEqual(before);
+    cluster.isCutOff = false;
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.violations).toEqual([]);
+  });
+
+  test('what serves without getting ready is restarted first, when the nodes allow it', () => {
+    const cluster = new ModelCluster(3);
+    cluster.sickImages.add('sick');
+    settle(cluster);
+    cluster.change({ image: 'sick' });
+    for (let i = 0; i < 20; i++) {
+      cluster.tick();
+      cluster.pass();
+    }
+    const sick = cluster.observe().pods.filter(({ isReady }) => !isReady);
+    expect(sick).toHaveLength(1);
+    cluster.change({ image: 'good' });
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.violations).toEqual([]);
+  });
+
+  test('nobody is added before all that are there have caught up', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.losePod(2);
+    cluster.nodes.isSlow = true;
+    cluster.change({ replicas: 5 });
+    for (let i = 0; i < 10; i++) {
+      cluster.tick();
+      expect(cluster.pass().risky).toBeNull();
+    }
+    cluster.nodes.isSlow = false;
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.violations).toEqual([]);
   });
 
   test('a cluster that is made again on its volumes is found, and not begun', () => {

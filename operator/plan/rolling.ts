@@ -21,7 +21,12 @@ export function roll(situation: Situation): Step | null {
     const message = `${outdated.length} nodes wait for a change: spec.upgrade.strategy is Paused`;
     return blocked(null, { type: 'UpgradeBlocked', reason: 'StrategyPaused', message });
   }
-  return comingUp(situation, true) ?? next(situation, outdated);
+  return (
+    newRevisionFails(situation) ??
+    unready(situation, outdated) ??
+    comingUp(situation, true) ??
+    next(situation, outdated)
+  );
 }
 
 function operation(
@@ -41,10 +46,8 @@ function blocked(ordinal: number | null, finding: Finding): Step {
   };
 }
 
-/** A pod of the new revision that does not run, or a member that is not whole and is waited for. */
+/** A member that is not whole, and is waited for. */
 function comingUp(situation: Situation, isRolling: boolean): Step | null {
-  const failing = situation.places.find(({ isCurrent, pod }) => isCurrent && isBroken(pod));
-  if (isRolling && failing !== undefined) return newRevisionFails(failing);
   // Who never was a member is not the roll's concern.
   const down = situation.places.find(({ isWhole, member }) => member !== null && !isWhole);
   if (down === undefined) return null;
@@ -64,7 +67,11 @@ function comingUp(situation: Situation, isRolling: boolean): Step | null {
   };
 }
 
-function newRevisionFails({ ordinal, pod }: Place): Step {
+/** A pod of the new revision that does not run. */
+function newRevisionFails({ places }: Situation): Step | null {
+  const failing = places.find(({ isCurrent, pod }) => isCurrent && isBroken(pod));
+  if (failing === undefined) return null;
+  const { ordinal, pod } = failing;
   const what = `${pod?.name} of the new revision does not run (${pod?.trouble})`;
   const message = `${what}: the roll stops. Revert the change, or mend it`;
   return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'NewRevisionFails', message });
@@ -84,11 +91,22 @@ function isBroken(pod: PodView | null): boolean {
   return pod !== null && pod.trouble !== null && !pod.isReady;
 }
 
+/** A member that serves, but is not ready with what it runs: to wait for it might be in vain. */
+function unready(situation: Situation, outdated: readonly Place[]): Step | null {
+  const place = outdated.find(
+    ({ pod, member }) => member !== null && pod?.isReady === false && !pod.isDeleting,
+  );
+  return place?.canRestart?.isAllowed === true ? restart(situation, place) : null;
+}
+
 /** All members are whole: the next one. */
 function next(situation: Situation, outdated: readonly Place[]): Step {
+  const others = outdated.filter(({ ordinal }) => ordinal !== situation.leader);
+  return restart(situation, others.at(-1) ?? outdated[0]);
+}
+
+function restart(situation: Situation, place: Place | undefined): Step {
   const { leader, observed } = situation;
-  const others = outdated.filter(({ ordinal }) => ordinal !== leader);
-  const place = others.at(-1) ?? outdated[0];
   if (place?.pod === undefined || place.pod === null) return unknown('the nodes cannot be asked');
   const { ordinal, pod, canRestart } = place;
   const epoch = observed.admin.cluster?.epoch;

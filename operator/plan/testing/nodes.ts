@@ -1,0 +1,239 @@
+/**
+ * The nodes of a cluster as its operator sees them: disks, members, one metadata leader, and answers as the admin API gives
+ * them (protocol/admin). Says what was done to them that must not be done.
+ */
+import type {
+  BootstrapRequest,
+  ClusterStatus,
+  MemberStatus,
+  NodeStatus,
+  RefusalReason,
+  Verdict,
+} from '../../../protocol/admin/types.ts';
+
+interface ModelDisk {
+  readonly diskId: string;
+  readonly clusterId: string;
+  isMember: boolean;
+}
+
+interface ModelProcess {
+  /** Ticks until it has what the others have. */
+  behind: number;
+}
+
+/** A promise of the operator that it broke. */
+export interface Violation {
+  readonly property: Property;
+  readonly detail: string;
+}
+
+export type Property =
+  | 'BeginsOnce'
+  | 'GrowsWhole'
+  | 'LeaderMovesFirst'
+  | 'NeverShrinks'
+  | 'NoRefusedRestart'
+  | 'ScalesFromWhatIs'
+  | 'VolumesKeepTheirCluster';
+
+/** How long a node that has started or joined takes to catch up, in ticks. */
+const CATCH_UP_TICKS = 3;
+
+export class ModelNodes {
+  readonly violations: Violation[] = [];
+  /** The nodes refuse every restart, for a reason of their own: a segment would lose its quorum. */
+  isRefusing = false;
+  /** Nobody catches up. */
+  isSlow = false;
+  readonly #disks = new Map<number, ModelDisk>();
+  readonly #processes = new Map<number, ModelProcess>();
+  /** Disks on which the cluster was begun: never more than one. */
+  readonly #begunOn = new Set<string>();
+  #leader: number | null = null;
+  #epoch = 0;
+  #diskCount = 0;
+
+  get leader(): number | null {
+    return this.#leader;
+  }
+
+  get disks(): ReadonlyMap<number, Readonly<ModelDisk>> {
+    return this.#disks;
+  }
+
+  get members(): readonly number[] {
+    return [...this.#disks].filter(([, disk]) => disk.isMember).map(([ordinal]) => ordinal);
+  }
+
+  isMember(ordinal: number): boolean {
+    return this.#disks.get(ordinal)?.isMember === true;
+  }
+
+  /** Serves: it runs, and is part of the cluster. */
+  isUp(ordinal: number): boolean {
+    return this.#processes.has(ordinal) && this.isMember(ordinal);
+  }
+
+  isCaughtUp(ordinal: number): boolean {
+    return this.isUp(ordinal) && this.#processes.get(ordinal)?.behind === 0;
+  }
+
+  /** A pod finds its volume, or a new one. */
+  mount(ordinal: number, clusterId: string): Readonly<ModelDisk> {
+    let disk = this.#disks.get(ordinal);
+    if (disk === undefined) {
+      this.#diskCount += 1;
+      disk = { diskId: `disk-${this.#diskCount}`, clusterId, isMember: false };
+      this.#disks.set(ordinal, disk);
+    }
+    if (disk.clusterId !== clusterId) this.broken('VolumesKeepTheirCluster', `node ${ordinal}`);
+    return disk;
+  }
+
+  start(ordinal: number): void {
+    if (!this.#processes.has(ordinal)) this.#processes.set(ordinal, { behind: CATCH_UP_TICKS });
+  }
+
+  stop(ordinal: number): void {
+    this.#processes.delete(ordinal);
+    this.#elect();
+  }
+
+  loseDisk(ordinal: number): void {
+    this.#disks.delete(ordinal);
+    this.stop(ordinal);
+  }
+
+  /** Nodes come a step further. */
+  tick(): void {
+    for (const [ordinal, running] of this.#processes) {
+      const disk = this.#disks.get(ordinal);
+      if (disk === undefined || this.#leader === null) continue;
+      if (!disk.isMember) disk.isMember = true;
+      else if (running.behind > 0 && !this.isSlow) running.behind -= 1;
+    }
+    this.#elect();
+  }
+
+  /** null: it cannot be asked. */
+  nodeStatus(ordinal: number): NodeStatus | null {
+    const disk = this.#disks.get(ordinal);
+    if (!this.#processes.has(ordinal) || disk === undefined) return null;
+    const { diskId, clusterId, isMember } = disk;
+    return {
+      ...{ nodeId: ordinal, diskId, clusterId, version: '1' },
+      phase: isMember ? 'Serving' : 'Joining',
+      isDiskReadOnly: false,
+      startedAtMs: 0,
+    };
+  }
+
+  /** As any node that serves says it; null: none does. */
+  clusterStatus(): ClusterStatus | null {
+    const { members } = this;
+    const serving = members.filter((ordinal) => this.isUp(ordinal));
+    const clusterId = this.#disks.get(serving[0] ?? 0)?.clusterId;
+    if (clusterId === undefined) return null;
+    return {
+      clusterId,
+      epoch: this.#epoch,
+      leader: { nodeId: this.#leader, isFresh: this.#leader !== null },
+      metadataVoters: 3,
+      topics: 0,
+      segments: { open: 0, recovering: 0, sealed: 0, underReplicated: 0, unavailable: 0 },
+      nodes: members.map((ordinal) => this.#memberStatus(ordinal)),
+    };
+  }
+
+  /** As the nodes decide it: everybody else must be there. */
+  verdict(ordinal: number): Verdict {
+    const epoch = this.#epoch;
+    const refused = (reason: RefusalReason): Verdict => {
+      return { isAllowed: false, epoch, reason, message: `refused for ${reason}` };
+    };
+    if (this.#leader === null) return refused('NoLeader');
+    if (this.isRefusing) return refused('SegmentQuorum');
+    const others = this.members.filter((member) => member !== ordinal);
+    const isAllowed = others.every((other) => this.isCaughtUp(other));
+    return isAllowed ? { isAllowed, epoch, message: '' } : refused('AnotherNodeIsDown');
+  }
+
+  /** null: done; else why not. */
+  bootstrap(ordinal: number, { clusterId, diskId }: BootstrapRequest): RefusalReason | null {
+    const disk = this.#disks.get(ordinal);
+    if (disk?.diskId !== diskId || disk.clusterId !== clusterId) return 'OtherDisk';
+    if (this.#leader !== null && !disk.isMember) return 'AlreadyBootstrapped';
+    this.#begunOn.add(diskId);
+    if (this.#begunOn.size > 1) {
+      this.broken('BeginsOnce', `on ${[...this.#begunOn].join(' and ')}`);
+    }
+    disk.isMember = true;
+    this.#elect();
+    return null;
+  }
+
+  transferLeadership(epoch: number): RefusalReason | null {
+    if (epoch !== this.#epoch) return 'StaleEpoch';
+    const heir = this.members.find((ordinal) => this.isUp(ordinal) && ordinal !== this.#leader);
+    if (heir === undefined) return 'StillLeading';
+    this.#leader = heir;
+    this.#epoch += 1;
+    return null;
+  }
+
+  /** The operator restarts it; `isAsked`: it was told that it may. */
+  checkRestart(ordinal: number, isAsked: boolean): void {
+    if (!this.isUp(ordinal)) return;
+    if (!isAsked)
+      this.broken('NoRefusedRestart', `node ${ordinal} serves, and was not asked about`);
+    const verdict = this.verdict(ordinal);
+    if (!verdict.isAllowed) {
+      this.broken('NoRefusedRestart', `node ${ordinal}: ${verdict.reason}`);
+    }
+    if (ordinal === this.#leader && this.members.length > 1) {
+      this.broken('LeaderMovesFirst', `node ${ordinal} leads the metadata`);
+    }
+  }
+
+  checkScale(from: number, to: number): void {
+    if (to < from) this.broken('NeverShrinks', `${from} to ${to}`);
+    const hasBegun = this.members.length > 0;
+    // Volumes that are there already: a cluster that is made again.
+    if (to <= from || !hasBegun || this.#disks.has(to)) return;
+    const isWhole = Array.from({ length: from }, (_, index) => index + 1).every((ordinal) =>
+      this.isCaughtUp(ordinal),
+    );
+    if (to !== from + 1) this.broken('GrowsWhole', `${from} to ${to} at once`);
+    if (!isWhole) this.broken('GrowsWhole', `${from} to ${to}, while somebody is not caught up`);
+  }
+
+  broken(property: Property, detail: string): void {
+    this.violations.push({ property, detail });
+  }
+
+  #memberStatus(nodeId: number): MemberStatus {
+    return {
+      nodeId,
+      diskId: this.#disks.get(nodeId)?.diskId ?? '',
+      ...{ zone: '', version: '1', peerAddress: '', clientAddress: '', httpAddress: '' },
+      isAlive: this.isUp(nodeId),
+      isDraining: false,
+      isDiskWritable: true,
+      role: 'Voter',
+      isCaughtUp: this.isCaughtUp(nodeId),
+      ...{ ledSegments: 0, replicas: 0, incompleteReplicas: 0 },
+    };
+  }
+
+  #elect(): void {
+    const { members } = this;
+    const up = members.filter((ordinal) => this.isUp(ordinal));
+    const hasQuorum = up.length * 2 > members.length;
+    if (!hasQuorum) this.#leader = null;
+    else if (this.#leader === null || !up.includes(this.#leader)) {
+      this.#leader = up[0] ?? null;
+      this.#epoch += 1;
+    }
+  }
+}

@@ -1,0 +1,207 @@
+/** Planted bugs of the operator: each breaks one of its promises, to show that the stories notice. */
+import type { SourceChange } from '../../base/testing/plant.ts';
+
+export type StoryName = 'changedMinds' | 'plans' | 'troubled' | 'undisturbed';
+
+export interface OperatorBug {
+  readonly name: string;
+  /** Which finds it. */
+  readonly story: StoryName;
+  readonly what: string;
+  /** Any of these shows it. */
+  readonly foundBy: readonly string[];
+  readonly changes: readonly SourceChange[];
+}
+
+/** The nodes' verdict is asked again before the restart; without that a plan that ignores it is refused there. */
+const NOT_ASKED_AGAIN: SourceChange = {
+  file: 'operator/apply/applier.ts',
+  find: 'if (isGated) await this.#askAgain(observed, ordinal);',
+  replace: '',
+};
+
+export const OPERATOR_BUGS: readonly OperatorBug[] = [
+  {
+    name: 'RollIgnoresCanRestart',
+    story: 'plans',
+    what: 'a roll restarts a node that the nodes refuse to let go',
+    foundBy: ['NoRefusedRestart'],
+    changes: [
+      {
+        file: 'operator/plan/rolling.ts',
+        find: 'if (!canRestart.isAllowed) {',
+        replace: 'if (canRestart.epoch < 0) {',
+      },
+      NOT_ASKED_AGAIN,
+    ],
+  },
+  {
+    name: 'RollTakesTheLeader',
+    story: 'undisturbed',
+    what: 'the metadata leader is restarted without handing over',
+    foundBy: ['LeaderMovesFirst'],
+    changes: [
+      {
+        file: 'operator/plan/rolling.ts',
+        find: 'if (ordinal === leader && situation.places.length > 1) {',
+        replace: 'if (ordinal < 0) {',
+      },
+    ],
+  },
+  {
+    name: 'VerdictNotAskedAgain',
+    story: 'changedMinds',
+    what: 'a restart is done on a verdict that is old by then',
+    foundBy: ['NoRefusedRestart'],
+    changes: [NOT_ASKED_AGAIN],
+  },
+  {
+    name: 'BootstrapTwice',
+    story: 'plans',
+    what: 'a first node with a new disk begins the cluster again',
+    foundBy: ['BeginsOnce'],
+    changes: [
+      {
+        file: 'operator/plan/bootstrap.ts',
+        find: 'if (bootstrapDisk !== first.diskId) return lost(bootstrapDisk, first.diskId);',
+        replace: '',
+      },
+      {
+        file: 'operator/plan/bootstrap.ts',
+        find: 'clusterId, diskId: bootstrapDisk },',
+        replace: 'clusterId, diskId: first.diskId },',
+      },
+    ],
+  },
+  {
+    name: 'StatusEachPass',
+    story: 'undisturbed',
+    what: 'the status is written although nothing of it has changed',
+    foundBy: ['IdleWritesNothing'],
+    changes: [
+      {
+        file: 'operator/controller/reconciler.ts',
+        find: 'if (!isDeepStrictEqual(status, cluster.status))',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'AppliesEachPass',
+    story: 'undisturbed',
+    what: 'children are applied although they are as they should be',
+    foundBy: ['IdleWritesNothing'],
+    changes: [
+      {
+        file: 'operator/plan/children.ts',
+        find: '(!view.isDeleting && !contains(view.object, object))',
+        replace: '!view.isDeleting',
+      },
+    ],
+  },
+  {
+    name: 'SizeFromMembers',
+    story: 'undisturbed',
+    what: 'the wanted size is what members are seen',
+    foundBy: ['Converges', 'NeverShrinks'],
+    changes: [
+      {
+        file: 'operator/plan/scaling.ts',
+        find: 'const wanted = observed.cluster.spec.replicas;',
+        replace:
+          'const wanted = observed.admin.cluster?.nodes.length ?? observed.cluster.spec.replicas;',
+      },
+    ],
+  },
+  {
+    name: 'FenceIgnored',
+    story: 'troubled',
+    what: 'an operator that does not hold the lease any more writes on',
+    foundBy: ['DeposedWritesNothing', 'NoRefusedRestart'],
+    changes: [
+      {
+        file: 'operator/kube/lease.ts',
+        find: 'if (!isHeld) throw new Deposed(',
+        replace: 'if (isHeld === undefined) throw new Deposed(',
+      },
+    ],
+  },
+  {
+    name: 'LeaseTakenAtOnce',
+    story: 'undisturbed',
+    what: 'the lease of another is taken before it has expired',
+    foundBy: ['DeposedWritesNothing'],
+    changes: [
+      {
+        file: 'operator/kube/lease.ts',
+        find: 'return nowMs - this.#seen.atMs > (spec.leaseDurationSeconds ?? LEASE_S) * 1000;',
+        replace: 'return true;',
+      },
+    ],
+  },
+  {
+    name: 'ApplyResetsReplicas',
+    story: 'undisturbed',
+    what: 'the generic apply of the StatefulSet sets its replicas',
+    foundBy: ['GrowsWhole', 'NeverShrinks'],
+    changes: [
+      {
+        file: 'operator/desired/statefulSet.ts',
+        find: 'serviceName: namesOf(cluster).nodes,',
+        replace: 'serviceName: namesOf(cluster).nodes, replicas: cluster.spec.replicas,',
+      },
+    ],
+  },
+  {
+    name: 'GrowsBeforeCaughtUp',
+    story: 'undisturbed',
+    what: 'a node is added while another one has not caught up',
+    foundBy: ['GrowsWhole'],
+    changes: [
+      {
+        file: 'operator/plan/scaling.ts',
+        find: 'if (missing !== undefined) return waitingFor(missing,',
+        replace: 'if (missing?.ordinal === -1) return waitingFor(missing,',
+      },
+    ],
+  },
+  {
+    name: 'NotReadyServesNothing',
+    story: 'plans',
+    what: 'a pod that is not ready is taken for one that serves nothing',
+    foundBy: ['NoRefusedRestart'],
+    changes: [
+      {
+        file: 'operator/plan/situation.ts',
+        find: "if (node !== null) return node.phase === 'Joining' || node.phase === 'Registering';",
+        replace: 'if (node === null) return true;',
+      },
+    ],
+  },
+  {
+    name: 'ExpiredWatchGoesOn',
+    story: 'troubled',
+    what: 'a watch that has expired is taken up where it was, for ever',
+    foundBy: ['Converges'],
+    changes: [
+      {
+        file: 'operator/kube/listWatch.ts',
+        find: 'if (isExpired) this.#resourceVersion = null;',
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'SilentWatchLives',
+    story: 'troubled',
+    what: 'a watch that says nothing is waited for, for ever',
+    foundBy: ['Converges'],
+    changes: [
+      {
+        file: 'operator/kube/listWatch.ts',
+        find: 'this.#options.clock.setTimer(SILENCE_MS_MAX, () => abort.abort())',
+        replace: 'this.#options.clock.setTimer(SILENCE_MS_MAX, () => undefined)',
+      },
+    ],
+  },
+];

@@ -1,0 +1,86 @@
+/** Whole operators, in memory and on virtual time; and that the promises they are held to can be broken. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
+import { describe, expect, test } from '@jest/globals';
+import { applyChange } from '../../base/testing/plant.ts';
+import { OPERATOR_BUGS } from './bugs.ts';
+import { changedMinds, killedAfterWrite, troubled, undisturbed } from './stories.ts';
+
+const STORIES_MS_MAX = 120_000;
+const HUNTS_MS_MAX = 240_000;
+const TROUBLED_SEEDS = 40;
+const CHANGED_MINDS_SEEDS = 5;
+
+describe('operators', () => {
+  test('begin a cluster, roll it, let it grow, and then write nothing but the lease', async () => {
+    expect(await undisturbed()).toBeGreaterThan(40);
+  });
+
+  test(
+    'killed after any of their writes, the other one goes on',
+    async () => {
+      const writes = await undisturbed();
+      for (let index = 1; index <= writes; index += 1) await killedAfterWrite(index);
+    },
+    STORIES_MS_MAX,
+  );
+
+  test(
+    'that hang, are cut off, are deaf and die: the cluster is safe, and in the end as its spec says',
+    async () => {
+      for (let seed = 1; seed <= TROUBLED_SEEDS; seed += 1) await troubled(seed);
+    },
+    STORIES_MS_MAX,
+  );
+
+  test(
+    'restart nobody whom the nodes have come to refuse meanwhile',
+    async () => {
+      for (let seed = 1; seed <= CHANGED_MINDS_SEEDS; seed += 1) await changedMinds(seed);
+    },
+    STORIES_MS_MAX,
+  );
+});
+
+/** What the stories say about a planted bug: in a process of its own, since it is planted while modules are loaded. */
+function hunt(name: string): Promise<string> {
+  return new Promise((resolve) => {
+    const args = ['operator/testing/main.ts', '--bug', name];
+    execFile(process.execPath, args, (_error, stdout, stderr) => resolve(stdout + stderr));
+  });
+}
+
+describe('planted bugs of the operator', () => {
+  const hunts = OPERATOR_BUGS.values();
+
+  test(
+    'are all found, by the properties that they break',
+    async () => {
+      const found: Record<string, string> = {};
+      const work = async (): Promise<void> => {
+        for (const { name } of hunts) found[name] = await hunt(name);
+      };
+      await Promise.all([work(), work()]);
+      for (const { name, foundBy } of OPERATOR_BUGS) {
+        const properties = foundBy.map((property) => `FOUND ${property}: `).join('|');
+        expect([name, found[name]]).toEqual([name, expect.stringMatching(`^(${properties})`)]);
+      }
+    },
+    HUNTS_MS_MAX,
+  );
+
+  test('apply to the source as it is, each with a name of its own', () => {
+    for (const { changes } of OPERATOR_BUGS) {
+      for (const { file } of changes) {
+        const source = readFileSync(file, 'utf8');
+        const planted = changes
+          .filter((change) => change.file === file)
+          .reduce(applyChange, source);
+        expect(planted).not.toBe(source);
+        expect(() => stripTypeScriptTypes(planted)).not.toThrow(); // it is code still
+      }
+    }
+    expect(new Set(OPERATOR_BUGS.map(({ name }) => name)).size).toBe(OPERATOR_BUGS.length);
+  });
+});

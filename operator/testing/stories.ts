@@ -1,0 +1,158 @@
+/**
+ * What whole operators are put through. Each story throws an error that begins with the property that does not hold.
+ */
+import { between, chance, pick, SeededRandom } from '../../base/random.ts';
+import type { Random } from '../../base/random.ts';
+import { NAMESPACE, World } from './world.ts';
+import type { OperatorProcess } from './world.ts';
+
+const NAME = 'sea';
+const SETTLE_MS = 300_000;
+/** In which an idle cluster has several passes. */
+const IDLE_MS = 150_000;
+const RESTART_MS = 3000;
+const NODES_MAX = 6;
+
+/** @throws {Error} */
+export function check({ breaches }: World): void {
+  const [breach] = breaches;
+  if (breach !== undefined) throw new Error(`${breach.property}: ${breach.detail}`);
+}
+
+/** A cluster begins, is rolled, and grows. */
+async function life(world: World): Promise<void> {
+  world.apply(NAME, { replicas: 3 });
+  await world.settle(NAME, SETTLE_MS);
+  world.apply(NAME, { image: 'better' });
+  await world.settle(NAME, SETTLE_MS);
+  world.apply(NAME, { replicas: 5 });
+  await world.settle(NAME, SETTLE_MS);
+}
+
+async function idle(world: World): Promise<void> {
+  // What was begun when it settled ends first.
+  await world.run(RESTART_MS);
+  const before = world.writes.length;
+  await world.run(IDLE_MS);
+  const [write] = world.writes.slice(before);
+  if (write !== undefined) world.breach('IdleWritesNothing', write);
+}
+
+/** Two operators, undisturbed. @returns the writes, leases among them. */
+export async function undisturbed(world = new World()): Promise<number> {
+  let writes = 0;
+  world.onWritten = () => {
+    writes += 1;
+  };
+  world.startOperator('a');
+  world.startOperator('b');
+  await life(world);
+  const count = writes;
+  await idle(world);
+  check(world);
+  return count;
+}
+
+/** Whoever does write `index` is killed before it hears of it, and started again; the other one goes on. */
+export async function killedAfterWrite(index: number): Promise<void> {
+  const world = new World(index);
+  let left = index;
+  world.onWritten = (by) => {
+    left -= 1;
+    if (left !== 0) return;
+    world.kill(by);
+    world.scheduler.schedule(RESTART_MS, () => world.startOperator(`${by.name}-again`));
+  };
+  world.startOperator('a');
+  world.startOperator('b');
+  await life(world);
+  await idle(world);
+  if (left > 0) world.breach('Converges', `there were only ${index - left} writes`);
+  check(world);
+}
+
+/** Two operators that hang, lose the API server, are killed, and know old things, while a user changes the spec. */
+export async function troubled(seed: number): Promise<void> {
+  const world = new World(seed);
+  const random = new SeededRandom(seed);
+  const operators = [world.startOperator('a-0'), world.startOperator('b-0')];
+  world.apply(NAME, { replicas: pick(random, [1, 3]) });
+  for (let round = 1; round <= 20; round += 1) {
+    trouble(world, { operators, random, round });
+    await world.run(between(random, 500, 12_000));
+    check(world);
+  }
+  for (const { process, client } of operators) {
+    process.resume();
+    client.isCut = false;
+  }
+  // A deaf watch is found out by its silence.
+  await world.run(SETTLE_MS);
+  await world.settle(NAME, SETTLE_MS);
+  await idle(world);
+  check(world);
+}
+
+/** What the nodes allowed when a pass began they may refuse when it comes to act. */
+export async function changedMinds(seed: number): Promise<void> {
+  const world = new World(seed);
+  const random = new SeededRandom(seed);
+  const nodes = world.kubernetes.nodesOf(NAMESPACE, NAME);
+  world.onWritten = () => {
+    if (nodes.isRefusing || chance(random, 0.5)) return;
+    nodes.isRefusing = true;
+    world.scheduler.schedule(RESTART_MS, () => {
+      nodes.isRefusing = false;
+    });
+  };
+  world.startOperator('a');
+  await life(world);
+  check(world);
+}
+
+interface Round {
+  readonly operators: OperatorProcess[];
+  readonly random: Random;
+  readonly round: number;
+}
+
+function trouble(world: World, { operators, random, round }: Round): void {
+  const index = between(random, 0, operators.length - 1);
+  const operator = operators[index];
+  if (operator === undefined) return;
+  const { process, client } = operator;
+  switch (between(random, 0, 6)) {
+    case 0:
+      process.pause();
+      world.scheduler.schedule(between(random, 1000, 40_000), () => process.resume());
+      break;
+    case 1:
+      client.isCut = true;
+      world.scheduler.schedule(between(random, 1000, 40_000), () => {
+        client.isCut = false;
+      });
+      break;
+    case 2:
+      client.deafen();
+      break;
+    case 3:
+      world.server.compact();
+      break;
+    case 4:
+      world.kill(operator);
+      operators[index] = world.startOperator(`${operator.name.charAt(0)}-${round}`);
+      break;
+    default:
+      change(world, random);
+  }
+}
+
+function change(world: World, random: Random): void {
+  const { spec } = world.clusterOf(NAME);
+  if (chance(random, 0.6)) {
+    world.apply(NAME, { image: pick(random, ['good', 'better', 'best']) });
+    return;
+  }
+  const replicas = spec.replicas === 1 ? 3 : Math.min(NODES_MAX, spec.replicas + 1);
+  world.apply(NAME, { replicas });
+}

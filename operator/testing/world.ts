@@ -1,0 +1,200 @@
+/**
+ * A world for whole operators: an API server and a Kubernetes in memory, model nodes, virtual time, and any number of operators
+ * that crash, hang and come back. It watches what they do, and says which promise they broke.
+ */
+import { SILENT } from '../../base/log.ts';
+import type { Logger } from '../../base/log.ts';
+import { SeededRandom } from '../../base/random.ts';
+import { Scheduler } from '../../node/sim/scheduler.ts';
+import { SimClock, SimProcess } from '../../node/sim/simProcess.ts';
+import { API_VERSION, KIND } from '../api/walrusCluster.ts';
+import type { WalrusCluster } from '../api/walrusCluster.ts';
+import { Operator } from '../controller/operator.ts';
+import { FakeApiServer } from '../kube/testing/fakeApiServer.ts';
+import type { Asked } from '../kube/testing/fakeApiServer.ts';
+import { FakeClient } from '../kube/testing/fakeClient.ts';
+import { ModelKubernetes } from './kubernetes.ts';
+import { ModelAdmin } from './modelAdmin.ts';
+
+export const NAMESPACE = 'ocean';
+const LEASE_NAMESPACE = 'system';
+const TICK_MS = 1000;
+const RESYNC_MS = 60_000;
+const WALL_MS = 1_700_000_000_000;
+
+/** One process of an operator. */
+export interface OperatorProcess {
+  readonly name: string;
+  readonly process: SimProcess;
+  readonly operator: Operator;
+  readonly client: FakeClient;
+  readonly admin: ModelAdmin;
+}
+
+export interface Breach {
+  readonly property: string;
+  readonly detail: string;
+}
+
+export class World {
+  readonly scheduler = new Scheduler();
+  readonly server = new FakeApiServer(() => WALL_MS + this.scheduler.nowMs);
+  readonly kubernetes = new ModelKubernetes(this.server);
+  readonly #random: SeededRandom;
+  readonly #operators = new Map<string, OperatorProcess>();
+  readonly #breaches: Breach[] = [];
+  /** Writes of operators, to the API server and to nodes, but for their leases. */
+  readonly writes: string[] = [];
+  logger: Logger = SILENT;
+  /** Called after each write, the leases among them, while its answer is not there yet. */
+  onWritten: (by: OperatorProcess) => void = () => undefined;
+
+  constructor(seed = 1) {
+    this.#random = new SeededRandom(seed);
+    this.server.onRequest = (asked) => this.#watch(asked);
+    this.#tick();
+  }
+
+  get breaches(): readonly Breach[] {
+    return [...this.#breaches, ...this.kubernetes.clusters.flatMap(({ violations }) => violations)];
+  }
+
+  startOperator(name: string): OperatorProcess {
+    const { scheduler, server, kubernetes } = this;
+    const process = new SimProcess();
+    const client = new FakeClient({ server, scheduler, process, user: name });
+    const onAct = (what: string): void => this.#wrote(name, `POST ${what}`);
+    const admin = new ModelAdmin({ kubernetes, scheduler, process, onAct });
+    const operator = new Operator({
+      ...{ api: client, admin, logger: this.logger, random: this.#random.fork() },
+      clock: new SimClock(scheduler, process, { offsetMs: WALL_MS }),
+      defaults: { imageRepository: 'walrus', version: '1.0.0' },
+      ...{ namespace: null, leaseNamespace: LEASE_NAMESPACE, identity: name },
+      resyncMs: RESYNC_MS,
+      onAction: () => undefined,
+      onFailure: () => undefined,
+      onPass: () => () => undefined,
+      onBroken: (error) => this.breach('NeverBreaks', String(error)),
+    });
+    const started = { name, process, operator, client, admin };
+    client.onWritten = () => this.onWritten(started);
+    admin.onActed = () => this.onWritten(started);
+    this.#operators.set(name, started);
+    operator.start();
+    return started;
+  }
+
+  /** As by kill -9. */
+  kill({ name, process }: OperatorProcess): void {
+    process.kill();
+    this.#operators.delete(name);
+  }
+
+  /** A user's `kubectl apply`: made, or changed. */
+  apply(name: string, spec: Partial<WalrusCluster['spec']>): void {
+    const found = this.server.find(KIND, NAMESPACE, name) as unknown as WalrusCluster | null;
+    this.server.put({
+      apiVersion: API_VERSION,
+      kind: KIND,
+      metadata: { namespace: NAMESPACE, name },
+      spec: { ...(found?.spec ?? DEFAULT_SPEC), ...spec },
+    });
+  }
+
+  clusterOf(name: string): WalrusCluster {
+    return this.server.find(KIND, NAMESPACE, name) as unknown as WalrusCluster;
+  }
+
+  async run(durationMs: number): Promise<void> {
+    await this.scheduler.run(this.scheduler.nowMs + durationMs, () => this.breaches.length > 0);
+  }
+
+  /** Until a cluster is as its spec says, and says so. */
+  async settle(name: string, withinMs: number): Promise<void> {
+    const untilMs = this.scheduler.nowMs + withinMs;
+    const isOver = (): boolean => this.breaches.length > 0 || this.isSettled(name);
+    await this.scheduler.run(untilMs, isOver);
+    if (!isOver()) this.breach('Converges', JSON.stringify(this.clusterOf(name).status ?? null));
+  }
+
+  isSettled(name: string): boolean {
+    const { metadata, spec, status } = this.clusterOf(name);
+    const ready = status?.conditions.find(({ type }) => type === 'Ready');
+    if (ready?.status !== 'True' || status?.observedGeneration !== metadata.generation) {
+      return false;
+    }
+    const nodes = this.kubernetes.nodesOf(NAMESPACE, name);
+    const pods = this.server
+      .all('Pod')
+      .filter((pod) => this.kubernetes.placeOf(pod).nodes === nodes);
+    return pods.length === spec.replicas && pods.every((pod) => this.#isAsWanted(pod, spec.image));
+  }
+
+  breach(property: string, detail: string): void {
+    this.#breaches.push({ property, detail });
+  }
+
+  #isAsWanted(pod: ReturnType<FakeApiServer['all']>[number], image: string | undefined): boolean {
+    const { nodes, ordinal } = this.kubernetes.placeOf(pod);
+    const { containers } = pod['spec'] as { containers: readonly [{ image: string }] };
+    return nodes.isCaughtUp(ordinal) && containers[0].image === image;
+  }
+
+  #tick(): void {
+    this.kubernetes.tick();
+    this.scheduler.schedule(TICK_MS, () => this.#tick());
+  }
+
+  /** What an operator asks of the API server, before it is done. */
+  #watch(asked: Asked): void {
+    const { user, verb, resource, namespace, name } = asked;
+    if (['get', 'list', 'watch'].includes(verb) || resource === 'leases') return;
+    this.#wrote(user, `${verb} ${resource} ${name ?? ''}`);
+    if (namespace === null || name === null) return;
+    if (verb === 'delete' && resource === 'pods') this.#restarts(asked);
+    if (resource === 'statefulsets/scale' || (verb === 'patch' && resource === 'statefulsets')) {
+      this.#scales(asked);
+    }
+  }
+
+  #restarts({ user, namespace, name, body }: Asked): void {
+    const pod = this.server.find('Pod', namespace ?? '', name ?? '');
+    const { preconditions = {} } = (body ?? {}) as { preconditions?: { uid?: string } };
+    if (pod === null) return;
+    // What is refused, or under way anyhow, is no restart.
+    const { uid = pod.metadata.uid } = preconditions;
+    if (pod.metadata.uid !== uid || pod.metadata['deletionTimestamp'] !== undefined) return;
+    const place = this.kubernetes.placeOf(pod);
+    const isAsked = this.#operators.get(user)?.admin.isAllowed(place) === true;
+    place.nodes.checkRestart(place.ordinal, isAsked);
+  }
+
+  #scales({ namespace, name, body }: Asked): void {
+    const set = this.server.find('StatefulSet', namespace ?? '', name ?? '');
+    const { metadata, spec } = body as { metadata: object; spec: { replicas?: number } };
+    const { resourceVersion } = metadata as { resourceVersion?: string };
+    const isRefused =
+      (resourceVersion ?? set?.metadata.resourceVersion) !== set?.metadata.resourceVersion;
+    if (set === null || spec.replicas === undefined || isRefused) return;
+    const { replicas } = set['spec'] as { replicas: number };
+    this.kubernetes.nodesOf(namespace ?? '', name ?? '').checkScale(replicas, spec.replicas);
+  }
+
+  #wrote(user: string, what: string): void {
+    this.writes.push(`${user}: ${what}`);
+    const [lease] = this.server.all('Lease');
+    const { holderIdentity = '' } = (lease?.['spec'] ?? {}) as { holderIdentity?: string };
+    if (holderIdentity.startsWith(`${user}_`)) return;
+    this.breach('DeposedWritesNothing', `${user} did ${what} while ${holderIdentity} leads`);
+  }
+}
+
+const DEFAULT_SPEC: WalrusCluster['spec'] = {
+  replicas: 3,
+  storage: { size: '1Gi' },
+  placement: { topologyKey: 'zone', allowSharedHosts: false },
+  drainTimeout: '30s',
+  networkPolicy: false,
+  paused: false,
+  image: 'good',
+};
