@@ -11,6 +11,7 @@ import type { KubeApi } from '../kube/api.ts';
 import { assertHeld } from '../kube/lease.ts';
 import type { Term } from '../kube/lease.ts';
 import { kindOf, objectPath } from '../kube/paths.ts';
+import { isIdle } from '../observe/types.ts';
 import { AdminRefusal } from '../observe/adminClient.ts';
 import type { AdminClient } from '../observe/adminClient.ts';
 import type { Observed } from '../observe/types.ts';
@@ -108,8 +109,9 @@ export class Applier {
   async #restart(observed: Observed, action: RiskyAction & { type: 'RestartPod' }): Promise<void> {
     const { namespace } = observed.cluster.metadata;
     const { ordinal, name, uid, isGated, why } = action;
-    // What was said when the pass began may be old by now: writes may take long.
+    // What was said when the pass began may be old by now: writes may take long, and who waited to join may have joined.
     if (isGated) await this.#askAgain(observed, ordinal);
+    else await this.#askWhetherItServes(observed, ordinal);
     this.#log('restarting a pod', { pod: name, why });
     await this.#delete(objectPath(kindOf('Pod'), namespace, name), uid);
   }
@@ -119,6 +121,13 @@ export class Applier {
     const verdict = await this.#options.admin.canRestart(hostOf(observed, leader), ordinal);
     if (verdict === null) throw new AdminRefusal('NoAnswer', 'the nodes do not answer any more');
     if (!verdict.isAllowed) throw new AdminRefusal(verdict.reason, verdict.message);
+  }
+
+  async #askWhetherItServes({ pods }: Observed, ordinal: number): Promise<void> {
+    const ip = pods.find((pod) => pod.ordinal === ordinal)?.ip ?? null;
+    const node = ip === null ? null : await this.#options.admin.node(ip);
+    if (node === null || node.nodeId !== ordinal || isIdle(node)) return;
+    throw new AdminRefusal('ServesNow', `node ${ordinal} serves by now`);
   }
 
   async #scale(

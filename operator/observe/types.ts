@@ -55,6 +55,11 @@ export interface ClaimView {
   readonly clusterId: string | null;
 }
 
+/** By its own word it serves nothing: it is part of no cluster yet, or not again. */
+export function isIdle({ phase }: NodeStatus): boolean {
+  return phase === 'Joining' || phase === 'Registering';
+}
+
 /** What the nodes say. Absent is not false: what cannot be reached is unknown. */
 export interface AdminView {
   /** The answers of each pod's own node, by ordinal. */

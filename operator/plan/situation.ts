@@ -2,6 +2,7 @@
 import type { MemberStatus, NodeStatus, Verdict } from '../../protocol/admin/types.ts';
 import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
 import { FIRST_ORDINAL } from '../desired/names.ts';
+import { isIdle } from '../observe/types.ts';
 import type { Observed, PodView, StatefulSetView } from '../observe/types.ts';
 
 /** One place of the StatefulSet, and the node of the same number. */
@@ -81,6 +82,6 @@ export function isRevisionKnown({ statefulSet }: Situation): boolean {
  */
 export function servesNothing({ leader }: Situation, { pod, node, member }: Place): boolean {
   if (pod === null || pod.isReady || member?.isAlive === true) return false;
-  if (node !== null) return node.phase === 'Joining' || node.phase === 'Registering';
+  if (node !== null) return isIdle(node);
   return pod.trouble !== null || pod.phase === 'Pending' || leader !== null;
 }

@@ -56,6 +56,19 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     changes: [NOT_ASKED_AGAIN],
   },
   {
+    name: 'JoinedMeanwhile',
+    story: 'troubled',
+    what: 'a node that waited to join is restarted for it after it has joined',
+    foundBy: ['NoRefusedRestart'],
+    changes: [
+      {
+        file: 'operator/apply/applier.ts',
+        find: 'else await this.#askWhetherItServes(observed, ordinal);',
+        replace: '',
+      },
+    ],
+  },
+  {
     name: 'BootstrapTwice',
     story: 'plans',
     what: 'a first node with a new disk begins the cluster again',
@@ -94,8 +107,8 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     changes: [
       {
         file: 'operator/plan/children.ts',
-        find: '(!view.isDeleting && !contains(view.object, object))',
-        replace: '!view.isDeleting',
+        find: '(view.isOwned && !view.isDeleting && !contains(view.object, object))',
+        replace: '(view.isOwned && !view.isDeleting)',
       },
     ],
   },
@@ -173,7 +186,7 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     changes: [
       {
         file: 'operator/plan/situation.ts',
-        find: "if (node !== null) return node.phase === 'Joining' || node.phase === 'Registering';",
+        find: 'if (node !== null) return isIdle(node);',
         replace: 'if (node === null) return true;',
       },
     ],

@@ -9,6 +9,7 @@ import type {
 } from '../../protocol/admin/types.ts';
 import type { SimProcess } from '../../node/sim/simProcess.ts';
 import type { Scheduler } from '../../node/sim/scheduler.ts';
+import { isIdle } from '../observe/types.ts';
 import { AdminRefusal } from '../observe/adminClient.ts';
 import type { AdminClient } from '../observe/adminClient.ts';
 import type { ModelKubernetes, Place } from './kubernetes.ts';
@@ -16,7 +17,7 @@ import type { ModelKubernetes, Place } from './kubernetes.ts';
 const WAY_MS = 3;
 const TIMEOUT_MS = 2000;
 /** An answer counts for so long. */
-const VERDICT_MS_MAX = 10_000;
+const VERDICT_MS_MAX = 1000;
 
 export interface ModelAdminOptions {
   readonly kubernetes: ModelKubernetes;
@@ -38,7 +39,12 @@ export class ModelAdmin implements AdminClient {
   }
 
   node(host: string): Promise<NodeStatus | null> {
-    return this.#ask(host, ({ nodes, ordinal }) => nodes.nodeStatus(ordinal));
+    return this.#ask(host, ({ nodes, ordinal }) => {
+      const status = nodes.nodeStatus(ordinal);
+      // Who serves nothing may be restarted, by its own word.
+      if (status !== null && isIdle(status)) this.#note(host, ordinal);
+      return status;
+    });
   }
 
   cluster(host: string): Promise<ClusterStatus | null> {
@@ -51,9 +57,8 @@ export class ModelAdmin implements AdminClient {
     return this.#ask(host, ({ nodes, ordinal }) => {
       if (!nodes.isUp(ordinal)) return null;
       const verdict = nodes.verdict(nodeId);
-      const key = `${host} ${nodeId}`;
-      this.#allowedAtMs.delete(key);
-      if (verdict.isAllowed) this.#allowedAtMs.set(key, this.#options.scheduler.nowMs);
+      this.#allowedAtMs.delete(`${host} ${nodeId}`);
+      if (verdict.isAllowed) this.#note(host, nodeId);
       return verdict;
     });
   }
@@ -74,6 +79,10 @@ export class ModelAdmin implements AdminClient {
       const isOf = kubernetes.at(host)?.nodes === wanted.nodes && Number(nodeId) === wanted.ordinal;
       return isOf && scheduler.nowMs - atMs <= VERDICT_MS_MAX;
     });
+  }
+
+  #note(host: string, ordinal: number): void {
+    this.#allowedAtMs.set(`${host} ${ordinal}`, this.#options.scheduler.nowMs);
   }
 
   async #ask<T>(host: string, answer: (place: Place) => T | null): Promise<T | null> {
