@@ -17,7 +17,7 @@ export interface OperatorBug {
 const NOT_ASKED_AGAIN: SourceChange = {
   file: 'operator/apply/applier.ts',
   find: 'if (isGated) await this.#askAgain(observed, ordinal);',
-  replace: '',
+  replace: 'if (isGated) void observed;',
 };
 
 export const OPERATOR_BUGS: readonly OperatorBug[] = [
