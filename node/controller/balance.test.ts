@@ -58,22 +58,6 @@ describe('segmentToMove()', () => {
   });
 });
 
-/** A cluster of three with a topic that nobody writes to, whose partitions are led by all. */
-async function startSpread(): Promise<Scenario> {
-  const scenario = await Scenario.start({});
-  let isCreated = false;
-  const topic = { name: 'spread', partitions: PARTITION_COUNT, replication: null };
-  void scenario
-    .metadataLeader()
-    .parts!.controller.createTopic(topic)
-    .then(() => {
-      isCreated = true;
-    });
-  await scenario.cluster.runUntil(() => isCreated, 5000);
-  await scenario.cluster.run(500);
-  return scenario;
-}
-
 /** How many segments that are open each of these nodes leads. */
 function ledBy(scenario: Scenario, nodeIds: readonly NodeId[]): number[] {
   const { segments } = scenario.metadataLeader().parts!.metadata.metadata;
@@ -87,7 +71,7 @@ function spreadOf(counts: readonly number[]): number {
 
 describe('leaderships', () => {
   test('of a topic are spread when it is created', async () => {
-    const scenario = await startSpread();
+    const scenario = await Scenario.startSpread(PARTITION_COUNT);
     expect(
       spreadOf(
         ledBy(
@@ -99,7 +83,7 @@ describe('leaderships', () => {
   });
 
   test('of a node that dies go to all others, though they are recovered at once', async () => {
-    const scenario = await startSpread();
+    const scenario = await Scenario.startSpread(PARTITION_COUNT);
     const [killed, ...others] = scenario.followers();
     const victim = killed === scenario.metadataLeader() ? others[0]! : killed!;
     scenario.cluster.kill(victim);
@@ -113,7 +97,7 @@ describe('leaderships', () => {
   });
 
   test('are even again a while after every node was killed and started in turn', async () => {
-    const scenario = await startSpread();
+    const scenario = await Scenario.startSpread(PARTITION_COUNT);
     for (const machine of scenario.cluster.machines) {
       scenario.cluster.kill(machine);
       await scenario.cluster.run(3000);

@@ -91,7 +91,7 @@ export class Controller {
       return {
         isRegistered,
         aliveNodeIds: this.sessions.aliveNodeIds(),
-        damagedCopies: this.sessions.damagedCopies(),
+        damagedCopies: this.sessions.damagedCopiesTold(),
       };
     });
     rpc.handle(CLOSE_SEGMENT, async (request) => ({ nextSegmentId: await this.#close(request) }));

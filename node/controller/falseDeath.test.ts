@@ -8,22 +8,6 @@ import { Scenario } from './testing/scenario.ts';
 
 const PARTITION_COUNT = 9;
 
-/** A cluster of three with a topic whose partitions are led by all of them. */
-async function startSpread(): Promise<Scenario> {
-  const scenario = await Scenario.start({});
-  let isCreated = false;
-  const topic = { name: 'spread', partitions: PARTITION_COUNT, replication: null };
-  void scenario
-    .metadataLeader()
-    .parts!.controller.createTopic(topic)
-    .then(() => {
-      isCreated = true;
-    });
-  await scenario.cluster.runUntil(() => isCreated, 5000);
-  await scenario.cluster.run(500);
-  return scenario;
-}
-
 function openSegments(machine: Machine): readonly SegmentRecord[] {
   const { segments } = machine.parts!.metadata.metadata;
   return [...segments.values()].filter(({ state }) => state === 'OPEN');
@@ -44,7 +28,7 @@ function expectUntouched(scenario: Scenario, before: readonly SegmentRecord[]): 
 
 describe('a stall', () => {
   test.each([600, 1000, 1500, 2500])('of all nodes for %i ms kills nobody', async (stallMs) => {
-    const scenario = await startSpread();
+    const scenario = await Scenario.startSpread(PARTITION_COUNT);
     const before = openSegments(scenario.metadataLeader());
     for (const { process } of scenario.cluster.machines) process!.pause();
     await scenario.cluster.run(stallMs);
@@ -56,7 +40,7 @@ describe('a stall', () => {
   test.each([600, 1000, 1500, 2500])(
     'of the metadata leader for %i ms costs at most what it leads itself',
     async (stallMs) => {
-      const scenario = await startSpread();
+      const scenario = await Scenario.startSpread(PARTITION_COUNT);
       const stalled = scenario.metadataLeader();
       const others = openSegments(stalled).filter(({ leader }) => leader.nodeId !== stalled.nodeId);
       stalled.process!.pause();
@@ -87,7 +71,7 @@ const UNHEARD_MS = SIM_TIMING.sessionTimeoutMs + 2 * PASS_INTERVAL_MS;
 
 describe('an election', () => {
   test('finds who died with the leadership before a session time-out is over', async () => {
-    const scenario = await startSpread();
+    const scenario = await Scenario.startSpread(PARTITION_COUNT);
     const before = openSegments(scenario.metadataLeader());
     const killed = await killLeader(scenario);
     const own = ledBy(before, killed);
@@ -98,7 +82,7 @@ describe('an election', () => {
   });
 
   test('gives who answers Raft a whole session time-out for a heartbeat, and no more', async () => {
-    const scenario = await startSpread();
+    const scenario = await Scenario.startSpread(PARTITION_COUNT);
     const before = openSegments(scenario.metadataLeader());
     for (const { parts } of scenario.running()) {
       jest.spyOn(parts!.controller.sessions, 'heard').mockReturnValue(true);
@@ -116,7 +100,7 @@ describe('an election', () => {
   test.each([100, 300, 450])(
     'costs no segment of a leader that lives when the new leader stalls for %i ms',
     async (stallMs) => {
-      const scenario = await startSpread();
+      const scenario = await Scenario.startSpread(PARTITION_COUNT);
       const before = openSegments(scenario.metadataLeader());
       const killed = await killLeader(scenario);
       const leader = scenario.metadataLeader();
@@ -134,7 +118,7 @@ describe('an election', () => {
   test.each([0, 37, 74, 111, 148, 185])(
     'costs no segment of a leader that lives, %i ms after a heartbeat',
     async (afterMs) => {
-      const scenario = await startSpread();
+      const scenario = await Scenario.startSpread(PARTITION_COUNT);
       await scenario.cluster.run(afterMs);
       const killed = scenario.metadataLeader();
       const others = openSegments(killed).filter(({ leader }) => leader.nodeId !== killed.nodeId);
@@ -145,7 +129,7 @@ describe('an election', () => {
   );
 
   test('of which a node that has just come back is a part costs none either', async () => {
-    const scenario = await startSpread();
+    const scenario = await Scenario.startSpread(PARTITION_COUNT);
     const second = scenario.metadataLeader();
     const [first, third] = scenario.cluster.machines.filter((machine) => machine !== second);
     scenario.cluster.kill(first!);

@@ -1,28 +1,14 @@
 import { expect, test } from '@jest/globals';
-import { logIndex, nodeId } from '../../base/units.ts';
-import type { HeartbeatRequest } from '../../protocol/peer/requests.ts';
+import { nodeId } from '../../base/units.ts';
 import { Scheduler } from '../sim/scheduler.ts';
 import { SimClock, SimProcess } from '../sim/simProcess.ts';
 import { MutableMetadata } from '../state/mutableMetadata.ts';
+import { place } from '../state/testing/fixture.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { heartbeatOf } from './testing/heartbeats.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
 
 const INTERVAL_MS = 200;
-const BEAT: HeartbeatRequest = {
-  nodeId: nodeId(3),
-  diskId: 'd'.repeat(32),
-  bootEpoch: 1,
-  appliedIndex: logIndex(0),
-  isDiskWritable: true,
-  isDiskFull: false,
-  usedBytes: 0,
-  isDraining: false,
-  damagedSegmentIds: [],
-  incompleteCopies: 0,
-  isCatchingUp: false,
-  behindNodeIds: [],
-  unledSegmentIds: [],
-};
 
 /** A node whose metadata leader the test names; only `answers` answer. */
 function start(answers: readonly string[]) {
@@ -57,7 +43,7 @@ function start(answers: readonly string[]) {
     metadata,
     intervalMs: INTERVAL_MS,
     leaseMs: 800,
-    describe: () => BEAT,
+    describe: () => heartbeatOf(place(3)),
     onRefused: () => undefined,
   });
   heartbeat.start();

@@ -5,14 +5,15 @@
 import type { Clock } from '../../base/clock.ts';
 import { nodeId } from '../../base/units.ts';
 import type { NodeId } from '../../base/units.ts';
+import { DAMAGED_IDS_MAX } from '../../protocol/peer/requests.ts';
 import type { DamagedCopy, HeartbeatRequest } from '../../protocol/peer/requests.ts';
 import { nodeOfServer, serverId } from '../raft/types.ts';
 import type { ServerId } from '../raft/types.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
 import { registeredDisk } from '../state/queries.ts';
 
-/** Damaged copies that nodes are told of; the others come up as these are repaired. */
-const DAMAGED_COUNT_MAX = 1024;
+/** Damaged copies that the answer to a heartbeat names. */
+export const DAMAGED_TOLD_MAX = 1024;
 
 /** Of a session time-out: for a node that answers neither as Raft's server nor with heartbeats after an election. */
 const SILENT_SHARE = 0.5;
@@ -94,15 +95,23 @@ export class Sessions {
     return this.isAlive(id) ? (this.#sessions.get(id)?.beat ?? null) : null;
   }
 
-  /** The damaged copies that living nodes have told of. */
+  /** The damaged copies that living nodes have told of, the most urgent one of each node first, then the second ones. */
   damagedCopies(): readonly DamagedCopy[] {
     const found: DamagedCopy[] = [];
-    for (const id of this.#sessions.keys()) {
-      for (const segmentId of this.beatOf(id)?.damagedSegmentIds ?? []) {
-        if (found.length < DAMAGED_COUNT_MAX) found.push({ nodeId: id, segmentId });
+    for (let rank = 0; rank < DAMAGED_IDS_MAX; rank += 1) {
+      const { length } = found;
+      for (const nodeId of this.#sessions.keys()) {
+        const segmentId = this.beatOf(nodeId)?.damagedSegmentIds[rank];
+        if (segmentId !== undefined) found.push({ nodeId, segmentId });
       }
+      if (found.length === length) break;
     }
     return found;
+  }
+
+  /** Those that nodes are told of: with more, some of each node; the others come up as these are repaired. */
+  damagedCopiesTold(): readonly DamagedCopy[] {
+    return this.damagedCopies().slice(0, DAMAGED_TOLD_MAX);
   }
 
   /** Nodes that lack what was committed, as the living leaders of segments say. */

@@ -44,15 +44,28 @@ export class Scenario {
     const { cluster } = scenario;
     await cluster.startAll();
     await cluster.runUntil(() => scenario.voterCount() === metadataVoters, 10_000);
-    const leader = scenario.metadataLeader();
-    let isCreated = false;
-    const replication = options.replication ?? null;
-    void leader
-      .parts!.controller.createTopic({ name: TOPIC, partitions: 1, replication })
-      .then(() => (isCreated = true));
-    await cluster.runUntil(() => isCreated, 5000);
+    await scenario.#createTopic(TOPIC, 1, options.replication ?? null);
     await cluster.run(100);
     return scenario;
+  }
+
+  /** A cluster of three that has another topic, too, that nobody writes to, whose partitions are led by all. */
+  static async startSpread(partitions: number): Promise<Scenario> {
+    const scenario = await Scenario.start({});
+    await scenario.#createTopic('spread', partitions, null);
+    await scenario.cluster.run(500);
+    return scenario;
+  }
+
+  async #createTopic(
+    name: string,
+    partitions: number,
+    replication: Replication | null,
+  ): Promise<void> {
+    const { controller } = this.metadataLeader().parts!;
+    let isCreated = false;
+    void controller.createTopic({ name, partitions, replication }).then(() => (isCreated = true));
+    await this.cluster.runUntil(() => isCreated, 5000);
   }
 
   voterCount(): number {
