@@ -19,6 +19,7 @@ import { registeredAddress } from '../state/queries.ts';
 import type { LossyRange, ReplicaPlace, SegmentRecord } from '../state/types.ts';
 import { consistent, evidenceNeeded, highest } from './evidence.ts';
 import type { Evidence } from './evidence.ts';
+import { SEGMENT_ENTRIES_MAX } from './rollReason.ts';
 import { RecoveryCopies } from './recoveryCopies.ts';
 import type { RecoveryCopiesOptions } from './recoveryCopies.ts';
 import type { MetadataService } from './types.ts';
@@ -30,6 +31,9 @@ export const UNCLEAN_FENCE_TIMEOUT_MS = 3000;
 export const FENCE_GRACE_MS = 50;
 /** Records that may be under way beyond a full segment: more than any bound on batches in flight lets through. */
 const UNDER_WAY_COUNT_MAX = 2 ** 32;
+/** No leader hands out an offset so far above the base of its segment, whatever the settings were in its time. */
+const HANDED_OUT_COUNT_MAX = SEGMENT_ENTRIES_MAX + UNDER_WAY_COUNT_MAX;
+
 export interface RecoveryOptions extends RecoveryCopiesOptions {
   readonly clock: Clock;
   /** Places for the successor. @throws {WalrusError} NOT_ENOUGH_REPLICAS */
@@ -79,18 +83,14 @@ export class Recovery {
     const isWhole = believed.length >= evidenceNeeded(segment);
     const evidence = isWhole ? believed : answers;
     const { tail } = highest(evidence);
-    const lossy = isWhole ? null : { from: tail, to: this.#aboveHandedOut(segment, tail) };
+    const lossy = isWhole
+      ? null
+      : { from: tail, to: offset(segment.baseOffset + HANDED_OUT_COUNT_MAX) };
     if (confirmedEnd !== null) {
       if (tail !== confirmedEnd) throw endsElsewhere(segment, tail, confirmedEnd);
       await this.#seal(segment, evidence, lossy);
     }
     return { endOffset: tail, lossy };
-  }
-
-  /** No leader hands out more than a full segment and what is under way. */
-  #aboveHandedOut(segment: SegmentRecord, tail: Offset): Offset {
-    const { maxSegmentEntries } = this.#options.metadata.metadata.config;
-    return offset(Math.max(tail, segment.baseOffset + maxSegmentEntries) + UNDER_WAY_COUNT_MAX);
   }
 
   /** R1 */

@@ -21,11 +21,10 @@ import { hasRoomForSegment, isLeader, segmentsLedBy, unsealedSegment } from '../
 import type { SegmentRecord } from '../state/types.ts';
 import type { ReplicaTail } from '../storage/types.ts';
 import { ProducerLoader } from './producerLoader.ts';
+import { whyFull } from './rollReason.ts';
+import type { RollReason } from './rollReason.ts';
 import type { BeforeClose, MetadataService, PeerRpc, SegmentAppender, Session } from './types.ts';
 import { WaitingAppends } from './waitingAppends.ts';
-
-/** Why a segment is closed: full, old, for a better ensemble, or because its node is drained. */
-type RollReason = Parameters<Metrics['rolled']>[0];
 
 /** How long a close waits for what is under way to commit, before it seals what is committed. */
 export const DRAIN_MS_MAX = 500;
@@ -193,14 +192,13 @@ export class SegmentManager implements SegmentAppender {
     });
   }
 
-  #whyFull(leader: SegmentLeader): 'entries' | 'bytes' | null {
-    if (leader.state !== 'Open' || !this.#hasRoomAfter(leader)) return null;
-    const { maxSegmentEntries, maxSegmentBytes } = this.#options.metadata.metadata.config;
-    if (leader.tail - leader.segment.baseOffset >= maxSegmentEntries) return 'entries';
-    return leader.sizeBytes >= maxSegmentBytes ? 'bytes' : null;
+  #whyFull(leader: SegmentLeader): RollReason | null {
+    if (leader.state !== 'Open') return null;
+    const { config } = this.#options.metadata.metadata;
+    const entries = leader.tail - leader.segment.baseOffset;
+    return whyFull({ entries, sizeBytes: leader.sizeBytes }, config, this.#hasRoomAfter(leader));
   }
 
-  /** Without room for a successor a close would be refused, and a leader that is frozen for it never goes on. */
   #hasRoomAfter({ segment }: SegmentLeader): boolean {
     const { metadata } = this.#options.metadata;
     return hasRoomForSegment(metadata, segment.topic, segment.partition);
