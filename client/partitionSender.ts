@@ -7,6 +7,7 @@
  */
 import type { Timer } from '../base/clock.ts';
 import { WalrusError, isWalrusError } from '../base/errors.ts';
+import type { ErrorCode } from '../base/errors.ts';
 import { APIS } from '../protocol/client/apis.ts';
 import type { Acks, ProducedBatch } from '../protocol/client/produce.ts';
 import {
@@ -25,6 +26,10 @@ import { backOffMs } from './world.ts';
 const EXPIRY_CHECK_MS = 250;
 /** While records flow, the leader is asked for anew so often: to follow it where nodes forward silently. */
 const LEADER_CHECK_MS = 1000;
+/** Between attempts while nobody leads, so that writers are served soon after somebody does. */
+export const LEADERLESS_BACK_OFF_MAX_MS = 250;
+/** Answers of nodes that have had too much already. */
+const BUSY_CODES: ReadonlySet<ErrorCode> = new Set(['OVERLOADED', 'DISK_FULL']);
 
 /** A finished batch. */
 export interface OutgoingBatch {
@@ -184,7 +189,9 @@ export class PartitionSender {
     metadata.refreshSoon(this.#options.topic);
     // The first retry after a change of the leader is quick.
     const isMoved = error.code === 'NOT_LEADER' || error.code === 'SEGMENT_SEALED';
-    const delayMs = backOffMs(world, isMoved ? Math.max(1, this.#failures - 2) : this.#failures);
+    const failures = isMoved ? Math.max(1, this.#failures - 2) : this.#failures;
+    const maxMs = BUSY_CODES.has(error.code) ? undefined : LEADERLESS_BACK_OFF_MAX_MS;
+    const delayMs = backOffMs(world, failures, maxMs);
     world.clock.setTimer(delayMs, () => {
       if (!this.#isStopped) this.#pipeline.resume();
     });

@@ -4,6 +4,7 @@ import { WalrusError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { SeededRandom, chance, pick } from '../base/random.ts';
 import { BATCH_FIELD } from '../protocol/recordBatch.ts';
+import { LEADERLESS_BACK_OFF_MAX_MS } from './partitionSender.ts';
 import type { Producer } from './producer.ts';
 import { FakeCluster } from './testing/fakeCluster.ts';
 import type { Fate, Seen } from './testing/fakeCluster.ts';
@@ -268,6 +269,36 @@ describe('options', () => {
   ])('%p is refused', async (options) => {
     const code = 'partition' in options ? 'PARTITION_NOT_FOUND' : 'INVALID_CONFIG';
     await expect(started(options)).rejects.toMatchObject({ code });
+  });
+});
+
+/** The longest pause between the attempts of a record that fails in the same way for five seconds. */
+async function longestPauseMs(code: ErrorCode): Promise<number> {
+  const { cluster, producer } = await started({ deliveryTimeoutMs: 5000 });
+  const atMs: number[] = [];
+  cluster.onRequest = ({ call }) => {
+    if (call.name !== 'Produce') return undefined;
+    atMs.push(cluster.scheduler.nowMs);
+    return failure(code);
+  };
+  const failing = producer.deliver({ value: bytesOf('late') });
+  await expect(cluster.until(failing, 10_000)).rejects.toMatchObject({ code: 'TIMED_OUT' });
+  return Math.max(...atMs.slice(1).map((ms, index) => ms - atMs[index]!));
+}
+
+describe('pauses between attempts', () => {
+  const LATENCY_MS_MAX = 10;
+
+  test.each(['NOT_LEADER', 'METADATA_UNAVAILABLE', 'NOT_ENOUGH_REPLICAS'] as const)(
+    'stay short while nobody leads: %s',
+    async (code) => {
+      const longestMs = await longestPauseMs(code);
+      expect(longestMs).toBeLessThan(LEADERLESS_BACK_OFF_MAX_MS + LATENCY_MS_MAX);
+    },
+  );
+
+  test('grow when the node has too much to do', async () => {
+    expect(await longestPauseMs('OVERLOADED')).toBeGreaterThan(2 * LEADERLESS_BACK_OFF_MAX_MS);
   });
 });
 

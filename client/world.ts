@@ -24,9 +24,10 @@ const DOUBLINGS_MAX = 10;
 /**
  * How long to wait before the next attempt: doubling, at random between half and all of it.
  * @param failures - Attempts that have failed one after the other, from 1.
+ * @param maxMs - The longest wait.
  */
-export function backOffMs(world: ClientWorld, failures: number): number {
+export function backOffMs(world: ClientWorld, failures: number, maxMs = BACK_OFF_MAX_MS): number {
   const doublings = Math.min(Math.max(failures - 1, 0), DOUBLINGS_MAX);
-  const ceiling = Math.min(BACK_OFF_MIN_MS * 2 ** doublings, BACK_OFF_MAX_MS);
+  const ceiling = Math.min(BACK_OFF_MIN_MS * 2 ** doublings, maxMs);
   return between(world.random, ceiling / 2, ceiling);
 }
