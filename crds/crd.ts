@@ -13,6 +13,13 @@ const COLUMNS = [
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ];
 
+/** The names of its Services begin with it, or are it. */
+const NAME_RULE = {
+  rule: String.raw`self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,
+  message:
+    'metadata.name must be lower-case letters, digits and hyphens, beginning with a letter: Services are named by it',
+};
+
 interface Schema {
   readonly default?: unknown;
   readonly required?: readonly string[];
@@ -81,6 +88,7 @@ export function customResourceDefinition(): unknown {
               description: `A cluster of Walrus, a distributed message streaming platform (${API_VERSION}).`,
               type: 'object',
               required: ['spec'],
+              'x-kubernetes-validations': [NAME_RULE],
               properties: {
                 apiVersion: { type: 'string' },
                 kind: { type: 'string' },

@@ -129,53 +129,56 @@ const storage = object(
 /** Settings that the cluster takes once, when it begins. */
 const AT_THE_BEGINNING = ['maxSegmentEntries', 'maxSegmentBytes', 'maxSegmentAge'] as const;
 
-const config = object(
-  {
-    maxSegmentEntries: Type.Optional(
-      described(
-        'A segment with so many records is sealed. Taken when the cluster begins.',
-        Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
-      ),
+const config = object({
+  maxSegmentEntries: Type.Optional(
+    described(
+      'A segment with so many records is sealed. Taken when the cluster begins.',
+      Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
     ),
-    maxSegmentBytes: Type.Optional(
-      described('The same for the bytes of a segment. Taken when the cluster begins.', size),
-    ),
-    maxSegmentAge: Type.Optional(
-      described('The same for the age of a segment. Taken when the cluster begins.', duration()),
-    ),
-    sessionTimeout: Type.Optional(
-      described('A node that is not heard of for so long counts as down.', duration()),
-    ),
-    requestTimeout: Type.Optional(
-      described('A request that is not answered within it fails.', duration()),
-    ),
-    maxFrameBytes: Type.Optional(described('The largest request of a client.', size)),
-    maxConnections: Type.Optional(
-      described('Client connections at once.', Type.Integer({ minimum: 1, maximum: 1_000_000 })),
-    ),
-    maxConnectionInFlightBytes: Type.Optional(
-      described('Requests and replies in memory for one connection.', size),
-    ),
-    maxNodeInFlightBytes: Type.Optional(
-      described('The same for all connections of a node together.', size),
-    ),
-    maxPeerQueueBytes: Type.Optional(described('Messages that wait for one other node.', size)),
-    maxFetchBytes: Type.Optional(described('The most that one fetch gets.', size)),
-    scrubInterval: Type.Optional(
-      described('Between two passes of the scrub over the copies on a disk.', duration()),
-    ),
-    scrubBytesPerSecond: Type.Optional(
-      described('How much a pass of the scrub reads in a second; 0: no scrub.', size),
-    ),
-    logLevel: Type.Optional(
-      described('The least severe log lines.', oneOf(['debug', 'info', 'warn', 'error'])),
-    ),
-  },
-  AT_THE_BEGINNING.map((field) => ({
-    rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
+  ),
+  maxSegmentBytes: Type.Optional(
+    described('The same for the bytes of a segment. Taken when the cluster begins.', size),
+  ),
+  maxSegmentAge: Type.Optional(
+    described('The same for the age of a segment. Taken when the cluster begins.', duration()),
+  ),
+  sessionTimeout: Type.Optional(
+    described('A node that is not heard of for so long counts as down.', duration()),
+  ),
+  requestTimeout: Type.Optional(
+    described('A request that is not answered within it fails.', duration()),
+  ),
+  maxFrameBytes: Type.Optional(described('The largest request of a client.', size)),
+  maxConnections: Type.Optional(
+    described('Client connections at once.', Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+  ),
+  maxConnectionInFlightBytes: Type.Optional(
+    described('Requests and replies in memory for one connection.', size),
+  ),
+  maxNodeInFlightBytes: Type.Optional(
+    described('The same for all connections of a node together.', size),
+  ),
+  maxPeerQueueBytes: Type.Optional(described('Messages that wait for one other node.', size)),
+  maxFetchBytes: Type.Optional(described('The most that one fetch gets.', size)),
+  scrubInterval: Type.Optional(
+    described('Between two passes of the scrub over the copies on a disk.', duration()),
+  ),
+  scrubBytesPerSecond: Type.Optional(
+    described('How much a pass of the scrub reads in a second; 0: no scrub.', size),
+  ),
+  logLevel: Type.Optional(
+    described('The least severe log lines.', oneOf(['debug', 'info', 'warn', 'error'])),
+  ),
+});
+
+/** A rule of the whole spec: one of `config` alone would not see it come, or go, as a whole. */
+function takenOnce(field: string): Rule {
+  const has = (self: string): string => `(has(${self}.config) && has(${self}.config.${field}))`;
+  return {
+    rule: `${has('self')} == ${has('oldSelf')} && (!${has('self')} || self.config.${field} == oldSelf.config.${field})`,
     message: `${field} is taken when the cluster begins and cannot be changed`,
-  })),
-);
+  };
+}
 
 const toleration = object({
   key: Type.Optional(Type.String({ maxLength: 316 })),
@@ -328,6 +331,7 @@ export const spec = object(
       rule: 'has(self.metadataVoters) == has(oldSelf.metadataVoters) && (!has(self.metadataVoters) || self.metadataVoters == oldSelf.metadataVoters)',
       message: 'metadataVoters is taken when the cluster begins and cannot be changed',
     },
+    ...AT_THE_BEGINNING.map(takenOnce),
   ],
 );
 

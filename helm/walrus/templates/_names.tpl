@@ -34,7 +34,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "walrus.rules" -}}
 - apiGroups: [walrus.io]
   resources: [walrusclusters]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
 - apiGroups: [walrus.io]
   resources: [walrusclusters/status]
   verbs: [patch]

@@ -1,0 +1,106 @@
+/** What the API server takes as a WalrusCluster, and what it refuses, rule by rule. */
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+export interface Creation {
+  readonly name?: string;
+  readonly spec: Fields;
+  /** A part of the refusal; absent: it is taken. */
+  readonly refusal?: string;
+}
+
+export interface Change {
+  readonly before: Fields;
+  /** A merge patch of the spec. */
+  readonly patch: Fields;
+  readonly refusal?: string;
+}
+
+const TWO_NODES = 'replicas must be 1, or 3 and more';
+const VOTERS = 'metadataVoters cannot be more than replicas';
+const NAME = 'metadata.name must be lower-case letters';
+
+export const CREATIONS: readonly Creation[] = [
+  { spec: {} },
+  { spec: { replicas: 1 } },
+  { spec: { replicas: 2 }, refusal: TWO_NODES },
+  { spec: { replicas: 99 } },
+  { spec: { replicas: 0 }, refusal: 'spec.replicas' },
+  { spec: { replicas: 100 }, refusal: 'spec.replicas' },
+  { spec: { replicas: 5, metadataVoters: 5 } },
+  { spec: { replicas: 3, metadataVoters: 5 }, refusal: VOTERS },
+  { spec: { replicas: 5, metadataVoters: 4 }, refusal: 'spec.metadataVoters' },
+  { spec: { storage: { size: '256Mi' } } },
+  { spec: { storage: { size: '255Mi' } }, refusal: 'size must be at least 256Mi' },
+  { spec: { storage: { size: 'much' } }, refusal: 'spec.storage.size' },
+  { spec: { drainTimeout: '90s' } },
+  { spec: { drainTimeout: 'soon' }, refusal: 'spec.drainTimeout' },
+  { spec: { config: { logLevel: 'warn', maxSegmentEntries: 1000 } } },
+  { spec: { config: { logLevel: 'loud' } }, refusal: 'spec.config.logLevel' },
+  { spec: { config: { maxSegmentEntries: 0 } }, refusal: 'spec.config.maxSegmentEntries' },
+  { spec: { config: { logLevl: 'warn' } }, refusal: 'logLevl' },
+  { spec: { image: '' }, refusal: 'spec.image' },
+  { spec: { version: 'a version' }, refusal: 'spec.version' },
+  { spec: { imagePullPolicy: 'Sometimes' }, refusal: 'spec.imagePullPolicy' },
+  { spec: { upgrade: { strategy: 'Paused', catchUpTimeout: '1h' } } },
+  { spec: { upgrade: { strategy: 'Recreate' } }, refusal: 'spec.upgrade.strategy' },
+  { spec: { resources: { limits: { memory: 'lots' } } }, refusal: 'spec.resources.limits' },
+  { spec: { listeners: { client: { serviceType: 'ExternalName' } } }, refusal: 'serviceType' },
+  { name: 'sea-1', spec: {} },
+  { name: '1sea', spec: {}, refusal: NAME },
+  { name: 'a.sea', spec: {}, refusal: NAME },
+  { name: 's'.repeat(40), spec: {} },
+  { name: 's'.repeat(41), spec: {}, refusal: 'metadata.name' },
+];
+
+const SIZE = 'size cannot be changed';
+const CLASS = 'storageClassName cannot be changed';
+const VOTERS_ONCE = 'metadataVoters is taken when the cluster begins';
+
+function taken(field: string, values: readonly [unknown, unknown]): readonly Change[] {
+  const refusal = `${field} is taken when the cluster begins`;
+  const [one, other] = values;
+  const given = { config: { [field]: one } };
+  const among = { config: { [field]: one, logLevel: 'info' } };
+  return [
+    { before: {}, patch: given, refusal },
+    { before: given, patch: { config: null }, refusal },
+    { before: { config: { logLevel: 'info' } }, patch: given, refusal },
+    { before: among, patch: { config: { [field]: null } }, refusal },
+    { before: given, patch: { config: { [field]: other } }, refusal },
+    { before: given, patch: { config: { logLevel: 'debug' } } },
+    { before: among, patch: { config: { logLevel: null } } },
+  ];
+}
+
+export const CHANGES: readonly Change[] = [
+  { before: { replicas: 3 }, patch: { replicas: 5 } },
+  { before: { replicas: 3 }, patch: { replicas: 2 }, refusal: TWO_NODES },
+  { before: { replicas: 5, metadataVoters: 5 }, patch: { replicas: 3 }, refusal: VOTERS },
+  { before: {}, patch: { metadataVoters: 3 }, refusal: VOTERS_ONCE },
+  { before: { metadataVoters: 3 }, patch: { metadataVoters: null }, refusal: VOTERS_ONCE },
+  { before: { metadataVoters: 3 }, patch: { metadataVoters: 1 }, refusal: VOTERS_ONCE },
+  { before: { metadataVoters: 3 }, patch: { replicas: 5 } },
+  { before: {}, patch: { storage: { size: '20Gi' } }, refusal: SIZE },
+  { before: { storage: { size: '1Gi' } }, patch: { storage: null }, refusal: SIZE },
+  { before: {}, patch: { storage: { storageClassName: 'nvme' } }, refusal: CLASS },
+  {
+    before: { storage: { storageClassName: 'nvme' } },
+    patch: { storage: { storageClassName: null } },
+    refusal: CLASS,
+  },
+  {
+    before: { storage: { storageClassName: 'nvme' } },
+    patch: { storage: { storageClassName: 'disk' } },
+    refusal: CLASS,
+  },
+  {
+    before: { storage: { storageClassName: 'nvme' } },
+    patch: { storage: { retention: { onDelete: 'Delete' } } },
+  },
+  { before: {}, patch: { config: { logLevel: 'debug' } } },
+  { before: { config: { logLevel: 'debug' } }, patch: { config: null } },
+  ...taken('maxSegmentEntries', [1000, 2000]),
+  ...taken('maxSegmentBytes', ['1MiB', '2MiB']),
+  ...taken('maxSegmentAge', ['1h', '2h']),
+];
