@@ -219,17 +219,17 @@ export const ALERT_CASES: readonly AlertCase[] = [
         [of(1, 'walrus_errors_total', 'protocol="binary", code="DISK_FULL"')]: '0+60x30',
         [of(2, 'walrus_errors_total', 'protocol="text", code="DISK_FULL"')]: '0+120x30',
       },
-      at: '7m',
+      at: '12m',
       labels: { ...CLUSTER, code: 'DISK_FULL' },
       value: '3',
     },
-    // A client's own mistakes, and a cluster that refused something long ago.
+    // A client's own mistakes, and a few refusals of an election, that the rate remembers for five minutes.
     silent: {
       series: {
         [of(1, 'walrus_errors_total', 'protocol="text", code="TOPIC_NOT_FOUND"')]: '0+60x30',
-        [of(1, 'walrus_errors_total', 'protocol="text", code="OVERLOADED"')]: '12x30',
+        [of(1, 'walrus_errors_total', 'protocol="text", code="OVERLOADED"')]: '0 0 12x30',
       },
-      at: '20m',
+      at: '7m',
     },
   },
   {
@@ -256,7 +256,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     alert: 'WalrusConnectionsRefused',
     fires: {
       series: { [of(2, 'walrus_connections_refused_total')]: '0+6x30' },
-      at: '7m',
+      at: '12m',
       labels: POD,
     },
     silent: { series: { [of(2, 'walrus_connections_refused_total')]: '5x30' }, at: '20m' },
@@ -265,7 +265,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     alert: 'WalrusPeerMessagesDropped',
     fires: {
       series: { [of(2, 'walrus_peer_messages_dropped_total')]: '0+120x30' },
-      at: '7m',
+      at: '12m',
       labels: POD,
       value: '2',
     },

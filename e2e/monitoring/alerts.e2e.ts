@@ -54,6 +54,15 @@ describe('the alerts', () => {
     expect(said).toContain('SUCCESS');
   });
 
+  test('and the scrape configuration of docs/kubernetes.md is one that Prometheus takes', async () => {
+    const page = await fs.readFile(path.join(ROOT, 'docs', 'kubernetes.md'), 'utf8');
+    const given = /```\n(?<yaml>scrape_configs:[^`]+)```/.exec(page)?.groups?.['yaml'] ?? '';
+    const file = path.join(folder, 'documented.yaml');
+    await fs.copyFile(RULES, path.join(folder, path.basename(RULES)));
+    await fs.writeFile(file, given);
+    expect(await run(promtool, ['check', 'config', file])).toContain('SUCCESS');
+  });
+
   test('are all tested', () => {
     const declared = GROUPS.flatMap(({ rules }) => rules.map(({ alert }) => alert));
     expect(ALERT_CASES.map(({ alert }) => alert)).toEqual(declared);

@@ -156,7 +156,7 @@ describe('monitoring', () => {
     const look = async (): Promise<boolean> => {
       const answers = await Promise.all(
         QUERIES.map(async ({ name, uid, expr }) => {
-          const samples = (await prometheus?.query(filled(expr, uid))) ?? [];
+          const samples = (await prometheus?.api.query(filled(expr, uid))) ?? [];
           return samples.some(({ value }) => !Number.isNaN(value)) ? [] : [name];
         }),
       );
@@ -172,7 +172,7 @@ describe('monitoring', () => {
       for (const { name, query } of variables) {
         const { series = '', label = '' } =
           /^label_values\((?<series>.+), (?<label>\w+)\)$/.exec(query)?.groups ?? {};
-        const values = await prometheus?.get(`label/${label}/values`, {
+        const values = await prometheus?.api.get(`label/${label}/values`, {
           'match[]': filled(series, uid),
         });
         expect([name, values]).not.toEqual([name, []]);
@@ -181,7 +181,7 @@ describe('monitoring', () => {
   });
 
   test('every alert can be evaluated, and none fires while all is well', async () => {
-    const { groups } = (await prometheus?.get('rules')) as {
+    const { groups } = (await prometheus?.api.get('rules')) as {
       groups: readonly { rules: readonly { name: string; health: string; state: string }[] }[];
     };
     const rules = groups.flatMap((group) => group.rules);

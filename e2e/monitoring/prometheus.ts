@@ -9,10 +9,10 @@ import { cacheRoot } from '../kube/spec.ts';
 const MODULE = 'github.com/prometheus/prometheus';
 const VERSION = 'v0.316.0'; // Prometheus 3.16
 const PROGRAMS = ['prometheus', 'promtool'] as const;
-/** Service discovery of clouds is most of it, and not needed; unoptimised, as the other binaries. */
+/** Without finding targets in clouds, which is most of it; unoptimised, as the other binaries. */
 const FLAGS = [
   '-trimpath',
-  '-tags=remove_all_sd',
+  '-tags=remove_all_sd,enable_kubernetes_sd',
   '-gcflags=all=-N -l -dwarf=false',
   '-ldflags=-s -w',
 ];

@@ -8,6 +8,7 @@ import { freePorts } from '../chaos/ports.ts';
 import { waitFor } from '../chaos/wait.ts';
 import { ROOT } from '../kube/root.ts';
 import { prometheusDir } from './prometheus.ts';
+import { PrometheusApi } from './prometheusApi.ts';
 
 const START_MS_MAX = 60_000;
 
@@ -17,24 +18,12 @@ export interface Target {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** What an instant query gives: the value of each series. */
-export interface Sample {
-  readonly metric: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-
-/** A line over time. */
-export interface Line {
-  readonly metric: Readonly<Record<string, string>>;
-  readonly points: readonly (readonly [seconds: number, value: number])[];
-}
-
 export class PrometheusProcess {
-  readonly #url: string;
+  readonly api: PrometheusApi;
   readonly #child: ChildProcess;
 
   private constructor(url: string, child: ChildProcess) {
-    this.#url = url;
+    this.api = new PrometheusApi(url);
     this.#child = child;
   }
 
@@ -67,43 +56,9 @@ export class PrometheusProcess {
     await ended;
   }
 
-  async query(expr: string): Promise<readonly Sample[]> {
-    const { result } = (await this.get('query', { query: expr })) as {
-      result: readonly { metric: Sample['metric']; value: readonly [number, string] }[];
-    };
-    return result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }));
-  }
-
-  async queryRange(
-    expr: string,
-    [start, end, step]: readonly [start: number, end: number, step: number],
-  ): Promise<readonly Line[]> {
-    const range = { start: String(start), end: String(end), step: String(step) };
-    const { result } = (await this.get('query_range', { query: expr, ...range })) as {
-      result: readonly {
-        metric: Line['metric'];
-        values: readonly (readonly [number, string])[];
-      }[];
-    };
-    return result.map(({ metric, values }) => ({
-      metric,
-      points: values.map(([seconds, value]) => [seconds, Number(value)] as const),
-    }));
-  }
-
-  /** `data` of an answer of the HTTP API. */
-  async get(what: string, query: Readonly<Record<string, string>> = {}): Promise<unknown> {
-    const url = new URL(`/api/v1/${what}`, this.#url);
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-    const response = await fetch(url);
-    const body = (await response.json()) as { status: string; data: unknown; error?: string };
-    if (body.status !== 'success') throw new Error(`${url.search}: ${body.error}`);
-    return body.data;
-  }
-
   async #isReady(): Promise<boolean> {
     if (this.#child.exitCode !== null) throw new Error('Prometheus has ended: see its log');
-    return fetch(`${this.#url}/-/ready`).then(
+    return fetch(`${this.api.url}/-/ready`).then(
       ({ ok }) => ok,
       () => false,
     );

@@ -13,6 +13,8 @@ const REFUSALS = [
   'OVERLOADED',
   'TIMED_OUT',
 ];
+/** A second: more than an election, or a restart within a roll, leaves behind in five minutes. */
+const REFUSALS_PER_SECOND = 0.05;
 /** More than catching up after a restart takes for minutes. */
 const BEHIND_ENTRIES = 10_000;
 
@@ -126,11 +128,11 @@ export const CLUSTER_RULES: readonly Rule[] = [
   {
     alert: 'WalrusRequestsRefused',
     severity: 'warning',
-    for: '5m',
+    for: '10m',
     expr: (select) =>
-      `sum by (${CLUSTER}, code) (rate(${select('walrus_errors_total', `code=~"${REFUSALS.join('|')}"`)}[5m])) > 0`,
+      `sum by (${CLUSTER}, code) (rate(${select('walrus_errors_total', `code=~"${REFUSALS.join('|')}"`)}[5m])) > ${REFUSALS_PER_SECOND}`,
     summary: 'A Walrus cluster refuses requests.',
-    description: `Clients of ${OF} have been answered with {{ $labels.code }} for five minutes, now {{ $value | humanize }} times a second.`,
+    description: `Clients of ${OF} have been answered with {{ $labels.code }} for ten minutes, now {{ $value | humanize }} times a second.`,
   },
   {
     alert: 'WalrusCommitsSlow',
@@ -151,7 +153,7 @@ export const CLUSTER_RULES: readonly Rule[] = [
   {
     alert: 'WalrusConnectionsRefused',
     severity: 'warning',
-    for: '5m',
+    for: '10m',
     expr: (select) =>
       `sum by (${CLUSTER}, pod) (rate(${select('walrus_connections_refused_total')}[5m])) > 0`,
     summary: 'A Walrus node refuses connections.',
@@ -160,7 +162,7 @@ export const CLUSTER_RULES: readonly Rule[] = [
   {
     alert: 'WalrusPeerMessagesDropped',
     severity: 'warning',
-    for: '5m',
+    for: '10m',
     expr: (select) =>
       `sum by (${CLUSTER}, pod) (rate(${select('walrus_peer_messages_dropped_total')}[5m])) > 0`,
     summary: 'A Walrus node drops messages to other nodes.',

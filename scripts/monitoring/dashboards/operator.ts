@@ -1,7 +1,7 @@
 /** Walrus / Operator: whether an operator acts, how its passes go, what it says of a cluster, and what it asks of the API server. */
 import { GOOD_AT_ZERO, PLAIN, graph, quantiles, stat, table, thresholds } from './panel.ts';
 import type { Dashboard, Row } from './panel.ts';
-import { clusterVariables, ofCluster, rate } from './selectors.ts';
+import { byPod, clusterVariables, ofCluster, rate } from './selectors.ts';
 
 const CONDITION = 'walrus_operator_cluster_condition';
 const NODES = 'walrus_operator_cluster_nodes';
@@ -185,7 +185,9 @@ const processes: Row = {
       width: 12,
       queries: [
         {
-          expr: `${rate('process_cpu_seconds_total')} and on (namespace, pod) walrus_operator_leading`,
+          expr: byPod(
+            `${rate('process_cpu_seconds_total')} and on (namespace, pod) walrus_operator_leading`,
+          ),
           legend: '{{pod}}',
         },
       ],
@@ -197,7 +199,9 @@ const processes: Row = {
       width: 12,
       queries: [
         {
-          expr: 'process_resident_memory_bytes and on (namespace, pod) walrus_operator_leading',
+          expr: byPod(
+            'process_resident_memory_bytes and on (namespace, pod) walrus_operator_leading',
+          ),
           legend: '{{pod}}',
         },
       ],

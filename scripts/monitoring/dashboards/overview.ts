@@ -237,7 +237,7 @@ const nodes: Row = {
       description: 'What each node runs. They differ while the cluster is rolled.',
       unit: 'none',
       width: 8,
-      queries: [{ expr: ofCluster('walrus_node_info'), legend: '' }],
+      queries: [{ expr: `max by (pod, version) (${ofCluster('walrus_node_info')})`, legend: '' }],
       columns: { pod: 'Node', version: 'Version' },
     }),
   ],

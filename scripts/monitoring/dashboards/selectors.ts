@@ -18,6 +18,11 @@ export function rate(selector: string): string {
   return `rate(${selector}[$__rate_interval])`;
 }
 
+/** One series for each pod, also when a pod that was made anew has another address. */
+export function byPod(expr: string): string {
+  return `max by (pod) (${expr})`;
+}
+
 /** Namespace and cluster, by the series of `metric`. */
 export function clusterVariables(metric: string): readonly Variable[] {
   return [

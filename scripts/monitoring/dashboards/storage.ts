@@ -1,7 +1,7 @@
 /** Walrus / Storage and replication: the metadata, the segments and their copies, the disks, and what nodes send each other. */
 import { GOOD_AT_ZERO, PLAIN, graph, quantiles, stat, thresholds } from './panel.ts';
 import type { Dashboard, Row } from './panel.ts';
-import { POD_VARIABLE, clusterVariables, ofCluster, ofPods, rate } from './selectors.ts';
+import { POD_VARIABLE, byPod, clusterVariables, ofCluster, ofPods, rate } from './selectors.ts';
 
 const metadata: Row = {
   title: 'Metadata',
@@ -12,21 +12,21 @@ const metadata: Row = {
       unit: 'none',
       width: 6,
       max: 1,
-      queries: [{ expr: ofPods('walrus_raft_role', 'role="Leader"'), legend: '{{pod}}' }],
+      queries: [{ expr: byPod(ofPods('walrus_raft_role', 'role="Leader"')), legend: '{{pod}}' }],
     }),
     graph({
       title: 'Term',
       description: 'The Raft term rises with every election. It should be flat.',
       unit: 'none',
       width: 6,
-      queries: [{ expr: ofPods('walrus_raft_term'), legend: '{{pod}}' }],
+      queries: [{ expr: byPod(ofPods('walrus_raft_term')), legend: '{{pod}}' }],
     }),
     graph({
       title: 'Commands',
       description: 'Entries of the metadata applied a second.',
       unit: 'ops',
       width: 6,
-      queries: [{ expr: rate(ofPods('walrus_raft_applied_index')), legend: '{{pod}}' }],
+      queries: [{ expr: byPod(rate(ofPods('walrus_raft_applied_index'))), legend: '{{pod}}' }],
     }),
     graph({
       title: 'Entries behind',
@@ -36,7 +36,9 @@ const metadata: Row = {
       width: 6,
       queries: [
         {
-          expr: `scalar(max(${ofCluster('walrus_raft_commit_index')})) - ${ofPods('walrus_raft_applied_index')}`,
+          expr: byPod(
+            `scalar(max(${ofCluster('walrus_raft_commit_index')})) - ${ofPods('walrus_raft_applied_index')}`,
+          ),
           legend: '{{pod}}',
         },
       ],
@@ -168,7 +170,7 @@ const segments: Row = {
       description: 'Bytes of sealed copies that are verified in the background.',
       unit: 'Bps',
       width: 8,
-      queries: [{ expr: rate(ofPods('walrus_scrubbed_bytes_total')), legend: '{{pod}}' }],
+      queries: [{ expr: byPod(rate(ofPods('walrus_scrubbed_bytes_total'))), legend: '{{pod}}' }],
     }),
   ],
 };
@@ -184,7 +186,9 @@ const disks: Row = {
       max: 1,
       queries: [
         {
-          expr: `${ofPods('walrus_disk_used_bytes')} / (${ofPods('walrus_disk_allocated_bytes')} + ${ofPods('walrus_disk_free_bytes')})`,
+          expr: byPod(
+            `${ofPods('walrus_disk_used_bytes')} / (${ofPods('walrus_disk_allocated_bytes')} + ${ofPods('walrus_disk_free_bytes')})`,
+          ),
           legend: '{{pod}}',
         },
       ],
@@ -195,14 +199,14 @@ const disks: Row = {
       description: 'Bytes of the blocks that hold replicas, by node.',
       unit: 'bytes',
       width: 8,
-      queries: [{ expr: ofPods('walrus_disk_used_bytes'), legend: '{{pod}}' }],
+      queries: [{ expr: byPod(ofPods('walrus_disk_used_bytes')), legend: '{{pod}}' }],
     }),
     graph({
       title: 'Free',
       description: 'What the file system has left, less the ballast that keeps the metadata alive.',
       unit: 'bytes',
       width: 8,
-      queries: [{ expr: ofPods('walrus_disk_free_bytes'), legend: '{{pod}}' }],
+      queries: [{ expr: byPod(ofPods('walrus_disk_free_bytes')), legend: '{{pod}}' }],
     }),
     graph({
       title: 'fdatasync',
@@ -218,7 +222,7 @@ const disks: Row = {
       description: 'fdatasyncs a second, by node. Many appends share one.',
       unit: 'ops',
       width: 8,
-      queries: [{ expr: rate(ofPods('walrus_sync_seconds_count')), legend: '{{pod}}' }],
+      queries: [{ expr: byPod(rate(ofPods('walrus_sync_seconds_count'))), legend: '{{pod}}' }],
     }),
     graph({
       title: 'Bytes of one fdatasync',
@@ -227,7 +231,9 @@ const disks: Row = {
       width: 8,
       queries: [
         {
-          expr: `${rate(ofPods('walrus_sync_group_bytes_sum'))} / ${rate(ofPods('walrus_sync_group_bytes_count'))}`,
+          expr: byPod(
+            `${rate(ofPods('walrus_sync_group_bytes_sum'))} / ${rate(ofPods('walrus_sync_group_bytes_count'))}`,
+          ),
           legend: '{{pod}}',
         },
       ],
@@ -244,7 +250,7 @@ const memoryAndPeers: Row = {
         'Bytes in the queues to other nodes. A queue that stays high is a peer that does not take what it is sent.',
       unit: 'bytes',
       width: 6,
-      queries: [{ expr: ofPods('walrus_peer_queue_bytes'), legend: '{{pod}}' }],
+      queries: [{ expr: byPod(ofPods('walrus_peer_queue_bytes')), legend: '{{pod}}' }],
     }),
     graph({
       title: 'Messages dropped',
@@ -252,21 +258,23 @@ const memoryAndPeers: Row = {
         'Messages to other nodes dropped because their queue was full; they are sent again.',
       unit: 'cps',
       width: 6,
-      queries: [{ expr: rate(ofPods('walrus_peer_messages_dropped_total')), legend: '{{pod}}' }],
+      queries: [
+        { expr: byPod(rate(ofPods('walrus_peer_messages_dropped_total'))), legend: '{{pod}}' },
+      ],
     }),
     graph({
       title: 'Not yet durable',
       description: 'Bytes that a disk has accepted and not yet made durable.',
       unit: 'bytes',
       width: 6,
-      queries: [{ expr: ofPods('walrus_disk_pending_bytes'), legend: '{{pod}}' }],
+      queries: [{ expr: byPod(ofPods('walrus_disk_pending_bytes')), legend: '{{pod}}' }],
     }),
     graph({
       title: 'In flight',
       description: "Bytes of clients' requests and replies in memory.",
       unit: 'bytes',
       width: 6,
-      queries: [{ expr: ofPods('walrus_in_flight_bytes'), legend: '{{pod}}' }],
+      queries: [{ expr: byPod(ofPods('walrus_in_flight_bytes')), legend: '{{pod}}' }],
     }),
   ],
 };
