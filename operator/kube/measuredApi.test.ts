@@ -33,14 +33,16 @@ describe('a measured API server', () => {
     return { api: new MeasuredKubeApi(slow, CLOCK, (request) => seen.push(request)), seen };
   }
 
-  async function watchAll(api: MeasuredKubeApi, signal: AbortSignal): Promise<number> {
-    return (await Array.fromAsync(api.watch('/x', {}, signal))).length;
+  async function watchAll(api: MeasuredKubeApi, signal: AbortSignal): Promise<readonly Json[]> {
+    const lines: Json[] = [];
+    for await (const line of api.watch('/x', {}, signal)) lines.push(line);
+    return lines;
   }
 
   test('answers as the one behind it, and tells of each request', async () => {
     const { api, seen } = measured(null);
     expect(await api.request({ method: 'PUT', path: '/x' })).toEqual({});
-    expect(await watchAll(api, new AbortController().signal)).toBe(1);
+    expect(await watchAll(api, new AbortController().signal)).toHaveLength(1);
     expect(seen).toEqual([
       { verb: 'PUT', code: '2xx', durationMs: 5 },
       { verb: 'WATCH', code: '2xx', durationMs: 1000 },
