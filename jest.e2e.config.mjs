@@ -7,5 +7,5 @@ export default {
   globalSetup: '<rootDir>/e2e/setup.ts',
   globalTeardown: '<rootDir>/e2e/teardown.ts',
   maxWorkers: 1, // they break the nodes of one cluster
-  testTimeout: 180_000,
+  testTimeout: 300_000,
 };

@@ -92,6 +92,11 @@ export class PartitionSender {
     return this.#pipeline.isIdle;
   }
 
+  /** Whether a batch added now would be sent at once. */
+  get hasRoom(): boolean {
+    return this.#pipeline.hasRoom;
+  }
+
   add(batch: OutgoingBatch): void {
     this.#pipeline.add(batch, batch.recordsCount);
     this.#watch();

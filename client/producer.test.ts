@@ -217,6 +217,7 @@ describe('a change of the leader', () => {
     cluster.setLeader('t', 0, 1);
     for (let i = 2; i <= 9; i += 1) {
       void producer.sendValue(bytesOf(String(i)));
+      void producer.flush(); // each a batch of its own
       await cluster.run(50);
     }
     await cluster.until(producer.close());
@@ -337,6 +338,22 @@ describe('the end of patience', () => {
     };
     await cluster.until(producer.deliver({ value: bytesOf('0') }));
     expect(cluster.log('t').values()).toEqual(['0']);
+  });
+});
+
+describe('batches', () => {
+  test('grow while nodes are slow, instead of waiting one behind the other', async () => {
+    const { cluster, producer } = await started({ batchBytes: 65_536, requestTimeoutMs: 300 });
+    scriptProduce(cluster, Array<Fate>(5).fill('Silence'));
+    const delivered: Promise<unknown>[] = [];
+    for (const text of numbered(100)) {
+      delivered.push(producer.deliver({ value: bytesOf(text) }));
+      await cluster.run(10); // longer than a batch waits for more
+    }
+    await cluster.until(Promise.all(delivered), 200_000);
+    expect(cluster.log('t').values()).toEqual(numbered(100));
+    const requests = cluster.seen.filter(({ call }) => call.name === 'Produce').length;
+    expect(requests).toBeLessThan(70);
   });
 });
 

@@ -73,6 +73,8 @@ const NO_HEADERS: readonly RecordHeader[] = [];
 const BATCH_BYTES_MIN = 256;
 /** What a batch's header and a record's lengths take beside a record. */
 const RECORD_ROOM_BYTES = BATCH_HEADER_BYTES + 64;
+/** How soon a batch that could not be sent in its time is looked at again. */
+const HELD_CHECK_MS = 2;
 
 /** Whoever waits for the outcome of one record of a batch. */
 type Outcome = (error: WalrusError | null, outcome: ProducedBatch | null) => void;
@@ -87,6 +89,8 @@ interface Lane {
   readonly sender: PartitionSender;
   outcomes: Outcome[];
   timer: Timer | null;
+  /** Of the batch that is being filled. */
+  deadlineMs: number;
 }
 
 export class Producer {
@@ -259,6 +263,7 @@ export class Producer {
       }),
       outcomes: [],
       timer: null,
+      deadlineMs: 0,
     };
   }
 
@@ -321,9 +326,24 @@ export class Producer {
   #grew(lane: Lane, before: number): void {
     this.#bufferedBytes += lane.builder.sizeBytes - before;
     if (lane.timer !== null) return;
-    lane.timer = this.#context.world.clock.setTimer(this.#options.lingerMs, () => {
+    lane.deadlineMs = this.#deadlineMs;
+    this.#sealAfter(lane, this.#options.lingerMs);
+  }
+
+  get #deadlineMs(): number {
+    return this.#context.world.clock.monotonicMs() + this.#options.deliveryTimeoutMs;
+  }
+
+  /**
+   * A batch that would only wait for its turn takes more records meanwhile: nodes that are slow would else get small
+   * batches, and so be slower still.
+   */
+  #sealAfter(lane: Lane, delayMs: number): void {
+    lane.timer = this.#context.world.clock.setTimer(delayMs, () => {
       lane.timer = null;
-      if (!lane.builder.isEmpty && !this.#isClosed) this.#seal(lane);
+      if (lane.builder.isEmpty || this.#isClosed) return;
+      if (lane.sender.hasRoom) this.#seal(lane);
+      else this.#sealAfter(lane, HELD_CHECK_MS);
     });
   }
 
@@ -338,8 +358,8 @@ export class Producer {
 
   /** Finishes a batch and hands it to the lane's sender. */
   #hand(lane: Lane, builder: RecordBatchBuilder, outcomes: readonly Outcome[]): void {
-    const { clock } = this.#context.world;
     const recordsCount = builder.count;
+    const deadlineMs = builder === lane.builder ? lane.deadlineMs : this.#deadlineMs;
     const bytes = builder.finish();
     const tell: Outcome = (error, outcome) => {
       for (const each of outcomes) each(error, outcome);
@@ -355,7 +375,7 @@ export class Producer {
       sendingsCount: 0,
       recordsCount,
       sizeBytes: bytes.length - BATCH_HEADER_BYTES,
-      deadlineMs: clock.monotonicMs() + this.#options.deliveryTimeoutMs,
+      deadlineMs,
       stamp: null,
       // A failure that somebody waits for is theirs alone when they wait for all records.
       done: outcomes.length === 0 ? null : tell,

@@ -30,7 +30,7 @@ function* within(schema: Schema, at: string): Generator<readonly [string, Schema
 }
 
 describe('the CustomResourceDefinition', () => {
-  test.each(['crds', 'helm/walrus/files'])('is what %s holds: run `npm run crds`', (folder) => {
+  test.each(['crds', 'helm/walrus/crds'])('is what %s holds: run `npm run crds`', (folder) => {
     const file = path.join(ROOT, folder, 'walrusclusters.walrus.io.yaml');
     expect(parse(fs.readFileSync(file, 'utf8'))).toEqual(customResourceDefinition());
   });

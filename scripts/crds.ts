@@ -7,8 +7,8 @@ import { referenceDocument } from '../crds/reference.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const NAME = 'walrusclusters.walrus.io.yaml';
-/** For kubectl, and for the chart, which cannot read outside of itself. */
-const FILES = [path.join('crds', NAME), path.join('helm', 'walrus', 'files', NAME)];
+/** For kubectl, and for the chart, which installs it before its templates. */
+const FILES = [path.join('crds', NAME), path.join('helm', 'walrus', 'crds', NAME)];
 const HEADER = '# Made by `npm run crds` from crds/schema.ts.\n';
 
 write(path.join('docs', 'kubernetes-reference.md'), referenceDocument());

@@ -89,18 +89,24 @@ export class TestedCluster {
     return this.kube.kubectl(['-n', this.namespace, ...args], input);
   }
 
-  object(spec: Spec): KubeObject {
+  /** Three nodes that ask for little. */
+  get smallSpec(): Spec {
     const resources = { requests: { cpu: '50m', memory: '128Mi' } };
-    return {
-      apiVersion: 'walrus.io/v1alpha1',
-      kind: 'WalrusCluster',
-      metadata: { name: this.name, namespace: this.namespace },
-      spec: { replicas: 3, image: this.image, storage: { size: '1Gi' }, resources, ...spec },
-    };
+    return { replicas: 3, image: this.image, storage: { size: '1Gi' }, resources };
   }
 
   async apply(spec: Spec = {}): Promise<void> {
-    await this.kube.apply([this.object(spec)]);
+    const object: KubeObject = {
+      apiVersion: 'walrus.io/v1alpha1',
+      kind: 'WalrusCluster',
+      metadata: { name: this.name, namespace: this.namespace },
+      spec: { ...this.smallSpec, ...spec },
+    };
+    await this.kube.apply([object]);
+  }
+
+  async spec(): Promise<Spec> {
+    return ((await this.kube.get(['wc', this.name, '-n', this.namespace])) as { spec: Spec }).spec;
   }
 
   async patch(spec: Spec): Promise<void> {
@@ -108,6 +114,7 @@ export class TestedCluster {
     await this.kubectl(['patch', 'wc', this.name, '--type=merge', '-p', body]);
   }
 
+  /** Of the spec as it is now: empty until the operator has seen it. */
   async status(): Promise<Status> {
     const found = (await this.kube.get(['wc', this.name, '-n', this.namespace])) as {
       readonly metadata: { readonly generation: number };
@@ -149,13 +156,6 @@ export class TestedCluster {
     return ((await this.kube.get(list)) as { items: readonly Pod[] }).items;
   }
 
-  async pod(ordinal: number): Promise<Pod> {
-    const pods = await this.pods();
-    const pod = pods.find(({ metadata }) => metadata.name === `${this.name}-${ordinal}`);
-    if (pod === undefined) throw new Error(`there is no pod ${this.name}-${ordinal}`);
-    return pod;
-  }
-
   async uids(): Promise<ReadonlyMap<string, string>> {
     return new Map((await this.pods()).map(({ metadata }) => [metadata.name, metadata.uid]));
   }
@@ -168,10 +168,45 @@ export class TestedCluster {
     });
   }
 
-  async readyPods(count: number): Promise<void> {
+  /** Waits until all three pods are ready, and the operator says so, too, which may know it later. */
+  async whole(count = 3): Promise<void> {
     await waitFor(`${count} pods are ready`, READY_MS_MAX, async () => {
       const pods = (await this.asked(() => this.pods())) ?? [];
       return pods.filter(isReady).length === count;
+    });
+    await this.ready();
+  }
+
+  /** The pod of the metadata's leader. */
+  async leader(): Promise<string> {
+    const found: { pod?: string } = {};
+    await waitFor('the metadata have a leader', READY_MS_MAX, async () => {
+      const { leader } = await this.status();
+      if (leader !== undefined) found.pod = leader;
+      return leader !== undefined;
+    });
+    return found.pod ?? '';
+  }
+
+  async restarts(pod: string): Promise<number> {
+    const { status } = (await this.kube.get(['pod', pod, '-n', this.namespace])) as Pod;
+    return status.containerStatuses?.[0]?.restartCount ?? 0;
+  }
+
+  /** The Node of a pod, and another one. */
+  async nodesOf(pod: string): Promise<{ cut: string; other: string }> {
+    const { spec } = (await this.kube.get(['pod', pod, '-n', this.namespace])) as Pod;
+    const cut = spec.nodeName ?? '';
+    return { cut, other: this.kube.nodes.find((node) => node !== cut) ?? '' };
+  }
+
+  /** Waits until a Node's condition Ready is this. */
+  async nodeBecomes(node: string, ready: 'True' | 'Unknown'): Promise<void> {
+    await waitFor(`${node} is ${ready}`, READY_MS_MAX, async () => {
+      const found = (await this.asked(() => this.kube.get(['node', node]))) as
+        Pick<Pod, 'status'> | undefined;
+      const { conditions = [] } = found?.status ?? {};
+      return conditions.find(({ type }) => type === 'Ready')?.status === ready;
     });
   }
 
@@ -199,19 +234,13 @@ export class TestedCluster {
     return name;
   }
 
-  async admin(ordinal: number, where: string): Promise<unknown> {
-    const { status } = await this.pod(ordinal);
-    const response = await fetch(`http://${status.podIP ?? ''}:9191/admin/v1/${where}`);
-    return response.json();
-  }
-
   /**
    * Does something under load, and reads everything back.
    * @param insideNode - Of the pod with clients; any when absent.
    */
   async underLoad(
     title: string,
-    disturb: (load: VerifiedLoad) => Promise<void>,
+    disturb: () => Promise<void>,
     { insideNode, hosts = 3 }: { readonly insideNode?: string; readonly hosts?: number } = {},
   ): Promise<LoadReport> {
     const { kube: cluster, namespace, name, image } = this;
@@ -222,7 +251,7 @@ export class TestedCluster {
     );
     try {
       await load.steady(STEADY_MS);
-      await load.during(() => disturb(load));
+      await load.during(disturb);
       const report = await load.finish();
       process.stderr.write(showReport(report));
       return report;
@@ -244,4 +273,15 @@ export function isReady({ status }: Pod): boolean {
   return (
     status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true
   );
+}
+
+/** What every case comes to: clients of the library saw no error, and everything acknowledged was read back once, in order. */
+export const WHOLE = { errors: [], problems: [] };
+
+/** The pods that are others than before. */
+export function changed(
+  before: ReadonlyMap<string, string>,
+  now: ReadonlyMap<string, string>,
+): readonly string[] {
+  return [...before].filter(([name, uid]) => now.get(name) !== uid).map(([name]) => name);
 }

@@ -9,7 +9,7 @@ import { pathsOf } from '../kube/spec.ts';
 const CHART = path.join(ROOT, 'helm', 'walrus');
 /** What the chart makes of these values, kept to be read; the first is also what people apply without Helm. */
 const GOLDEN: readonly (readonly [file: string, values: readonly string[]])[] = [
-  ['walrus-operator.yaml', []],
+  ['walrus-operator.yaml', ['--include-crds']],
   [
     'golden/one-namespace.yaml',
     ['--set=operator.watchNamespace=sea', '--set=cluster.enabled=true'],

@@ -9,7 +9,7 @@ import type { Acknowledgement } from './writers.ts';
 
 const BATCH_BYTES = 64 * 1024;
 const RECORD_BYTES_MAX = 512;
-const PER_SECOND = 80;
+const PER_SECOND = 40;
 /** Enough for the rate over some seconds without an answer, so that what waits is measured. */
 const IN_FLIGHT_MAX = 512;
 const TEXT_IN_FLIGHT_MAX = 16;
