@@ -30,11 +30,19 @@ export interface Status {
 }
 
 export interface Pod {
-  readonly metadata: { readonly name: string; readonly uid: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly uid: string;
+    readonly creationTimestamp: string;
+  };
   readonly spec: { readonly nodeName?: string };
   readonly status: {
     readonly podIP?: string;
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly lastTransitionTime?: string;
+    }[];
     readonly containerStatuses?: readonly { readonly restartCount: number }[];
   };
 }
@@ -156,6 +164,11 @@ export class TestedCluster {
     return ((await this.kube.get(list)) as { items: readonly Pod[] }).items;
   }
 
+  async pod(ordinal: number): Promise<Pod> {
+    const name = `${this.name}-${ordinal}`;
+    return (await this.kube.get(['pod', name, '-n', this.namespace])) as Pod;
+  }
+
   async uids(): Promise<ReadonlyMap<string, string>> {
     return new Map((await this.pods()).map(({ metadata }) => [metadata.name, metadata.uid]));
   }
@@ -261,9 +274,14 @@ export class TestedCluster {
     }
   }
 
+  async removeNamespace(): Promise<void> {
+    const what = ['namespace', this.namespace, '--ignore-not-found'];
+    await this.kube.kubectl(['delete', ...what, '--wait', '--timeout=120s']);
+  }
+
   /** Removes everything, and offers the volumes again. */
   async remove(): Promise<void> {
-    await this.kube.kubectl(['delete', 'namespace', this.namespace, '--wait', '--timeout=120s']);
+    await this.removeNamespace();
     await this.kube.kubectl(['delete', '--ignore-not-found', 'crd', 'walrusclusters.walrus.io']);
     await this.kube.recycleVolumes();
   }
