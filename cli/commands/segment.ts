@@ -19,7 +19,7 @@ export const segmentSeal: Command = {
     },
   },
   notes: [
-    'Look first, without `--end`: it names the offset where the segment would end. When another copy is reachable by the time that you confirm it, so that it would end elsewhere, nothing is done. A damaged copy gives nothing to such a seal.',
+    'Look first, without `--end`: it names the offset where the segment would end. When another copy is reachable by the time that you confirm it, so that it would end elsewhere, nothing is done. What is sound of a damaged copy counts when no intact one has more.',
   ],
   async run(context) {
     const id = argumentOf(context, 0);

@@ -4,8 +4,20 @@ import { offset, segmentId } from '../../base/units.ts';
 import type { Offset } from '../../base/units.ts';
 import { MAX_SEGMENTS } from '../state/limits.ts';
 import type { SegmentRecord } from '../state/types.ts';
+import type { Machine } from '../sim/simCluster.ts';
 import type { UncleanEnd } from './recovery.ts';
 import { Scenario, values } from './testing/scenario.ts';
+
+/** Rots the batch with the value of this number on a machine's disk. */
+function rotValue({ disk }: Machine, number: number): void {
+  for (const path of disk.paths().filter((name) => name.includes('arena-'))) {
+    const file = disk.open(path);
+    const bytes = new Uint8Array(file.sizeBytes());
+    file.read(bytes, 0);
+    const at = Buffer.from(bytes).indexOf(`value ${number}`);
+    if (at >= 0) disk.rot(path, at);
+  }
+}
 
 describe('write path', () => {
   test('W5: nothing is acknowledged with fewer than W members, and all of it once they are back', async () => {
@@ -135,41 +147,55 @@ describe('failover', () => {
     expect(scenario.read(two).slice(0, 5)).toEqual(values(5));
   });
 
-  test('S4: an operator may give up what no copy holds; it is marked, and no offset is reused', async () => {
-    const scenario = await Scenario.start({ nodeCount: 5, metadataVoters: 5 });
-    await scenario.write(5);
-    await scenario.cluster.run(100);
-    const { segmentId: id, ensemble, leader } = scenario.segment();
-    // Not the leader: that one would seal by itself.
-    const members = ensemble.map(({ nodeId }) => scenario.cluster.machines[nodeId - 1]!);
-    const survivor = members.find((machine) => machine.nodeId !== leader.nodeId);
-    const lost = members.filter((machine) => machine !== survivor);
-    for (const machine of lost) scenario.cluster.kill(machine);
-    await scenario.cluster.run(5000);
-    expect(scenario.segment()).toMatchObject({ segmentId: id, state: 'RECOVERING' });
-    const seal = async (confirmedEnd: Offset | null): Promise<UncleanEnd | null> => {
-      for (let tries = 0; tries < 100; tries += 1) {
-        const ends: (UncleanEnd | null)[] = [];
-        const { controller } = scenario.metadataLeader().parts!;
-        void controller.sealUnclean(id, confirmedEnd).then(
-          (end) => ends.push(end),
-          () => ends.push(null),
-        );
-        await scenario.cluster.runUntil(() => ends.length > 0, 10_000);
-        if (ends[0]) return ends[0];
-        await scenario.cluster.run(150);
-      }
-      return null;
-    };
-    const foreseen = await seal(null);
-    expect(foreseen).toMatchObject({ endOffset: 5, lossy: { from: 5 } });
-    expect(await seal(foreseen!.endOffset)).toEqual(foreseen);
-    await scenario.cluster.run(500);
-    const [sealed, next] = scenario.segments(survivor!) as [SegmentRecord, SegmentRecord];
-    expect(sealed).toMatchObject({ state: 'SEALED', endOffset: 5, lossy: { from: 5 } });
-    expect(next.baseOffset).toBe(sealed.lossy!.to);
-    expect(await scenario.write(1)).toEqual([next.baseOffset]);
-  });
+  test.each([
+    ['an intact copy', 5],
+    ['a damaged copy', 3],
+  ])(
+    'S4: an operator may give up what %s lacks; it is marked, no offset is reused',
+    async (_, end) => {
+      const scenario = await Scenario.start({ nodeCount: 5, metadataVoters: 5 });
+      await scenario.write(5);
+      await scenario.cluster.run(100);
+      const { segmentId: id, ensemble, leader } = scenario.segment();
+      // Not the leader: that one would seal by itself.
+      const members = ensemble.map(({ nodeId }) => scenario.cluster.machines[nodeId - 1]!);
+      const survivor = members.find((machine) => machine.nodeId !== leader.nodeId);
+      const lost = members.filter((machine) => machine !== survivor);
+      for (const machine of lost) scenario.cluster.kill(machine);
+      if (end < 5) rotValue(survivor!, end);
+      await scenario.cluster.run(5000);
+      expect(scenario.segment()).toMatchObject({ segmentId: id, state: 'RECOVERING' });
+      if (end < 5) expect(() => scenario.read(survivor!)).toThrow('is damaged');
+      const seal = async (confirmedEnd: Offset | null): Promise<UncleanEnd | null> => {
+        for (let tries = 0; tries < 100; tries += 1) {
+          const ends: (UncleanEnd | null)[] = [];
+          const { controller } = scenario.metadataLeader().parts!;
+          void controller.sealUnclean(id, confirmedEnd).then(
+            (end) => ends.push(end),
+            () => ends.push(null),
+          );
+          await scenario.cluster.runUntil(() => ends.length > 0, 10_000);
+          if (ends[0]) return ends[0];
+          await scenario.cluster.run(150);
+        }
+        return null;
+      };
+      const foreseen = await seal(null);
+      expect(foreseen).toMatchObject({ endOffset: end, lossy: { from: end } });
+      expect(await seal(foreseen!.endOffset)).toEqual(foreseen);
+      await scenario.cluster.run(500);
+      const [sealed, next] = scenario.segments(survivor!) as [SegmentRecord, SegmentRecord];
+      expect(sealed).toMatchObject({ state: 'SEALED', endOffset: end, lossy: { from: end } });
+      expect(next.baseOffset).toBe(sealed.lossy!.to);
+      const outcome = scenario.append(scenario.leader(), end); // its producer has lost the later ones
+      await scenario.cluster.runUntil(() => outcome.isSettled, 3000);
+      expect(outcome.offset).toBe(next.baseOffset);
+      const holder = scenario
+        .running()
+        .find(({ nodeId }) => sealed.ensemble.some((at) => at.nodeId === nodeId));
+      expect(scenario.read(holder!).slice(0, end)).toEqual(values(end));
+    },
+  );
 
   test('all nodes killed at once come back with everything', async () => {
     const scenario = await Scenario.start({ maxSegmentEntries: 7 });

@@ -5,6 +5,8 @@ import type { ReplicaTail } from '../storage/types.ts';
 /** A member's answer to the fence. */
 export interface Evidence extends ReplicaTail {
   readonly place: ReplicaPlace;
+  /** S4: what is sound of a damaged copy. That is no evidence, and for an unclean seal only. */
+  readonly isDamaged?: boolean;
 }
 
 /** F = n - W + 1: with so many answers, one of them is of a disk that held whatever was acknowledged. */

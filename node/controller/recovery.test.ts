@@ -5,7 +5,11 @@ import { SILENT } from '../../base/log.ts';
 import { offset } from '../../base/units.ts';
 import type { Api } from '../../protocol/client/codec.ts';
 import { COPY_SEGMENT, FENCE_SEGMENT, READ_SEGMENT } from '../../protocol/peer/requests.ts';
-import type { CopySegmentRequest, ReadSegmentRequest } from '../../protocol/peer/requests.ts';
+import type {
+  FenceSegmentRequest,
+  CopySegmentRequest,
+  ReadSegmentRequest,
+} from '../../protocol/peer/requests.ts';
 import type { Command } from '../state/commands.ts';
 import { TestCluster, createTopic, place, plan } from '../state/testing/fixture.ts';
 import { ManualClock } from '../storage/testing/manualClock.ts';
@@ -23,6 +27,8 @@ interface Member {
   readonly digest?: string;
   readonly afterMs?: number;
   readonly isUnreadable?: boolean;
+  /** What it has is what is sound of a damaged copy. */
+  readonly isDamaged?: boolean;
   /** What its copy has once it is filled. */
   readonly filledDigest?: string;
 }
@@ -74,9 +80,12 @@ function answer(
   { resolve, reject }: { resolve: (value: unknown) => void; reject: (error: Error) => void },
 ): void {
   const { tail, digest = RIGHT, isUnreadable = false, filledDigest = RIGHT } = members[node]!;
+  const { isDamaged = false } = members[node]!;
   switch (api.apiKey) {
     case FENCE_SEGMENT.apiKey:
-      resolve({ diskId: place(node).diskId, tail: offset(tail), digest });
+      if (isDamaged && !(request as FenceSegmentRequest).takesDamaged) {
+        reject(new WalrusError('REPLICA_UNKNOWN', 'damaged'));
+      } else resolve({ diskId: place(node).diskId, tail: offset(tail), digest, isDamaged });
       return;
     case READ_SEGMENT.apiKey: {
       sources.push(node);
@@ -184,6 +193,27 @@ describe('runUnclean()', () => {
     await unclean(10);
     expect(segment()).toMatchObject({ endOffset: 10, digest: RIGHT });
     expect(segment().ensemble.map(({ nodeId }) => nodeId)).toEqual([1, 3, 6]);
+  });
+
+  test('takes what is sound of a damaged copy, when nothing better answers', async () => {
+    members = { ...members, 1: { tail: 9, isDamaged: true }, 2: { tail: 4 } };
+    await expect(settled(recovery.run(segment()))).rejects.toMatchObject({
+      code: 'REPLICA_UNKNOWN',
+    });
+    expect(await unclean(null)).toMatchObject({ endOffset: 9, lossy: { from: 9 } });
+    await unclean(9);
+    expect(segment()).toMatchObject({ state: 'SEALED', endOffset: 9 });
+    expect(segment().ensemble.map(({ nodeId }) => nodeId)).toEqual([1, 2, 6]);
+  });
+
+  test('reads an intact copy rather than a damaged one, whose answer is no evidence', async () => {
+    members = { 6: { tail: 0 }, 1: { tail: 9, isDamaged: true }, 2: { tail: 9 }, 3: { tail: 4 } };
+    expect(await unclean(null)).toMatchObject({ endOffset: 9, lossy: { from: 9 } });
+    members[4] = { tail: 4 };
+    expect(await unclean(null)).toEqual({ endOffset: 9, lossy: null });
+    await unclean(9);
+    expect(sources[0]).toBe(2);
+    expect(segment().ensemble.map(({ nodeId }) => nodeId)).toEqual([2, 3, 4]);
   });
 
   test('needs one member at least', async () => {

@@ -66,8 +66,8 @@ export class Recovery {
   }
 
   /**
-   * S4, on an operator's word: seals a segment with whatever members answer, one at least, and marks what may be
-   * missing as lost. Its successor begins above every offset that may have been handed out.
+   * S4, on an operator's word: seals a segment with whatever members answer, one at least, be it a damaged one with what
+   * is sound of it, and marks what may be missing as lost. Its successor begins above every offset that may have been handed out.
    * @param confirmedEnd - The end that the operator was told; null: only says what would be lost.
    * @throws {WalrusError} CONFLICT unless its recovery waits, and would end there; REPLICA_UNKNOWN when no member
    *   answers at all.
@@ -79,7 +79,7 @@ export class Recovery {
     }
     const segment = confirmedEnd === null ? found : await this.#begin(found);
     const answers = await this.#fenceAll(segment);
-    const believed = consistent(answers);
+    const believed = consistent(answers.filter(({ isDamaged = false }) => !isDamaged));
     const isWhole = believed.length >= evidenceNeeded(segment);
     const evidence = isWhole ? believed : answers;
     const { tail } = highest(evidence);
@@ -163,7 +163,8 @@ export class Recovery {
         }
       };
       for (const place of segment.ensemble) {
-        void this.#fenceOne(segment, place, FENCE_TIMEOUT_MS).then((answer) => {
+        const how = { timeoutMs: FENCE_TIMEOUT_MS, takesDamaged: false };
+        void this.#fenceOne(segment, place, how).then((answer) => {
           if (answer !== null) answers.push(answer);
           took();
         });
@@ -171,17 +172,22 @@ export class Recovery {
     });
   }
 
-  /** The answers of all members that give one in time. */
+  /** The answers of all members that give one in time, those of intact copies first: they are read from rather. */
   async #fenceAll(segment: SegmentRecord): Promise<readonly Evidence[]> {
+    const how = { timeoutMs: UNCLEAN_FENCE_TIMEOUT_MS, takesDamaged: true };
     const answers = await Promise.all(
-      segment.ensemble.map((place) => this.#fenceOne(segment, place, UNCLEAN_FENCE_TIMEOUT_MS)),
+      segment.ensemble.map((place) => this.#fenceOne(segment, place, how)),
     );
     const evidence = answers.filter((answer) => answer !== null);
-    if (evidence.length > 0) return evidence;
+    if (evidence.length > 0) {
+      return evidence.toSorted(
+        (a, b) => Number(a.isDamaged ?? false) - Number(b.isDamaged ?? false),
+      );
+    }
     const { segmentId } = segment;
     throw new WalrusError(
       'REPLICA_UNKNOWN',
-      `Cannot seal segment ${segmentId} unclean: no member of it that is intact answers`,
+      `Cannot seal segment ${segmentId} unclean: no member of it answers`,
     );
   }
 
@@ -189,13 +195,13 @@ export class Recovery {
   async #fenceOne(
     segment: SegmentRecord,
     place: ReplicaPlace,
-    timeoutMs: number,
+    { timeoutMs, takesDamaged }: { readonly timeoutMs: number; readonly takesDamaged: boolean },
   ): Promise<Evidence | null> {
     const { segmentId, token, epoch } = segment;
     const address = registeredAddress(this.#options.metadata.metadata, place);
     if (address === null) return null;
     try {
-      const request = { segmentId, token, epoch, diskId: place.diskId };
+      const request = { segmentId, token, epoch, diskId: place.diskId, takesDamaged };
       const answer: FenceSegmentResponse = await this.#options.rpc.call(
         address,
         FENCE_SEGMENT,
@@ -203,6 +209,7 @@ export class Recovery {
         timeoutMs,
       );
       if (answer.diskId !== place.diskId) return null;
+      if (answer.isDamaged) return takesDamaged ? { place, ...answer } : null;
       return { place, tail: answer.tail, digest: answer.digest };
     } catch (error) {
       if (!isWalrusError(error)) throw error;

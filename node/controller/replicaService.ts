@@ -6,6 +6,7 @@ import type {
   CopySegmentRequest,
   CopySegmentResponse,
   FenceSegmentRequest,
+  FenceSegmentResponse,
 } from '../../protocol/peer/requests.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
 import type { SegmentRecord } from '../state/types.ts';
@@ -18,10 +19,7 @@ const READ_BYTES_MAX = 4 * 1024 * 1024;
 /** Registers the handlers. */
 export function serveReplicas(rpc: PeerRpc, host: ReplicaHost, metadata: MetadataService): void {
   const service = new ReplicaService(host, metadata);
-  rpc.handle(FENCE_SEGMENT, async (request) => {
-    const { tail, digest } = await service.fence(request);
-    return { diskId: host.diskId, tail, digest };
-  });
+  rpc.handle(FENCE_SEGMENT, (request) => service.fence(request));
   rpc.handle(COPY_SEGMENT, (request) => service.copy(request));
   rpc.handle(READ_SEGMENT, (request) => {
     const segment = service.segmentFor(request);
@@ -74,7 +72,7 @@ class ReplicaService {
     return segment;
   }
 
-  fence(request: FenceSegmentRequest): Promise<ReplicaTail> {
+  fence(request: FenceSegmentRequest): Promise<FenceSegmentResponse> {
     const segment = this.segmentFor(request);
     if (!segment.ensemble.some((place) => place.diskId === this.#host.diskId)) {
       // A disk that was not there from the start is never evidence (R3).
@@ -87,11 +85,15 @@ class ReplicaService {
       // What is made now would outlive the tombstone.
       throw new WalrusError('SEGMENT_NOT_FOUND', `Segment ${segment.segmentId} has been deleted`);
     }
+    const known = this.#host.replica(segment.segmentId);
+    const isDamaged = request.takesDamaged && known !== undefined && known.damage !== null;
     return new Promise((resolve, reject) => {
-      this.#host.fence(segment, request.epoch, (error, tail) => {
+      const done = (error: WalrusError | null, tail: ReplicaTail | null): void => {
         if (error !== null) reject(error);
-        else if (tail !== null) resolve(tail);
-      });
+        else if (tail !== null) resolve({ diskId: this.#host.diskId, ...tail, isDamaged });
+      };
+      if (isDamaged) this.#host.fenceDamaged(known, request.epoch, done);
+      else this.#host.fence(segment, request.epoch, done);
     });
   }
 

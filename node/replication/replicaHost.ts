@@ -307,6 +307,26 @@ export class ReplicaHost {
     }
   }
 
+  /**
+   * S4: fences a damaged copy and reports where what is sound of it ends, for a seal that gives up what nobody has. A
+   * damaged copy takes no records any more, and its disk is no evidence of what there was.
+   */
+  fenceDamaged(
+    replica: Replica,
+    epoch: number,
+    done: (error: WalrusError | null, tail: ReplicaTail | null) => void,
+  ): void {
+    try {
+      replica.fence(epoch, (error) => {
+        if (error !== null && error !== replica.damage) done(asUnknown(error), null);
+        else done(null, replica.soundTail());
+      });
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      done(asUnknown(error), null);
+    }
+  }
+
   /** Whether the metadata, as applied here, name this disk for a copy of a segment by a recovery or a repair. */
   takesCopy(segmentId: SegmentId): boolean {
     const segment = this.#options.metadata().segments.get(segmentId);

@@ -204,7 +204,8 @@ test('a disk whose boot is not registered is no evidence', async () => {
   cluster.start(machine); // alone: nobody can register it
   await cluster.runUntil(() => machine.parts !== null, 1000);
   const { rpc, self } = machine.parts ?? {};
-  const request = { segmentId: segmentId(1), diskId: self?.diskId ?? '', epoch: 1, token: '' };
+  const place = { segmentId: segmentId(1), diskId: self?.diskId ?? '', token: '' };
+  const request = { ...place, epoch: 1, takesDamaged: false };
   const answers: unknown[] = [];
   rpc?.call(machine.address, FENCE_SEGMENT, request, 1000).then(
     (answer) => answers.push(answer),

@@ -197,6 +197,26 @@ describe('one damaged byte', () => {
     expect(errors).toEqual(['CORRUPT_SEGMENT']);
   });
 
+  test('leaves what is before it, and that is known by its end and digest: the lowest damage counts', () => {
+    const world = new StorageWorld(1, NO_FAULTS);
+    const replica = world.create(1);
+    const batches = Array.from({ length: 50 }, (_, i) => makeBatch(i, { text: 'x', bytes: 100 }));
+    const ends = [replica.soundTail()];
+    for (const batch of batches) {
+      replica.append(batch, LEADER);
+      ends.push(replica.soundTail());
+    }
+    world.clock.run();
+    const readAll = (): void => {
+      for (let at = offset(0); at < replica.tail;) at = replica.read(at, ALL, 500).nextOffset;
+    };
+    for (const bad of [40, 7, 0]) {
+      world.disk.rot(arenaPath(0), 128 + bad * frameBytes(batches[0]!.length) + 40 + 65);
+      expect(readAll).toThrow('the checksum of the batch');
+      expect([replica.soundTail(), world.engine.damaged()]).toEqual([ends[bad], [1]]);
+    }
+  });
+
   test('a missing arena or catalog is damage', async () => {
     const { world, image } = await atRest();
     world.disk.remove(arenaPath(0));

@@ -158,6 +158,27 @@ export class StoredReplica implements Replica {
     }, this.log);
   }
 
+  soundTail(): ReplicaTail {
+    this.#checkExists();
+    const { log } = this;
+    const end = Math.min(placeOf(this.damage), log.tail);
+    if (end === log.tail) return { tail: this.tail, digest: formatDigest(log.digest) };
+    const entry = log.index.floorByOffset(end);
+    if (!entry) return { tail: this.baseOffset, digest: formatDigest({ high: 0, low: 0 }) };
+    let tail = entry.offset;
+    let digest = { high: entry.digestHigh, low: entry.digestLow };
+    log.prepareWalk();
+    const cursor = log.cursorAt(entry.place);
+    while (tail < end) {
+      const frame = this.#peek(cursor, tail);
+      if (frame?.baseOffset !== tail || tail + frame.count > end) break;
+      tail += frame.count;
+      digest = { high: frame.digestHigh, low: frame.digestLow };
+      cursor.position += frameBytes(frame.batchLength);
+    }
+    return { tail: offset(tail), digest: formatDigest(digest) };
+  }
+
   learnProducers(producerSnapshot: Uint8Array): void {
     this.#checkExists();
     const { record } = this.log;
@@ -265,10 +286,11 @@ export class StoredReplica implements Replica {
     throw new WalrusError('SEGMENT_NOT_FOUND', message);
   }
 
+  /** The lowest damage is kept: below it everything is sound as far as is known. */
   #noteDamage(error: WalrusError): void {
-    if (this.damage !== null) return;
-    this.damage = error;
-    this.#context.onDamage(this.log.record.segmentId);
+    const isFirst = this.damage === null;
+    if (isFirst || placeOf(error) < placeOf(this.damage)) this.damage = error;
+    if (isFirst) this.#context.onDamage(this.log.record.segmentId);
   }
 
   /** The frame that contains an offset of the log. */
@@ -314,6 +336,11 @@ export class StoredReplica implements Replica {
     this.#noteDamage(error);
     return error;
   }
+}
+
+/** The first offset that a damage makes unreadable. */
+function placeOf(damage: WalrusError | null): number {
+  return Number(damage?.details['offset'] ?? Infinity);
 }
 
 /** What is wrong with bytes that should be one whole batch; null when nothing is. */

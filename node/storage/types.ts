@@ -112,6 +112,8 @@ export interface Replica {
    * `epoch` must be higher than, or equal to (a repeat), the present one.
    */
   fence(epoch: number, done: (error: WalrusError | null, tail: ReplicaTail | null) => void): void;
+  /** Where what is sound ends: before the damage, else at the tail. No evidence, and no promise that bodies are right. */
+  soundTail(): ReplicaTail;
   /**
    * Gives a replica that a fence has made the producer snapshot that it was made without; durable with the next group
    * commit.

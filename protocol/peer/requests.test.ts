@@ -83,8 +83,8 @@ const EXAMPLES: readonly Example[] = [
   ),
   example(
     requests.FENCE_SEGMENT,
-    { segmentId: id, token, diskId, epoch: 2 },
-    { diskId, tail: at, digest },
+    { segmentId: id, token, diskId, epoch: 2, takesDamaged: true },
+    { diskId, tail: at, digest, isDamaged: true },
   ),
   example(
     requests.COPY_SEGMENT,

@@ -228,12 +228,15 @@ export interface FenceSegmentRequest {
   readonly token: string;
   readonly diskId: string;
   readonly epoch: number;
+  /** S4: whether a damaged copy answers, too, with what is sound of it. That is no evidence. */
+  readonly takesDamaged: boolean;
 }
 
 export interface FenceSegmentResponse {
   readonly diskId: string;
   readonly tail: Offset;
   readonly digest: string;
+  readonly isDamaged: boolean;
 }
 
 export const FENCE_SEGMENT: Api<FenceSegmentRequest, FenceSegmentResponse> = {
@@ -241,15 +244,27 @@ export const FENCE_SEGMENT: Api<FenceSegmentRequest, FenceSegmentResponse> = {
   name: 'FenceSegment',
   ...VERSIONS,
   writeRequest: (w, request) =>
-    w.u64(request.segmentId).text(request.token).text(request.diskId).u64(request.epoch),
+    w
+      .u64(request.segmentId)
+      .text(request.token)
+      .text(request.diskId)
+      .u64(request.epoch)
+      .bool(request.takesDamaged),
   readRequest: (r) => ({
     segmentId: readSegmentId(r),
     token: r.text(),
     diskId: r.text(),
     epoch: r.u64(),
+    takesDamaged: r.bool(),
   }),
-  writeResponse: (w, response) => w.text(response.diskId).u64(response.tail).text(response.digest),
-  readResponse: (r) => ({ diskId: r.text(), tail: readOffset(r), digest: r.text() }),
+  writeResponse: (w, response) =>
+    w.text(response.diskId).u64(response.tail).text(response.digest).bool(response.isDamaged),
+  readResponse: (r) => ({
+    diskId: r.text(),
+    tail: readOffset(r),
+    digest: r.text(),
+    isDamaged: r.bool(),
+  }),
 };
 
 /** CopySegment: whole batches for a disk that becomes or completes a replica (R5, S2); answered when durable. */

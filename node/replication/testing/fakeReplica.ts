@@ -53,6 +53,10 @@ export class FakeReplica implements Replica {
     done(null, { tail: this.#tail, digest: '' });
   }
 
+  soundTail(): ReplicaTail {
+    return { tail: this.#tail, digest: '' };
+  }
+
   learnProducers(): void {
     throw new WalrusError('CORRUPT_SEGMENT', 'it knows them');
   }
