@@ -12,8 +12,13 @@ export interface CursorFindings {
   readonly unansweredCount: number;
   /** Records that were left out and that no lost reply explains. */
   readonly skippedCount: number;
-  /** Records at the end of the log that never came. */
+  /** Records at the end of the log that never came, up to the last one that was acknowledged. */
   readonly missingAtEndCount: number;
+  /**
+   * Behind them: nobody was told that they are stored. A PUT that its client has given up may be stored until its node
+   * gives it up, too: behind the last GET as well.
+   */
+  readonly lateCount: number;
   /** Records that are not in the log. */
   readonly foreignCount: number;
   readonly examples: string[];
@@ -21,10 +26,15 @@ export interface CursorFindings {
 
 const EXAMPLES_MAX = 5;
 
-/** @param offsets - Of every record of the log, by its key. */
+/**
+ * For a reader that has ended behind the last acknowledgement.
+ * @param offsets - Of every record of the log, by its key.
+ * @param isAcknowledged - Of a key.
+ */
 export function checkCursor(
   events: readonly CursorEvent[],
   offsets: ReadonlyMap<number, number>,
+  isAcknowledged: (key: number) => boolean,
 ): CursorFindings {
   const counts = { delivered: 0, redelivered: 0, unanswered: 0, skipped: 0, foreign: 0 };
   const examples: string[] = [];
@@ -55,14 +65,21 @@ export function checkCursor(
       highest = offset;
     }
   }
-  const missing = Math.max(0, offsets.size - 1 - highest - explained);
-  if (missing > 0) note(`the cursor ended at offset ${highest} of ${offsets.size - 1}`);
+  let acknowledged = -1;
+  for (const [key, offset] of offsets) {
+    if (offset > acknowledged && isAcknowledged(key)) acknowledged = offset;
+  }
+  const missing = Math.max(0, acknowledged - highest - explained);
+  if (missing > 0) {
+    note(`the cursor ended at offset ${highest}, and ${acknowledged} was acknowledged before`);
+  }
   return {
     deliveredCount: counts.delivered,
     redeliveredCount: counts.redelivered,
     unansweredCount: counts.unanswered,
     skippedCount: counts.skipped,
     missingAtEndCount: missing,
+    lateCount: offsets.size - 1 - Math.max(highest, acknowledged),
     foreignCount: counts.foreign,
     examples,
   };

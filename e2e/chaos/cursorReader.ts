@@ -18,6 +18,11 @@ export function keyOf({ writer, sequence }: RecordName): number {
   return writer * 2 ** 32 + sequence;
 }
 
+/** Whose key it is. */
+export function nameOf(key: number): RecordName {
+  return { writer: Math.floor(key / 2 ** 32), sequence: key % 2 ** 32 };
+}
+
 export class CursorReader {
   readonly events: CursorEvent[] = [];
   /** Errors that were replied. */

@@ -1,7 +1,7 @@
 /** All writers and the reader of one run. */
 import { systemWorld } from '../../client/io/system.ts';
 import type { Cluster } from './cluster.ts';
-import { CursorReader } from './cursorReader.ts';
+import { CursorReader, nameOf } from './cursorReader.ts';
 import type { Ledger } from '../load/ledger.ts';
 import { waitFor } from './wait.ts';
 import { BinaryWriter, TextWriter } from '../load/writers.ts';
@@ -53,6 +53,12 @@ export class Load {
 
   get ledgers(): Ledger[] {
     return this.#writers.map(({ ledger }) => ledger);
+  }
+
+  /** Whether a record was acknowledged, by its key. */
+  isAcknowledged(key: number): boolean {
+    const { writer, sequence } = nameOf(key);
+    return this.#writers[writer]?.ledger.isAcknowledged(sequence) === true;
   }
 
   /** Why writers gave up. */

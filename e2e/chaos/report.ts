@@ -127,11 +127,12 @@ export function showReport(report: Report): string {
     `  read through every node: ${TROUBLES.map((name) => `${name} ${report.troubles[name] ?? '?'}`).join(', ')}`,
   ];
   if (report.cursor !== null) {
-    const { deliveredCount, redeliveredCount, skippedCount, missingAtEndCount, unansweredCount } =
-      report.cursor;
+    const { deliveredCount, redeliveredCount, unansweredCount, lateCount } = report.cursor;
+    const { skippedCount, missingAtEndCount } = report.cursor;
     lines.push(
       `  shared cursor: ${deliveredCount} delivered, ${redeliveredCount} again, ` +
-        `${unansweredCount} GETs unanswered, ${skippedCount + missingAtEndCount} left out`,
+        `${unansweredCount} GETs unanswered, ${skippedCount + missingAtEndCount} left out, ` +
+        `${lateCount} that nobody was told of came behind the end`,
     );
   }
   lines.push('  the longest pause of each writer, by fault:');

@@ -40,7 +40,7 @@ export async function verify(cluster: Cluster, load: Load): Promise<Verification
     problems.push(...found.problems);
     recordsCounts[topic] = found.recordsCount;
   }
-  const cursor = checkCursor(load.reader.events, offsets);
+  const cursor = checkCursor(load.reader.events, offsets, (key) => load.isAcknowledged(key));
   if (cursor.skippedCount + cursor.missingAtEndCount + cursor.foreignCount > 0) {
     problems.push(...cursor.examples);
   }

@@ -92,6 +92,7 @@ export class Controller {
         isRegistered,
         aliveNodeIds: this.sessions.aliveNodeIds(),
         damagedCopies: this.sessions.damagedCopiesTold(),
+        lastIndex: this.#options.raft.status().lastIndex,
       };
     });
     rpc.handle(CLOSE_SEGMENT, async (request) => ({ nextSegmentId: await this.#close(request) }));

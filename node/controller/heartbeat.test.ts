@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { nodeId } from '../../base/units.ts';
+import { logIndex, nodeId } from '../../base/units.ts';
+import type { HeartbeatResponse } from '../../protocol/peer/requests.ts';
 import { Scheduler } from '../sim/scheduler.ts';
 import { SimClock, SimProcess } from '../sim/simProcess.ts';
 import { MutableMetadata } from '../state/mutableMetadata.ts';
@@ -9,13 +10,27 @@ import { heartbeatOf } from './testing/heartbeats.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
 
 const INTERVAL_MS = 200;
+const LEASE_MS = 800;
+/** Of the leader's log. */
+const LAST_INDEX = logIndex(9);
 
 /** A node whose metadata leader the test names; only `answers` answer. */
 function start(answers: readonly string[]) {
   const scheduler = new Scheduler();
   const clock = new SimClock(scheduler, new SimProcess(), { offsetMs: 0 });
-  const world = { leaderAddress: 'two:1' as string | null, calls: [] as string[] };
-  const answer = { isRegistered: true, aliveNodeIds: [nodeId(3)], damagedCopies: [] };
+  const world = {
+    leaderAddress: 'two:1' as string | null,
+    calls: [] as string[],
+    /** This node has applied all that the leader has. */
+    isCaughtUp: true,
+    waiting: [] as (() => void)[],
+  };
+  const answer: HeartbeatResponse = {
+    isRegistered: true,
+    aliveNodeIds: [nodeId(3)],
+    damagedCopies: [],
+    lastIndex: LAST_INDEX,
+  };
   const rpc: PeerRpc = {
     call: (address) => {
       world.calls.push(address);
@@ -33,6 +48,13 @@ function start(answers: readonly string[]) {
     leaderNodeId: null,
     propose: () => new Promise(() => undefined),
     barrier: () => Promise.resolve(),
+    applied: (index) => {
+      expect(index).toBe(LAST_INDEX);
+      return new Promise((resolve) => {
+        if (world.isCaughtUp) resolve();
+        else world.waiting.push(resolve);
+      });
+    },
     onApplied: () => undefined,
     onLeadership: () => undefined,
   };
@@ -42,7 +64,7 @@ function start(answers: readonly string[]) {
     rpc,
     metadata,
     intervalMs: INTERVAL_MS,
-    leaseMs: 800,
+    leaseMs: LEASE_MS,
     describe: () => heartbeatOf(place(3)),
     onRefused: () => undefined,
   });
@@ -63,4 +85,39 @@ test('to one leader there is one heartbeat under way', async () => {
   const { scheduler, world } = start([]);
   await scheduler.run(3 * INTERVAL_MS);
   expect(world.calls).toEqual(['two:1']);
+});
+
+test('a lease that has lapsed comes back only with the metadata that the leader had', async () => {
+  const { scheduler, world, heartbeat } = start(['two:1']);
+  const run = (forMs: number): Promise<void> => scheduler.run(scheduler.nowMs + forMs);
+  const apply = async (): Promise<void> => {
+    for (const resolve of world.waiting.splice(0)) resolve();
+    await run(1);
+  };
+  world.isCaughtUp = false;
+  await run(INTERVAL_MS / 2);
+  expect(heartbeat.isFresh).toBe(false); // the first one, too
+  await apply();
+  expect(heartbeat.isFresh).toBe(true);
+  await run(2 * LEASE_MS); // renewed without a gap: nothing is waited for
+  expect([heartbeat.isFresh, world.waiting.length]).toEqual([true, 0]);
+  world.leaderAddress = null; // nobody to beat to
+  await run(LEASE_MS + INTERVAL_MS);
+  expect(heartbeat.isFresh).toBe(false);
+  world.leaderAddress = 'two:1';
+  await run(2 * INTERVAL_MS);
+  expect([heartbeat.isFresh, world.waiting.length > 0]).toEqual([false, true]);
+  await apply();
+  expect(heartbeat.isFresh).toBe(true);
+});
+
+test('a lease that comes back too late is none', async () => {
+  const { scheduler, world, heartbeat } = start(['two:1']);
+  world.isCaughtUp = false;
+  await scheduler.run(1);
+  world.leaderAddress = null;
+  await scheduler.run(LEASE_MS);
+  for (const resolve of world.waiting.splice(0)) resolve();
+  await scheduler.run(LEASE_MS + 1);
+  expect(heartbeat.isFresh).toBe(false);
 });

@@ -1,11 +1,16 @@
 /**
  * This node's session with the metadata leader: heartbeats, and from their answers the right to acknowledge
  * writes (the write lease of DESIGN section 5). A node that is cut off stops by itself after `leaseMs`.
+ *
+ * Whoever leads the metadata replaces a node only when its session is over, so that a node whose lease never lapsed has not been
+ * replaced. One whose lease has lapsed, or had none yet, gets the next one when it has applied what the metadata leader's log held as
+ * it answered: else it would say that its segments have no more records while others lead on (a paused node, that is alive again
+ * before it has heard of its successors).
  */
 import type { Clock } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { NodeId, SegmentId } from '../../base/units.ts';
+import type { LogIndex, NodeId, SegmentId } from '../../base/units.ts';
 import { HEARTBEAT } from '../../protocol/peer/requests.ts';
 import type {
   DamagedCopy,
@@ -84,7 +89,7 @@ export class Heartbeat implements Session {
     const sentMs = clock.monotonicMs();
     try {
       const answer = await rpc.call(address, HEARTBEAT, this.#options.describe(), leaseMs);
-      if (answer.isRegistered) this.#renew(sentMs + leaseMs, answer);
+      if (answer.isRegistered) this.#heard(sentMs + leaseMs, answer);
       else await this.#checkRefusal();
     } catch (error) {
       if (!isWalrusError(error)) throw error;
@@ -94,11 +99,28 @@ export class Heartbeat implements Session {
     }
   }
 
-  #renew(untilMs: number, { aliveNodeIds, damagedCopies }: HeartbeatResponse): void {
+  #heard(untilMs: number, answer: HeartbeatResponse): void {
     if (this.#isStopped) return;
-    this.#freshUntilMs = Math.max(this.#freshUntilMs, untilMs);
-    this.#alive = new Set(aliveNodeIds);
-    this.#damaged = damagedCopies;
+    this.#alive = new Set(answer.aliveNodeIds);
+    this.#damaged = answer.damagedCopies;
+    if (this.isFresh) this.#renew(untilMs);
+    else void this.#renewOnceApplied(untilMs, answer.lastIndex);
+  }
+
+  #renew(untilMs: number): void {
+    if (!this.#isStopped) this.#freshUntilMs = Math.max(this.#freshUntilMs, untilMs);
+  }
+
+  /** While the lease had lapsed others may have been put in this node's place: it goes on once it would know. */
+  async #renewOnceApplied(untilMs: number, lastIndex: LogIndex): Promise<void> {
+    const { clock, metadata, logger } = this.#options;
+    try {
+      await metadata.applied(lastIndex, Math.max(1, untilMs - clock.monotonicMs()));
+      this.#renew(untilMs);
+    } catch (error) {
+      if (!isWalrusError(error)) throw error;
+      logger.log('debug', 'the metadata comes too late for the lease', { lastIndex });
+    }
   }
 
   /** A leader with old metadata may not know this boot yet: only the metadata itself says that it is over. */

@@ -169,7 +169,7 @@ export class RaftMetadata implements MetadataService {
 
   async #resultAt(index: LogIndex, deadlineMs: number): Promise<ApplyResult> {
     const timeoutMs = Math.max(1, deadlineMs - this.#options.clock.monotonicMs());
-    await this.#applied(index, timeoutMs);
+    await this.applied(index, timeoutMs);
     const result = this.#results.get(index);
     if (result === undefined) {
       // Applied by way of a snapshot: the command took place, but what it came to is not known here.
@@ -181,7 +181,7 @@ export class RaftMetadata implements MetadataService {
     return result;
   }
 
-  #applied(index: LogIndex, timeoutMs: number): Promise<void> {
+  applied(index: LogIndex, timeoutMs: number): Promise<void> {
     if (this.#attached().status().lastApplied >= index) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const timer = this.#options.clock.setTimer(timeoutMs, () => {

@@ -3,7 +3,7 @@
  */
 import type { WalrusError } from '../../base/errors.ts';
 import type { PeerIdentity } from '../../base/network.ts';
-import type { NodeId, SegmentId } from '../../base/units.ts';
+import type { LogIndex, NodeId, SegmentId } from '../../base/units.ts';
 import type { Api } from '../../protocol/client/codec.ts';
 import type { AckLevel, AppendCallback } from '../replication/pendingAppends.ts';
 import type { MetadataChange } from '../state/change.ts';
@@ -50,6 +50,11 @@ export interface MetadataService {
    * @throws {WalrusError} METADATA_UNAVAILABLE
    */
   barrier(): Promise<void>;
+  /**
+   * Resolves once everything up to an index is applied here.
+   * @throws {WalrusError} TIMED_OUT
+   */
+  applied(index: LogIndex, timeoutMs: number): Promise<void>;
   /** Calls after each applied command or restored snapshot, in order. */
   onApplied(listener: (change: MetadataChange) => void): void;
   /** Calls when this node gains or loses Raft leadership. */
@@ -80,7 +85,10 @@ export type BeforeClose = (segment: SegmentRecord) => Promise<void>;
 
 /** A node's session with the metadata leader. */
 export interface Session {
-  /** Whether this node may acknowledge writes now (DESIGN section 5, write lease). */
+  /**
+   * Whether this node may acknowledge writes now (DESIGN section 5, write lease), and say where a segment that it leads ends:
+   * nobody has been put in its place, as far as clocks can tell.
+   */
   readonly isFresh: boolean;
   /** Nodes that the metadata leader sees alive, from its last answer. */
   readonly aliveNodeIds: ReadonlySet<NodeId>;

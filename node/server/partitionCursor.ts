@@ -351,7 +351,8 @@ export class PartitionCursor {
   }
 }
 
-const NOTHING: TakeResult = { taken: [], isEnd: true, error: null };
+/** For a request that nobody waits for any more: no word about the end, which was not looked at. */
+const NOTHING: TakeResult = { taken: [], isEnd: false, error: null };
 
 function some(taken: readonly Taken[]): TakeResult {
   return { taken, isEnd: false, error: null };

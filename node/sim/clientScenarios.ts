@@ -1,11 +1,14 @@
 /** Scenarios that aim at what clients are told: where a group goes on, and what a shared cursor hands out. */
 import { between, pick } from '../../base/random.ts';
+import { MESSAGE_KIND } from '../../protocol/peer/envelope.ts';
 import { TEXT_TOPIC } from './history.ts';
-import { drawSegment, metadataLeader } from './stage.ts';
+import { drawSegment, metadataLeader, whenState } from './stage.ts';
 import type { Stage } from './stage.ts';
 
 /** Messages between nodes take their time, those of elections too: few enough that a leader stays. */
 const LATE_PROBABILITY = 0.2;
+/** How late metadata may come: not so late that their leader is taken for dead. */
+const LATE_METADATA_MS = 350;
 
 /**
  * Proposals are under way for long, and the nodes that sent them are killed meanwhile: their clients try again through
@@ -68,4 +71,25 @@ export function lostDeliveries(stage: Stage): number | null {
     }
   });
   return lostMs + between(random, 500, 1500);
+}
+
+/**
+ * The leader of the text topic is cut off until another one has taken its place. Then it may hear from the metadata leader
+ * that it is alive before it hears of its successor.
+ */
+export function staleLeader(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawSegment(stage, ({ segment, leader }) => {
+    return segment.topic === TEXT_TOPIC && leader !== metadataLeader(cluster);
+  });
+  if (cast === null) return null;
+  cluster.network.isolate(cast.leader.address);
+  whenState(stage, cast, ['SEALED', 'DELETED'], () => {
+    stage.later(between(random, 0, 300), () => {
+      cluster.network.heal();
+      const late = { slowKind: MESSAGE_KIND.RAFT, slowProbability: 1, slowMs: LATE_METADATA_MS };
+      cluster.network.faults = { ...cluster.network.faults, ...late };
+    });
+  });
+  return between(random, 2500, 4000);
 }

@@ -53,6 +53,8 @@ export class TextHistory {
   unknownPuts = 0;
   /** What GET gave, in the order of the replies. */
   readonly got: string[] = [];
+  /** When GETs were left without a reply: each may have been given a record. */
+  readonly unansweredMs: number[] = [];
 
   constructor(topic: string) {
     this.topic = topic;

@@ -16,7 +16,7 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function report(result: RunResult, bug: string | undefined): void {
+function report(result: RunResult, planted: string): void {
   const { seed, failure, step, virtualMs, digest, acknowledged, reads } = result;
   const faults = Object.entries(result.faults).map(([kind, count]) => `${kind} ${count}`);
   const facts = [
@@ -32,41 +32,63 @@ function report(result: RunResult, bug: string | undefined): void {
   print(facts.join('  '));
   if (failure === null) return;
   print(`  ${failure.message}`);
-  const planted = bug === undefined ? '' : ` --bug ${bug}`;
   print(`  found at step ${step}; replay with: npm run sim -- --seed ${seed}${planted} --trace`);
 }
 
-interface Wish {
+/** Seeds that are run alike. */
+interface Portion {
   readonly seeds: readonly number[];
-  readonly isTraced: boolean;
-  readonly bug: string | undefined;
-  readonly wanted: string | undefined;
+  /** Of a scenario. */
+  readonly focus: string | undefined;
+}
+
+interface Counts {
+  passed: number;
+  failed: number;
 }
 
 /** Runs seeds in this process; with a planted bug, until it is found. */
-async function runHere({
-  seeds,
-  isTraced,
-  bug,
-  wanted,
-}: Wish): Promise<{ passed: number; failed: number }> {
+async function runHere(
+  portions: readonly Portion[],
+  { isTraced, bug }: { readonly isTraced: boolean; readonly bug: string | undefined },
+): Promise<Counts> {
   await installNativeCrc32c(SILENT);
   const planted = bug === undefined ? undefined : bugNamed(bug);
   if (planted !== undefined) plant(planted.changes);
   // Nothing that a bug may be planted in is loaded before this.
-  const focus = await focusOf(wanted ?? planted?.focus);
   const { runSeed } = await import('./run.ts');
   const counts = { passed: 0, failed: 0 };
-  for (const seed of seeds) {
-    const result = await runSeed(seed, { trace: isTraced ? print : undefined, focus });
-    report(result, bug);
-    if (result.failure === null) {
-      counts.passed += 1;
-      continue;
+  for (const { seeds, focus: wanted } of portions) {
+    const focus = await focusOf(wanted ?? planted?.focus);
+    const special = bug === undefined ? argsOf({ focus: wanted }) : argsOf({ bug });
+    for (const seed of seeds) {
+      const result = await runSeed(seed, { trace: isTraced ? print : undefined, focus });
+      report(result, special.map((arg) => ` ${arg}`).join(''));
+      if (result.failure === null) {
+        counts.passed += 1;
+        continue;
+      }
+      counts.failed += 1;
+      if (isTraced) print(result.failure.stack);
+      if (bug !== undefined) return counts;
     }
-    counts.failed += 1;
-    if (isTraced) print(result.failure.stack);
-    if (bug !== undefined) break;
+  }
+  return counts;
+}
+
+async function runInJobs(
+  portions: readonly Portion[],
+  { jobs, bug }: { readonly jobs: number; readonly bug: string | undefined },
+): Promise<Counts> {
+  const counts = { passed: 0, failed: 0 };
+  for (const { seeds, focus } of portions) {
+    const { passed, failed } = await runSeedsInJobs(
+      seeds,
+      { jobs, args: argsOf({ bug, focus }) },
+      print,
+    );
+    counts.passed += passed;
+    counts.failed += failed;
   }
   return counts;
 }
@@ -104,18 +126,25 @@ const OPTIONS = {
   help: { type: 'boolean', default: false },
 } as const;
 
-function seedsOf(values: {
-  seed?: string;
-  count: string;
-  seeds?: string;
-  fixed: boolean;
-}): number[] {
-  const fixed = values.fixed ? FIXED_SEEDS.map(({ seed }) => seed) : [];
-  if (values.seeds !== undefined) return [...fixed, ...values.seeds.split(',').map(Number)];
+function seedsOf(values: { seed?: string; count: string; seeds?: string }): number[] {
+  if (values.seeds !== undefined) return values.seeds.split(',').map(Number);
   const first = Number(values.seed ?? Date.now() % 1_000_000_000);
   const count = Number(values.count);
   const drawn = Number.isSafeInteger(count) && count > 0 ? count : 0;
-  return [...fixed, ...Array.from({ length: drawn }, (_, index) => first + index)];
+  return Array.from({ length: drawn }, (_, index) => first + index);
+}
+
+function portionsOf(values: ReturnType<typeof parse>): Portion[] {
+  const { focus } = values;
+  const wanted = { seeds: seedsOf(values), focus };
+  if (!values.fixed) return [wanted];
+  const plain = FIXED_SEEDS.filter((fixed) => fixed.focus === undefined);
+  const special = FIXED_SEEDS.filter((fixed) => fixed.focus !== undefined);
+  return [
+    ...special.map((fixed) => ({ seeds: [fixed.seed], focus: fixed.focus })),
+    { seeds: plain.map(({ seed }) => seed), focus },
+    wanted,
+  ];
 }
 
 async function focusOf(name: string | undefined): Promise<ScenarioKind | undefined> {
@@ -159,7 +188,13 @@ function parse() {
 }
 
 /** What every process of a run in several is told. */
-function argsOf({ bug, focus }: ReturnType<typeof parse>): string[] {
+function argsOf({
+  bug,
+  focus,
+}: {
+  readonly bug?: string | undefined;
+  readonly focus?: string | undefined;
+}): string[] {
   return [
     ...(bug === undefined ? [] : ['--bug', bug]),
     ...(focus === undefined ? [] : ['--focus', focus]),
@@ -181,20 +216,17 @@ async function main(): Promise<void> {
     process.exitCode = survivors.length === 0 ? 0 : 1;
     return;
   }
-  const seeds = seedsOf(values);
+  const portions = portionsOf(values);
+  const seeds = portions.flatMap((portion) => portion.seeds);
   if (seeds.length === 0 || !seeds.every(Number.isSafeInteger) || !(jobs >= 1)) {
     refuse('--seed, --count, --seeds and --jobs take whole numbers');
     return;
   }
+  const { bug, trace: isTraced } = values;
   const { passed, failed } =
     jobs > 1
-      ? await runSeedsInJobs(seeds, { jobs, args: argsOf(values) }, print)
-      : await runHere({
-          seeds,
-          isTraced: values.trace,
-          bug: values.bug,
-          wanted: values.focus,
-        });
+      ? await runInJobs(portions, { jobs, bug })
+      : await runHere(portions, { isTraced, bug });
   print(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;
 }

@@ -95,6 +95,26 @@ const FOCUSED_BY_KIND: Readonly<Partial<Record<ScenarioKind, Partial<RunPlan>>>>
   failedSync: { isFiveFold: false, recordsPerProducer: 400, config: LONG_SEGMENTS },
   lonelyTail: { isFiveFold: false, recordsPerProducer: 400 },
   lostDeliveries: { putCount: 300, partitionsPerTopic: 1, recordsPerProducer: 20 },
+  staleLeader: {
+    isFiveFold: false,
+    nodeCount: 3,
+    putCount: 300,
+    partitionsPerTopic: 1,
+    recordsPerProducer: 20,
+  },
+  lostReplies: {
+    putCount: 300,
+    partitionsPerTopic: 1,
+    recordsPerProducer: 20,
+    streams: { ...CALM_STREAMS, resetProbability: 0.02 },
+  },
+  noFaults: {
+    putCount: 300,
+    partitionsPerTopic: 1,
+    network: CALM_NETWORK,
+    streams: CALM_STREAMS,
+    endsWithPowerFailure: false,
+  },
   lateProposals: { libraryCount: 400, recordsPerProducer: 50 },
 };
 

@@ -4,7 +4,7 @@
  * `tryLoseDisk` and `tryRuinDisk`, which keep to what the cluster must survive.
  */
 import { between, chance, pick } from '../../base/random.ts';
-import { lateProposals, lostDeliveries } from './clientScenarios.ts';
+import { lateProposals, lostDeliveries, staleLeader } from './clientScenarios.ts';
 import { emptyWitness, failedSync, lonelyTail } from './recoveryScenarios.ts';
 import { rotAndLose, rotCopy, rotEveryCopy } from './rotScenarios.ts';
 import type { Machine } from './simCluster.ts';
@@ -81,8 +81,14 @@ export const SCENARIOS = {
   failedSync,
   /** Answers with records of the shared cursor are lost, and nodes that have some die. */
   lostDeliveries,
+  /** A leader of the shared cursor is replaced while it is cut off, and hears of it late. */
+  staleLeader,
   /** The cluster begins by the operator's word (ADR 0150), with power failures meanwhile; nothing comes later. */
   beginByOperator: () => null,
+  /** Connections of clients break, by what `--focus` makes of the plan: nothing comes later. */
+  lostReplies: () => null,
+  /** Nothing goes wrong: then clients are promised more. */
+  noFaults: () => null,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;

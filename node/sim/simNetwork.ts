@@ -17,6 +17,8 @@ export interface NetworkFaults {
   readonly delayMs: { readonly min: number; readonly max: number };
   readonly slowProbability: number;
   readonly slowMs: number;
+  /** Only messages of this kind (`MESSAGE_KIND`) are slow; undefined: of any. */
+  readonly slowKind?: number;
 }
 
 export const CALM_NETWORK: NetworkFaults = {
@@ -104,9 +106,10 @@ export class SimNetwork {
   }
 
   #deliverLater(from: PeerIdentity, to: string, message: Uint8Array): void {
-    const { delayMs, slowProbability, slowMs } = this.faults;
+    const { delayMs, slowProbability, slowMs, slowKind } = this.faults;
     let delay = delayMs.min + this.#fraction() * (delayMs.max - delayMs.min);
-    if (chance(this.#random, slowProbability)) delay += this.#fraction() * slowMs;
+    const maySlow = slowKind === undefined || message[0] === slowKind;
+    if (maySlow && chance(this.#random, slowProbability)) delay += this.#fraction() * slowMs;
     this.#scheduler.schedule(delay, () => {
       const endpoint = this.#endpoints.get(to);
       // A cut takes what is under way, too.

@@ -5,6 +5,8 @@
  */
 import { between, pick } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
+import { checkEmpty } from './checkers/sharedCursor.ts';
+import { Violation } from './history.ts';
 import type { TextHistory } from './history.ts';
 import type { SimClients, SimTextClient } from './simClients.ts';
 import type { SimCluster } from './simCluster.ts';
@@ -92,11 +94,24 @@ export class SimTextUser {
   }
 
   #getOnce(done: (isEmpty: boolean) => void): void {
-    const { history } = this.#options;
+    const { history, cluster } = this.#options;
+    const acknowledgedCount = history.acknowledged.length;
     this.#ask('get', `GET ${history.topic}`, (reply) => {
+      const { nowMs } = cluster.scheduler;
       if (reply.startsWith('OK ')) history.got.push(reply.slice(3));
+      else if (reply === 'CLOSED') history.unansweredMs.push(nowMs);
+      else if (reply === 'EMPTY') this.#checkEmpty(acknowledgedCount, nowMs);
       done(reply === 'EMPTY');
     });
+  }
+
+  #checkEmpty(acknowledgedCount: number, nowMs: number): void {
+    try {
+      checkEmpty(this.#options.history, acknowledgedCount, nowMs);
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      this.#options.cluster.bugs.push(error);
+    }
   }
 
   /** GETs what is left, until there is nothing; call once the cluster is calm. */

@@ -120,6 +120,8 @@ export interface HeartbeatResponse {
   readonly aliveNodeIds: readonly NodeId[];
   /** What living nodes say of their copies. */
   readonly damagedCopies: readonly DamagedCopy[];
+  /** Where the leader's log ended: whatever it had decided about the node by then is at or below it. */
+  readonly lastIndex: LogIndex;
 }
 
 export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
@@ -160,7 +162,8 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
     w
       .bool(response.isRegistered)
       .list(response.aliveNodeIds, (item, id) => item.u64(id))
-      .list(response.damagedCopies, (item, copy) => item.u64(copy.nodeId).u64(copy.segmentId)),
+      .list(response.damagedCopies, (item, copy) => item.u64(copy.nodeId).u64(copy.segmentId))
+      .u64(response.lastIndex),
   readResponse: (r) => ({
     isRegistered: r.bool(),
     aliveNodeIds: r.list(readNodeId),
@@ -168,6 +171,7 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
       nodeId: readNodeId(item),
       segmentId: readSegmentId(item),
     })),
+    lastIndex: logIndex(r.u64()),
   }),
 };
 

@@ -34,6 +34,21 @@ export const READING_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'StaleLease',
+    rule: 'GET',
+    what: 'a leader that was replaced while it was cut off says that there is nothing more before it hears of it',
+    focus: 'staleLeader',
+    seeds: 20,
+    knownSeed: 2,
+    changes: [
+      {
+        file: 'node/controller/heartbeat.ts',
+        find: 'if (this.isFresh) this.#renew(untilMs);',
+        replace: 'if (!this.#isStopped) this.#renew(untilMs);',
+      },
+    ],
+  },
+  {
     name: 'CursorNotDurable',
     rule: 'GET',
     what: "a new leader begins the topic's shared cursor anew",
@@ -92,6 +107,36 @@ export const READING_BUGS: readonly PlantedBug[] = [
         file: 'node/server/underWay.ts',
         find: 'call.received === last.sequence',
         replace: 'call.received !== -1',
+      },
+    ],
+  },
+  {
+    name: 'BrokenConnectionDelivers',
+    rule: 'GET',
+    what: 'a record counts as delivered when its connection breaks before its client is known to have it',
+    focus: 'lostReplies',
+    seeds: 20,
+    knownSeed: 1,
+    changes: [
+      {
+        file: 'node/server/receipts.ts',
+        find: 'each.settle(isInOrder && releasedAtMs !== null);',
+        replace: 'each.settle(isInOrder || releasedAtMs !== undefined);',
+      },
+    ],
+  },
+  {
+    name: 'WrittenIsDelivered',
+    rule: 'GET',
+    what: 'a record counts as delivered when its reply is written',
+    focus: 'lostReplies',
+    seeds: 20,
+    knownSeed: 1,
+    changes: [
+      {
+        file: 'node/server/receipts.ts',
+        find: 'this.#groups.push(group);',
+        replace: 'this.#groups.push(group);\n    this.#settleFirst(-1);',
       },
     ],
   },

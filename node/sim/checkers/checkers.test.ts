@@ -4,7 +4,12 @@ import { nodeId } from '../../../base/units.ts';
 import { History, TextHistory, Violation } from '../history.ts';
 import type { AppendOperation } from '../history.ts';
 import { HISTORY_CHECKERS } from './index.ts';
-import { checkCursorKept, checkCursorOrder, checkSharedCursor } from './sharedCursor.ts';
+import {
+  checkCursorKept,
+  checkCursorOrder,
+  checkEmpty,
+  checkSharedCursor,
+} from './sharedCursor.ts';
 
 const TOPIC = 'topic-0';
 
@@ -170,6 +175,18 @@ describe('the checker of the shared cursor', () => {
 
   test('finds that a record comes for the first time behind a newer one', () => {
     expect(() => checkCursorOrder(cursor(['a', 'c', 'a', 'b']))).toThrow(Violation);
+  });
+
+  test('finds an EMPTY before the end, unless a lost reply may hold what is left', () => {
+    checkEmpty(cursor(['a', 'b', 'c']), 3, 0);
+    checkEmpty(cursor(['a', 'b']), 2, 0); // the last one was acknowledged behind the GET
+    expect(() => checkEmpty(cursor(['a', 'b']), 3, 0)).toThrow(Violation);
+    expect(() => checkEmpty(cursor(['a', 'c']), 3, 0)).toThrow(Violation);
+    const history = cursor(['a']);
+    history.unansweredMs.push(1000);
+    checkEmpty(history, 2, 2000);
+    expect(() => checkEmpty(history, 3, 2000)).toThrow(Violation);
+    expect(() => checkEmpty(history, 2, 20_000)).toThrow(Violation);
   });
 
   test('finds that records come again after a crash', () => {

@@ -25,6 +25,23 @@ export function checkSharedCursor(history: TextHistory, isFaultless: boolean): v
   }
 }
 
+/** For how long a GET without a reply may keep its record: over a node that is paused with it, and then does not confirm it. */
+const HELD_MS_MAX = 12_000;
+
+/**
+ * A GET was answered EMPTY. Then whatever had been acknowledged before it was sent has been given: to this client, or to one that
+ * cannot tell since its reply was lost, and who may have it still.
+ * @param acknowledgedCount - When it was sent.
+ */
+export function checkEmpty(history: TextHistory, acknowledgedCount: number, nowMs: number): void {
+  const got = new Set(history.got);
+  const left = history.acknowledged.slice(0, acknowledgedCount).filter((value) => !got.has(value));
+  const held = history.unansweredMs.filter((atMs) => nowMs - atMs < HELD_MS_MAX).length;
+  if (left.length <= held) return;
+  const what = `${left.length} acknowledged records were left, first ${left[0] ?? ''}`;
+  throw new Violation('SharedCursor', `GET ${history.topic} said EMPTY, and ${what}`);
+}
+
 /**
  * For a topic with one partition and one client that GETs: what is given again may come at any time, but nothing comes
  * for the first time behind what was put after it.
