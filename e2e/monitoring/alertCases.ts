@@ -276,10 +276,29 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: { series: {}, at: '5m', labels: {} },
     silent: {
       series: {
-        'walrus_operator_leading{pod="walrus-operator-0"}': '0x30',
-        'walrus_operator_leading{pod="walrus-operator-1"}': '1x30',
+        'walrus_operator_leading{namespace="blue", pod="walrus-operator-0"}': '0x30',
+        'walrus_operator_leading{namespace="blue", pod="walrus-operator-1"}': '1x30',
       },
       at: '20m',
+    },
+  },
+  {
+    alert: 'WalrusOperatorNotLeading',
+    fires: {
+      series: {
+        'walrus_operator_leading{namespace="blue", pod="walrus-operator-0"}': '1x30',
+        'walrus_operator_leading{namespace="green", pod="walrus-operator-0"}': '0x30',
+      },
+      at: '5m',
+      labels: { namespace: 'green' },
+    },
+    // One takes over from another.
+    silent: {
+      series: {
+        'walrus_operator_leading{namespace="blue", pod="walrus-operator-0"}': '1x5 0x30',
+        'walrus_operator_leading{namespace="blue", pod="walrus-operator-1"}': '0x7 1x30',
+      },
+      at: '9m',
     },
   },
   {

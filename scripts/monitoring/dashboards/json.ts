@@ -56,7 +56,6 @@ function variableJson({ name, label, query, isMulti = false }: Variable): unknow
     label,
     type: 'query',
     datasource: DATASOURCE,
-    definition: query,
     query: { query, refId: name },
     refresh: 2, // when the time range changes
     sort: 1,
