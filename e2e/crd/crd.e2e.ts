@@ -34,6 +34,8 @@ describe('the API server', () => {
 
   afterAll(async () => {
     await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--wait', '--timeout=120s']);
+    // Others install it by the chart, which takes none that is there already.
+    await cluster.kubectl(['delete', '-f', CRD, '--wait']);
   });
 
   /** @returns The refusal; '' when it is taken. */

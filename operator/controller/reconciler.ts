@@ -14,6 +14,7 @@ import type { Observer } from '../observe/observer.ts';
 import type { Observed } from '../observe/types.ts';
 import { plan } from '../plan/plan.ts';
 import { statusOf } from '../plan/status.ts';
+import { transitions } from '../plan/transitions.ts';
 import type { Plan, RiskyAction, Write } from '../plan/types.ts';
 
 const CLUSTER_ID_BYTES = 16;
@@ -42,7 +43,7 @@ export class Reconciler {
    * @throws {KubeError}, {Deposed}
    */
   async reconcile(cluster: WalrusCluster): Promise<number> {
-    const { observer, defaults, random, applier, resyncMs } = this.#options;
+    const { observer, defaults, random, applier, events, resyncMs } = this.#options;
     const wanted = desired(cluster, { defaults });
     const observed = await observer.observe(cluster, wanted);
     const newClusterId = randomHex(random, CLUSTER_ID_BYTES);
@@ -50,6 +51,9 @@ export class Reconciler {
     for (const write of next.writes) await this.#write(cluster, write);
     // Before an action that may take long; after the writes, which are by the resourceVersion that was read.
     const status = statusOf(wanted, observed, next);
+    // Told before the status forgets the state before: an operator that dies in between tells the same once more.
+    const told = [...next.events, ...transitions(cluster.status, status)];
+    for (const event of told) await events.record(cluster, event);
     if (!isDeepStrictEqual(status, cluster.status)) await applier.writeStatus(cluster, status);
     await this.#act(observed, next);
     return Math.min(next.requeueAfterMs ?? resyncMs, resyncMs);
@@ -68,8 +72,7 @@ export class Reconciler {
     }
   }
 
-  async #act(observed: Observed, { events, risky }: Plan): Promise<void> {
-    for (const event of events) await this.#options.events.record(observed.cluster, event);
+  async #act(observed: Observed, { risky }: Plan): Promise<void> {
     if (risky === null) return;
     this.#options.onAction(risky);
     try {

@@ -43,6 +43,8 @@ export interface ListWatchOptions {
 const PAGE_SIZE = 500;
 /** The server ends a watch after it, at the latest. */
 const WATCH_S = 300;
+/** One that ends earlier was not meant to be: it is taken up again after a back-off. */
+const WATCH_MS_MIN = 1000;
 /** Bookmarks come about once a minute: a watch that is silent for longer is dead. */
 const SILENCE_MS_MAX = 150_000;
 const BACKOFF_MS_MIN = 200;
@@ -87,7 +89,6 @@ export class ListWatch {
       try {
         if (this.#resourceVersion === null) await this.#list();
         await this.#watch();
-        this.#failures = 0;
       } catch (error) {
         await this.#failed(error);
       }
@@ -196,7 +197,8 @@ export class ListWatch {
   }
 
   async #watch(): Promise<void> {
-    const { api } = this.#options;
+    const { api, clock } = this.#options;
+    const startedMs = clock.monotonicMs();
     const query = {
       ...this.#query(),
       watch: 'true',
@@ -217,6 +219,8 @@ export class ListWatch {
     } finally {
       silence.cancel();
     }
+    if (clock.monotonicMs() - startedMs >= WATCH_MS_MIN) this.#failures = 0;
+    else throw new KubeError(0, 'Ended', 'The watch was ended as soon as it had begun');
   }
 
   #silence(abort: AbortController): Timer {

@@ -72,6 +72,9 @@ export function bootstrap(situation: Situation): Step | null {
   return {
     risky: { type: 'Bootstrap', ordinal: FIRST_ORDINAL, clusterId, diskId: bootstrapDisk },
     operation: operation('beginning the cluster'),
+    events: [
+      { type: 'Normal', reason: 'Bootstrapping', message: beginning(clusterId, bootstrapDisk) },
+    ],
     requeueAfterMs: POLL_MS,
     isLast: true,
   };
@@ -91,6 +94,10 @@ function waiting(isUnreachable: boolean): Step {
     // A first template that does not run is mended like any other.
     isLast: false,
   };
+}
+
+function beginning(clusterId: string, diskId: string): string {
+  return `Beginning the cluster ${clusterId} on node ${FIRST_ORDINAL}, disk ${diskId}`;
 }
 
 function lost(noted: string, found: string): Step {

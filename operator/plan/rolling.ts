@@ -57,7 +57,8 @@ function comingUp(situation: Situation, isRolling: boolean): Step | null {
   }
   return {
     operation: {
-      kind: isRolling ? 'Roll' : 'Recover',
+      // The last of a roll is part of it until it is whole.
+      kind: isRolling || wasRolling(situation) ? 'Roll' : 'Recover',
       ordinal: down.ordinal,
       step: `waiting for node ${down.ordinal} to serve again`,
       blockedBy: down.pod?.trouble ?? null,
@@ -75,6 +76,10 @@ function newRevisionFails({ places }: Situation): Step | null {
   const what = `${pod?.name} of the new revision does not run (${pod?.trouble})`;
   const message = `${what}: the roll stops. Revert the change, or mend it`;
   return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'NewRevisionFails', message });
+}
+
+function wasRolling({ observed }: Situation): boolean {
+  return observed.cluster.status?.operation?.kind === 'Roll';
 }
 
 function timeoutOf({ observed }: Situation): string {

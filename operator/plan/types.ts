@@ -66,7 +66,7 @@ export interface Event {
   readonly message: string;
 }
 
-/** What is going on, for people; never read back. */
+/** What is going on, for people; nothing is decided by it. */
 export interface Operation {
   readonly kind: 'Bootstrap' | 'ScaleOut' | 'Roll' | 'Recover' | 'Delete';
   readonly ordinal: number | null;

@@ -14,13 +14,19 @@ const CHANGED_MINDS_SEEDS = 5;
 
 describe('operators', () => {
   test('begin a cluster, roll it, let it grow, and then write nothing but the lease', async () => {
-    expect(await undisturbed()).toBeGreaterThan(40);
+    const { writes, told } = await undisturbed();
+    expect(writes).toBeGreaterThan(40);
+    expect(told).toEqual([
+      ...['ScalingOut', 'Bootstrapping', 'NodeJoined', 'NodeJoined'],
+      ...['RestartingPod', 'RollStarted', 'RestartingPod', 'RestartingPod', 'RollFinished'],
+      ...['ScalingOut', 'NodeJoined', 'ScalingOut', 'NodeJoined'],
+    ]);
   });
 
   test(
     'killed after any of their writes, the other one goes on',
     async () => {
-      const writes = await undisturbed();
+      const { writes } = await undisturbed();
       for (let index = 1; index <= writes; index += 1) await killedAfterWrite(index);
     },
     STORIES_MS_MAX,

@@ -29,6 +29,18 @@ async function life(world: World): Promise<void> {
   await world.settle(NAME, SETTLE_MS);
 }
 
+/** What a change of state is told as; actions are told as often as they are tried. */
+const ONCE = new Set(['NodeJoined', 'RollStarted', 'RollFinished']);
+
+function checkEvents(world: World): void {
+  const told = new Set<string>();
+  for (const event of world.server.all('Event')) {
+    const what = `${String(event['reason'])}: ${String(event['note'])}`;
+    if (told.has(what) && ONCE.has(String(event['reason']))) world.breach('ToldOnce', what);
+    told.add(what);
+  }
+}
+
 async function idle(world: World): Promise<void> {
   // What was begun when it settled ends first.
   await world.run(RESTART_MS);
@@ -38,8 +50,9 @@ async function idle(world: World): Promise<void> {
   if (write !== undefined) world.breach('IdleWritesNothing', write);
 }
 
-/** Two operators, undisturbed. @returns the writes, leases among them. */
-export async function undisturbed(world = new World()): Promise<number> {
+/** Two operators, undisturbed. @returns the writes, leases among them, and what was told. */
+export async function undisturbed(): Promise<{ writes: number; told: readonly string[] }> {
+  const world = new World();
   let writes = 0;
   world.onWritten = () => {
     writes += 1;
@@ -49,8 +62,10 @@ export async function undisturbed(world = new World()): Promise<number> {
   await life(world);
   const count = writes;
   await idle(world);
+  checkEvents(world);
   check(world);
-  return count;
+  const told = world.server.all('Event').map((event) => String(event['reason']));
+  return { writes: count, told };
 }
 
 /** Whoever does write `index` is killed before it hears of it, and started again; the other one goes on. */
@@ -67,6 +82,7 @@ export async function killedAfterWrite(index: number): Promise<void> {
   world.startOperator('b');
   await life(world);
   await idle(world);
+  checkEvents(world);
   if (left > 0) world.breach('Converges', `there were only ${index - left} writes`);
   check(world);
 }
