@@ -1,17 +1,21 @@
 /** What a disk may do to a node that is not a crash: bad sectors, failed syncs, no space, and the start afterwards. */
 import { describe, expect, test } from '@jest/globals';
+import { concatBytes } from '../../base/bytes.ts';
 import type { Disk } from '../../base/disk.ts';
 import { isWalrusError, WalrusError, type ErrorCode } from '../../base/errors.ts';
-import { MIB, offset, segmentId } from '../../base/units.ts';
+import { KIB, MIB, offset, segmentId } from '../../base/units.ts';
 import { NO_FAULTS } from '../sim/simDisk.ts';
 import { BLOCK_DATA_START, MARK_START } from './blockHeader.ts';
 import { CATALOG_PATH } from './catalog.ts';
 import { SUPERBLOCK_PATH } from './superblock.ts';
+import { frameBytes } from './frame.ts';
 import { arenaPath, STORAGE_DIRECTORY } from './geometry.ts';
 import { makeBatch } from './testing/batches.ts';
 import { LEADER, StorageWorld } from './testing/storageWorld.ts';
 
 const ALL = offset(Number.MAX_SAFE_INTEGER);
+/** Of the page cache. */
+const PAGE_BYTES = 4 * KIB;
 
 /** What the disk does to files whose path contains a text. */
 interface Trouble {
@@ -269,6 +273,88 @@ describe('A sync that has failed', () => {
     world.crash();
     expect([world.replica(1).durableTail, world.replica(1).fenceEpoch]).toEqual(known);
     expect([world.engine.damaged(), world.replica(2).tail]).toEqual([[], 0]);
+  });
+
+  /**
+   * Dies while a group is in flight that begins at a place of a file, and loses its beginning on the disk. The next start cuts
+   * off what is behind, and the sync of that fails: it is in the page cache only. The start after it is well.
+   */
+  function cutOffInVain(world: StorageWorld, path: string, placeOf: () => number): void {
+    const { disk, clock } = world;
+    const { writes } = disk.counts;
+    while (disk.counts.writes === writes) clock.step();
+    disk.kill();
+    clock.clear();
+    const file = disk.open(path);
+    file.write(new Uint8Array(8), placeOf());
+    file.sync();
+    const beginSync = disk.beginSync.bind(disk);
+    disk.beginSync = (what) => {
+      if (what === path) throw new WalrusError('DISK_FAILED', 'input/output error');
+      beginSync(what);
+    };
+    expect(() => world.open()).toThrow('input/output error');
+    disk.beginSync = beginSync;
+    restart(world);
+  }
+
+  test.each([
+    ['never by itself', 'value B', ['value A', 'value B']],
+    ['only behind all that it was sent behind', 'value b', ['value A', 'value b', 'value c']],
+  ])('may bring an erased frame back, which counts %s', (_, second, expected) => {
+    // The second frame ends with a page: a page is written whole, and would erase the third one for good.
+    let bytes = 0;
+    const batchOf = (at: number, text: string): Uint8Array =>
+      makeBatch(at, at === 1 ? { text, bytes } : { text });
+    const place = BLOCK_DATA_START + frameBytes(batchOf(0, 'value A').length);
+    while ((place + frameBytes(batchOf(1, '').length)) % PAGE_BYTES > 0) bytes += 1;
+    const world = new StorageWorld(1, NO_FAULTS);
+    const replica = world.create(1);
+    replica.append(batchOf(0, 'value A'), LEADER);
+    world.clock.run();
+    replica.append(batchOf(1, 'value b'), LEADER);
+    replica.append(batchOf(2, 'value c'), LEADER);
+    cutOffInVain(world, arenaPath(0), () => place);
+    expect([world.replica(1).tail, world.engine.damaged()]).toEqual([1, []]);
+    world.replica(1).append(batchOf(1, second), LEADER);
+    world.clock.run();
+    world.crash();
+    const wanted = expected.map((text, index) => batchOf(index, text));
+    expect(world.replica(1).read(offset(0), ALL, MIB).bytes).toEqual(concatBytes(wanted));
+    expect(world.engine.damaged()).toEqual([]);
+  });
+
+  test('brings no erased record of the catalog back: it is erased again', () => {
+    const world = new StorageWorld(1, NO_FAULTS);
+    const catalog = (): Uint8Array => {
+      const file = world.disk.open(CATALOG_PATH);
+      const bytes = new Uint8Array(file.sizeBytes());
+      file.read(bytes, 0);
+      return bytes;
+    };
+    // Larger than a page, which is written whole, and would erase what follows.
+    const createLarge = (id: number): void => {
+      const producerSnapshot = new Uint8Array(2 * PAGE_BYTES);
+      const at = { segmentId: segmentId(id), token: LEADER.token, baseOffset: offset(0) };
+      world.engine.createReplica({ ...at, producerSnapshot });
+    };
+    world.create(1);
+    world.clock.run();
+    const before = catalog();
+    createLarge(2);
+    world.replica(1).fence(7, () => undefined);
+    cutOffInVain(world, CATALOG_PATH, () => {
+      const at = catalog().findIndex((byte, index) => byte !== before[index]);
+      return at - (at % 8);
+    });
+    expect(world.engine.replicas().map(({ segmentId: id }) => id)).toEqual([1]);
+    createLarge(3); // as long as the record that was lost
+    let isDurable = false;
+    world.engine.flushCatalog(() => (isDurable = true));
+    while (!isDurable) world.clock.step();
+    world.crash();
+    expect(world.engine.replicas().map(({ segmentId: id }) => id)).toEqual([1, 3]);
+    expect(world.replica(1).fenceEpoch).toBe(0);
   });
 
   test('is met by a sync aside and by that of the group, both', () => {
