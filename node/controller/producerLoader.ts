@@ -5,8 +5,8 @@
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Offset } from '../../base/units.ts';
-import { PRODUCER_SNAPSHOT, READ_SEGMENT } from '../../protocol/peer/requests.ts';
-import type { ReadSegmentResponse } from '../../protocol/peer/requests.ts';
+import { PRODUCER_SNAPSHOT, READ_SEGMENT } from '../../protocol/peer/replicas.ts';
+import type { ReadSegmentResponse } from '../../protocol/peer/replicas.ts';
 import { ProducerStates } from '../replication/producerStates.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';

@@ -4,12 +4,12 @@ import { WalrusError } from '../../base/errors.ts';
 import { SILENT } from '../../base/log.ts';
 import { offset } from '../../base/units.ts';
 import type { Api } from '../../protocol/client/codec.ts';
-import { COPY_SEGMENT, FENCE_SEGMENT, READ_SEGMENT } from '../../protocol/peer/requests.ts';
+import { COPY_SEGMENT, FENCE_SEGMENT, READ_SEGMENT } from '../../protocol/peer/replicas.ts';
 import type {
   FenceSegmentRequest,
   CopySegmentRequest,
   ReadSegmentRequest,
-} from '../../protocol/peer/requests.ts';
+} from '../../protocol/peer/replicas.ts';
 import type { Command } from '../state/commands.ts';
 import { TestCluster, createTopic, place, plan } from '../state/testing/fixture.ts';
 import { ManualClock } from '../storage/testing/manualClock.ts';

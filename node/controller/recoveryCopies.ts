@@ -5,8 +5,8 @@
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Offset } from '../../base/units.ts';
-import { COPY_SEGMENT, READ_SEGMENT } from '../../protocol/peer/requests.ts';
-import type { CopySegmentResponse, ReadSegmentResponse } from '../../protocol/peer/requests.ts';
+import { COPY_SEGMENT, READ_SEGMENT } from '../../protocol/peer/replicas.ts';
+import type { CopySegmentResponse, ReadSegmentResponse } from '../../protocol/peer/replicas.ts';
 import { registeredAddress } from '../state/queries.ts';
 import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
 import type { ReplicaTail } from '../storage/types.ts';

@@ -1,13 +1,13 @@
 /** Answers other nodes' requests to this disk's replicas: fence, copy, read (DESIGN R2, R5, S2). */
 import { WalrusError } from '../../base/errors.ts';
 import type { Offset, SegmentId } from '../../base/units.ts';
-import { COPY_SEGMENT, FENCE_SEGMENT, READ_SEGMENT } from '../../protocol/peer/requests.ts';
+import { COPY_SEGMENT, FENCE_SEGMENT, READ_SEGMENT } from '../../protocol/peer/replicas.ts';
 import type {
   CopySegmentRequest,
   CopySegmentResponse,
   FenceSegmentRequest,
   FenceSegmentResponse,
-} from '../../protocol/peer/requests.ts';
+} from '../../protocol/peer/replicas.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
 import type { SegmentRecord } from '../state/types.ts';
 import type { ReplicaTail } from '../storage/types.ts';

@@ -5,7 +5,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { SegmentId } from '../../base/units.ts';
-import { ROLL_SEGMENT } from '../../protocol/peer/requests.ts';
+import { ROLL_SEGMENT } from '../../protocol/peer/replicas.ts';
 import type { DamagedCopy } from '../../protocol/peer/requests.ts';
 import { hasRoomForSegment } from '../state/queries.ts';
 import type { SegmentRecord } from '../state/types.ts';

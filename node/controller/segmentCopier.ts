@@ -6,8 +6,8 @@
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Offset } from '../../base/units.ts';
-import { READ_SEGMENT } from '../../protocol/peer/requests.ts';
-import type { ReadSegmentResponse } from '../../protocol/peer/requests.ts';
+import { READ_SEGMENT } from '../../protocol/peer/replicas.ts';
+import type { ReadSegmentResponse } from '../../protocol/peer/replicas.ts';
 import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
 

@@ -5,7 +5,7 @@
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
 import type { Offset } from '../../base/units.ts';
-import { READ_SEGMENT } from '../../protocol/peer/requests.ts';
+import { READ_SEGMENT } from '../../protocol/peer/replicas.ts';
 import { isMember, nextBaseOffset, partitionRecord, segmentContaining } from '../state/queries.ts';
 import type { SegmentRecord } from '../state/types.ts';
 import type { ReadResult } from '../storage/types.ts';

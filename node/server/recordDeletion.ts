@@ -8,7 +8,7 @@ import type {
   DeleteRecordsRequest,
   DeleteRecordsResponse,
 } from '../../protocol/client/deleteRecords.ts';
-import { ROLL_SEGMENT } from '../../protocol/peer/requests.ts';
+import { ROLL_SEGMENT } from '../../protocol/peer/replicas.ts';
 import { unsealedSegment } from '../state/queries.ts';
 import type { SegmentRecord } from '../state/types.ts';
 import type { OffsetServices, OffsetsService } from './offsetsService.ts';

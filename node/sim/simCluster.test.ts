@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { segmentId } from '../../base/units.ts';
-import { FENCE_SEGMENT } from '../../protocol/peer/requests.ts';
+import { FENCE_SEGMENT } from '../../protocol/peer/replicas.ts';
 import { SimCluster } from './simCluster.ts';
 import type { Machine } from './simCluster.ts';
 

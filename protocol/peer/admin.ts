@@ -8,9 +8,7 @@ import { INTERNAL_API_KEY_MIN } from '../client/apis.ts';
 import { readNodeId } from '../client/codec.ts';
 import type { Api } from '../client/codec.ts';
 import type { ByteReader } from '../../base/bytes.ts';
-
-/** Versions that this build speaks, of all of them. */
-const VERSIONS = { minVersion: 0, maxVersion: 0 } as const;
+import { VERSIONS } from './rpc.ts';
 
 /** The answer of another node, of this version or a later one. */
 function readJson(reader: ByteReader): unknown {

@@ -7,6 +7,7 @@ import { fuzz } from '../testing/fuzz.ts';
 import * as admin from './admin.ts';
 import * as append from './append.ts';
 import * as boot from './boot.ts';
+import * as replicas from './replicas.ts';
 import * as requests from './requests.ts';
 import {
   decodeRpcRequest,
@@ -83,12 +84,12 @@ const EXAMPLES: readonly Example[] = [
     { nextSegmentId: segmentId(8) },
   ),
   example(
-    requests.FENCE_SEGMENT,
+    replicas.FENCE_SEGMENT,
     { segmentId: id, token, diskId, epoch: 2, takesDamaged: true },
     { diskId, tail: at, digest, isDamaged: true },
   ),
   example(
-    requests.COPY_SEGMENT,
+    replicas.COPY_SEGMENT,
     {
       segmentId: id,
       token,
@@ -101,12 +102,12 @@ const EXAMPLES: readonly Example[] = [
     { durableTail: at, digest },
   ),
   example(
-    requests.READ_SEGMENT,
+    replicas.READ_SEGMENT,
     { segmentId: id, diskId, from: at, limit: at, maxBytes: 100 },
     { nextOffset: at, producerSnapshot: bytes, batches: bytes },
   ),
-  example(requests.PRODUCER_SNAPSHOT, { segmentId: id, endOffset: at }, { snapshot: bytes }),
-  example(requests.ROLL_SEGMENT, { segmentId: id }, null),
+  example(replicas.PRODUCER_SNAPSHOT, { segmentId: id, endOffset: at }, { snapshot: bytes }),
+  example(replicas.ROLL_SEGMENT, { segmentId: id }, null),
   example(
     requests.TAKE_NEXT,
     { topic: 't', maxCount: 3, bootEpoch: 2, sequence: 5, received: 4 },
@@ -119,17 +120,20 @@ const EXAMPLES: readonly Example[] = [
   ),
 ];
 
+function isApi(value: unknown): value is AnyApi {
+  return typeof value === 'object' && value !== null && 'apiKey' in value;
+}
+
 test('there is an example of every request', () => {
-  const apis = Object.values(requests).filter((value) => typeof value === 'object');
+  const all: unknown[] = [...Object.values(requests), ...Object.values(replicas)];
+  const apis = all.filter(isApi);
   expect(EXAMPLES.map(([api]) => api.name).sort()).toEqual(apis.map(({ name }) => name).sort());
 });
 
 test('no two requests between nodes share a key', () => {
-  const apis = [requests, admin, append, boot]
+  const apis = [requests, replicas, admin, append, boot]
     .flatMap((module): unknown[] => Object.values(module))
-    .filter(
-      (value): value is AnyApi => typeof value === 'object' && value !== null && 'apiKey' in value,
-    );
+    .filter(isApi);
   expect(apis.length).toBeGreaterThan(EXAMPLES.length);
   const names = Map.groupBy(apis, ({ apiKey }) => apiKey).values();
   expect(

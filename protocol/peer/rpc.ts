@@ -12,6 +12,9 @@ import { NO_ERROR } from '../errorCodes.ts';
 import { readFailureBody, writeFailure } from '../failure.ts';
 import { MESSAGE_KIND } from './envelope.ts';
 
+/** Versions that this build speaks, of all requests between nodes. */
+export const VERSIONS = { minVersion: 0, maxVersion: 0 } as const;
+
 /** The size of an rpc request before its body, kind included. */
 export const RPC_REQUEST_HEADER_BYTES = 9;
 /** The size of an rpc response before its body, kind included. */
