@@ -7,10 +7,10 @@
  */
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { NodeId, Offset, SegmentId } from '../../base/units.ts';
+import type { NodeId, SegmentId } from '../../base/units.ts';
 import type { AppendAck } from '../../protocol/peer/append.ts';
 import { ROLL_SEGMENT } from '../../protocol/peer/replicas.ts';
-import { CLOSE_SEGMENT, UNLED_IDS_MAX } from '../../protocol/peer/requests.ts';
+import { CLOSE_SEGMENT } from '../../protocol/peer/requests.ts';
 import type { Metrics } from '../metrics.ts';
 import type { AckLevel, AppendCallback } from '../replication/pendingAppends.ts';
 import type { ReplicaHost } from '../replication/replicaHost.ts';
@@ -21,6 +21,7 @@ import type { MetadataChange } from '../state/change.ts';
 import { hasRoomForSegment, isLeader, segmentsLedBy, unsealedSegment } from '../state/queries.ts';
 import type { SegmentRecord } from '../state/types.ts';
 import type { ReplicaTail } from '../storage/types.ts';
+import { LeaderReport } from './leaderReport.ts';
 import { ProducerLoader } from './producerLoader.ts';
 import { whyFull } from './rollReason.ts';
 import type { RollReason } from './rollReason.ts';
@@ -35,8 +36,6 @@ export const BEFORE_CLOSE_MS_MAX = 1000;
 const CLOSE_TIMEOUT_MS = 500;
 const CLOSE_RETRY_MS = 50;
 const OPEN_RETRY_MS = 100;
-/** How long a segment may be without its leader here before another node is to go on. */
-export const OPEN_MS_MAX = 3000;
 /** How often ages are looked at. */
 const AGE_CHECK_MS = 1000;
 
@@ -62,17 +61,15 @@ export class SegmentManager implements SegmentAppender {
   readonly #closing = new Set<SegmentId>();
   /** Segments whose end is proposed until the metadata have it. */
   readonly #sealing = new Set<SegmentId>();
-  /** Since when segments that this node is to lead have no leader. */
-  #missingSinceMs = new Map<SegmentId, number>();
+  readonly #report: LeaderReport;
   readonly #waiting: WaitingAppends;
   readonly #beforeClose: BeforeClose[] = [];
-  /** What each segment had committed when it was last looked at whether its members keep up. */
-  #committedBefore = new Map<SegmentId, Offset>();
   #isStopped = false;
 
   constructor(options: SegmentManagerOptions) {
     this.#options = options;
     this.#waiting = new WaitingAppends(options.clock);
+    this.#report = new LeaderReport(options.clock);
     const { host, rpc, metadata, logger } = options;
     this.#producers = new ProducerLoader({ host, rpc, metadata: () => metadata.metadata, logger });
     metadata.onApplied((change) => this.#onApplied(change));
@@ -93,44 +90,18 @@ export class SegmentManager implements SegmentAppender {
     return [...this.#leaders.values()];
   }
 
-  /**
-   * Nodes that lack what was committed at the last call already, in a segment that this node leads: they do not keep
-   * up, or are down. Called with each heartbeat.
-   */
+  /** As LeaderReport. */
   takeBehindNodeIds(): NodeId[] {
-    const behind = new Set<NodeId>();
-    const committed = new Map<SegmentId, Offset>();
-    for (const [segmentId, leader] of this.#leaders) {
-      const before = this.#committedBefore.get(segmentId) ?? leader.segment.baseOffset;
-      for (const { place, durableTail } of leader.followers) {
-        if (durableTail < before) behind.add(place.nodeId);
-      }
-      committed.set(segmentId, leader.committedOffset);
-    }
-    this.#committedBefore = committed;
-    return [...behind];
+    return this.#report.takeBehindNodeIds(this.#leaders);
   }
 
-  /**
-   * Open segments that this node is named to lead, and does not: their leader is frozen for good without an end to
-   * propose, or none could begin. Nothing here gets them out of it: a recovery has to. Called with each heartbeat.
-   */
+  /** As LeaderReport. */
   takeUnledSegmentIds(): SegmentId[] {
-    const { metadata, self, clock } = this.#options;
-    const nowMs = clock.monotonicMs();
-    const missing = new Map<SegmentId, number>();
-    const isUnled = (segment: SegmentRecord): boolean => {
-      const { segmentId } = segment;
-      if (!this.#isMine(segment)) return false;
-      const leader = this.#leaders.get(segmentId);
-      if (leader !== undefined) return leader.state === 'Frozen' && !this.#sealing.has(segmentId);
-      const sinceMs = this.#missingSinceMs.get(segmentId) ?? nowMs;
-      missing.set(segmentId, sinceMs);
-      return nowMs - sinceMs >= OPEN_MS_MAX;
-    };
-    const unled = segmentsLedBy(metadata.metadata, self.nodeId).filter(isUnled);
-    this.#missingSinceMs = missing;
-    return unled.slice(0, UNLED_IDS_MAX).map(({ segmentId }) => segmentId);
+    const { metadata, self } = this.#options;
+    const mine = segmentsLedBy(metadata.metadata, self.nodeId).filter((segment) =>
+      this.#isMine(segment),
+    );
+    return this.#report.takeUnledSegmentIds(mine, this.#leaders, this.#sealing);
   }
 
   /** Adds something that must happen before a segment's end is proposed. */

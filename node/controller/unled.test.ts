@@ -9,7 +9,7 @@ import { TestCluster, close, createTopic, place, plan, places } from '../state/t
 import { segmentsToRecover } from './failureDetector.ts';
 import { mostUrgent } from './nodeReport.ts';
 import type { Sessions } from './sessions.ts';
-import { OPEN_MS_MAX } from './segmentManager.ts';
+import { OPEN_MS_MAX } from './leaderReport.ts';
 import { Scenario, values } from './testing/scenario.ts';
 
 const REPLACED_MS_MAX = 2000;
