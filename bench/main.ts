@@ -10,6 +10,7 @@ import { Cluster } from './cluster.ts';
 import { EMBEDDED_ITEMS } from './items/embedded.ts';
 import { LIFE_ITEMS } from './items/life.ts';
 import { STREAM_ITEMS } from './items/stream.ts';
+import { TEXT_GET_ITEMS } from './items/textGet.ts';
 import { TEXT_PUT_ITEMS } from './items/textPut.ts';
 import { parseOptions, usage } from './options.ts';
 import { stopAll } from './processes.ts';
@@ -24,6 +25,7 @@ const ITEMS: readonly BenchItem[] = [
   ...EMBEDDED_ITEMS,
   ...TEXT_PUT_ITEMS,
   ...STREAM_ITEMS,
+  ...TEXT_GET_ITEMS,
   ...LIFE_ITEMS,
 ];
 

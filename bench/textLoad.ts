@@ -1,8 +1,9 @@
-/** Text `PUT`s on many connections, each with several commands under way. */
+/** Text commands on many connections, each with several under way. */
 import { once } from 'node:events';
 import net from 'node:net';
 import { FrameDecoder } from '../protocol/frame.ts';
 import { encodeTextCommand, parseTextReply } from '../protocol/text.ts';
+import type { TextReply } from '../protocol/text.ts';
 import { Latencies } from './stats.ts';
 import type { Sample } from './types.ts';
 
@@ -12,15 +13,16 @@ const WARM_UP_SHARE = 0.2;
 
 export interface TextLoadOptions {
   readonly addresses: readonly string[];
-  readonly topic: string;
+  readonly command: Parameters<typeof encodeTextCommand>[0];
+  /** What every reply must be. */
+  readonly reply: TextReply['type'];
   readonly connections: number;
   /** Commands under way on each connection. */
   readonly depth: number;
-  readonly payloadBytes: number;
   readonly seconds: number;
 }
 
-/** Runs a load; the rate counts acknowledged `PUT`s. @throws {Error} when one is refused. */
+/** Runs a load; the rate counts replies. @throws {Error} when one is another than it must be. */
 export async function runTextLoad(options: TextLoadOptions): Promise<Sample> {
   const load = new TextLoad(options);
   return await load.run();
@@ -38,8 +40,7 @@ class TextLoad {
 
   constructor(options: TextLoadOptions) {
     this.#options = options;
-    const payload = new Uint8Array(options.payloadBytes).fill(0x77);
-    const command = encodeTextCommand({ type: 'PUT', topic: options.topic, payload });
+    const command = encodeTextCommand(options.command);
     this.#commandBytes = command.length;
     this.#commands = Buffer.concat(Array<Uint8Array>(options.depth).fill(command));
   }
@@ -64,7 +65,7 @@ class TextLoad {
 
   /** Keeps `depth` commands under way until the end, then waits for their replies. */
   #drive(socket: net.Socket): Promise<void> {
-    const { depth } = this.#options;
+    const { depth, command, reply: wanted } = this.#options;
     /** When the command of each place was sent: replies come in the order of the commands. */
     const sentMs = new Float64Array(depth);
     let sent = 0;
@@ -80,7 +81,8 @@ class TextLoad {
         what: 'reply',
         onFrame: (frame) => {
           const reply = parseTextReply(frame);
-          if (reply.type !== 'OK') reject(new Error(`a PUT got ${JSON.stringify(reply)}`));
+          if (reply.type !== wanted)
+            reject(new Error(`a ${command.type} got ${JSON.stringify(reply)}`));
           this.#count(performance.now(), sentMs[answered % depth] ?? 0);
           answered += 1;
         },

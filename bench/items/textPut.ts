@@ -27,7 +27,9 @@ function textPut(connections: number, depth: number, targetRatio?: number): Comp
       legsCount += 1;
       const addresses = [...cluster.addresses.slice(first), ...cluster.addresses.slice(0, first)];
       const { seconds } = context;
-      const load = { addresses, topic: TOPIC, connections, depth, payloadBytes: PAYLOAD_BYTES };
+      const payload = new Uint8Array(PAYLOAD_BYTES).fill(0x77);
+      const command = { type: 'PUT', topic: TOPIC, payload } as const;
+      const load = { addresses, command, reply: 'OK', connections, depth } as const;
       return await runTextLoad({ ...load, seconds });
     },
   };
