@@ -41,6 +41,8 @@ const QUIET_MS_MAX = 500;
 const ASK_TIMEOUT_MS = 1000;
 const RETRY_MS = 25;
 const COMMIT_RETRY_MS = 100;
+/** Between two commits of a cursor that moves on: each is a sync on every voter. After a crash so much more comes twice. */
+const COMMIT_PAUSE_MS = 50;
 
 /** What this process keeps of a topic. */
 interface TopicState {
@@ -367,13 +369,14 @@ export class SharedCursors {
     return { group: SHARED_GROUP, unchangedSince: metadata.lastApplied, positions };
   }
 
-  /** Commits a cursor's position, again and again while it moves on. */
+  /** Commits a cursor's position at once, then now and then while it moves on. */
   async #commit(owned: Owned): Promise<void> {
     if (owned.isCommitting) return;
     owned.isCommitting = true;
     while (this.#commitOf(owned) !== null) {
       try {
         await this.#services.committer.commit(1, () => this.#commitOf(owned));
+        await this.#sleep(COMMIT_PAUSE_MS);
       } catch (error) {
         if (!isWalrusError(error)) throw error;
         await this.#sleep(COMMIT_RETRY_MS);
