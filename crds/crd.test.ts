@@ -46,6 +46,7 @@ describe('the CustomResourceDefinition', () => {
       string: ['maxLength', 'enum'],
       integer: ['maximum', 'enum', 'minimum'],
     };
+    // A literal type, known in every field; here any schema is walked.
     for (const [at, schema] of within(spec as unknown as Schema, 'spec')) {
       const wanted = bounds[schema.type ?? ''] ?? [];
       if (schema.additionalProperties !== undefined) wanted.concat('maxProperties');
@@ -62,6 +63,7 @@ describe('the CustomResourceDefinition', () => {
   });
 
   test('has as `config` settings that the nodes know, within their ranges', () => {
+    // A literal type, as above.
     const config = (spec.properties.config as unknown as Schema).properties ?? {};
     for (const [name, schema] of Object.entries(config)) {
       expect(SETTING_NAMES).toContain(name);

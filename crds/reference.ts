@@ -47,6 +47,7 @@ function* rules(schema: Schema, at: string): Generator<string> {
 }
 
 export function referenceDocument(): string {
+  // A literal type, known in every field; here any schema is walked.
   const schema = spec as unknown as Schema;
   return [
     '# WalrusCluster: fields and conditions',

@@ -23,7 +23,7 @@ function entryWith(join: readonly string[], answers: Record<string, (WalrusError
       const message = `The outcome is unknown: ${answer.message}`;
       return Promise.reject(new WalrusError('TIMED_OUT', message, { cause: answer }));
     },
-  } as unknown as PeerRpc;
+  } as unknown as PeerRpc; // an entry only calls, and what is called answers as the api says
   const addresses = { peer: SELF, client: '', http: '' };
   const options = { clock, logger: SILENT, rpc, addresses, join, zone: '', version: '1' };
   return { clock, asked, entry: new ClusterEntry({ ...options, replaceDisk: false }) };

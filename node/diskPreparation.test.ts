@@ -48,6 +48,7 @@ interface Surroundings {
 }
 
 function preparationOn(disk: Disk, random: SeededRandom, { isThere }: Surroundings) {
+  // A double: DiskPreparation asks nothing else of it.
   const entry = {
     awaitCluster: () => (isThere ? Promise.resolve() : new Promise<void>(() => undefined)),
     isClusterThere: () => Promise.resolve(isThere),

@@ -101,15 +101,17 @@ async function ask<T>(
 
 /** The status of a node once it waits for its cluster, on a disk of its own. */
 async function waiting(node: NodeProcess): Promise<NodeStatus> {
-  let status: NodeStatus | null = null;
+  const seen: NodeStatus[] = [];
   await waitFor(`node ${node.nodeId} waits`, WAIT_MS_MAX, async () => {
-    status = await ask<NodeStatus>(node, 'GET', '/node').then(
+    const status = await ask<NodeStatus>(node, 'GET', '/node').then(
       ({ body }) => body,
       () => null, // nobody listens yet
     );
-    return status?.phase === 'Joining' && status.diskId !== null;
+    if (status?.phase !== 'Joining' || status.diskId === null) return false;
+    seen.push(status);
+    return true;
   });
-  return status as unknown as NodeStatus;
+  return seen[0]!;
 }
 
 interface Outcome {

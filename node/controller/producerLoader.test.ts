@@ -11,7 +11,7 @@ function loaderFor(cluster: TestCluster): ProducerLoader {
   const host = {
     diskId: '',
     producersAt: () => Promise.reject(new WalrusError('REPLICA_UNKNOWN', 'no copy here')),
-  } as unknown as ReplicaHost;
+  } as unknown as ReplicaHost; // a double: the loader asks nothing else of it
   return new ProducerLoader({
     host,
     metadata: () => cluster.state,

@@ -49,7 +49,8 @@ beforeEach(() => {
   const metadata = {
     metadata: cluster.state,
     propose: (command: Command) => Promise.resolve(cluster.apply(command)),
-  } as unknown as MetadataService;
+  } as unknown as MetadataService; // a double: a recovery asks nothing else of it
+  // `call` answers as the api of each request says, which its type cannot say.
   const rpc = { handle: () => undefined, call } as unknown as PeerRpc;
   const planNext = () => plan(2, 2, 3, 4, 5, 6);
   const freshPlaces = () => [place(6), place(7)];

@@ -1,15 +1,16 @@
 /** An open segment whose leader cannot go on is never left at that: another node goes on (DESIGN W6). */
 import { describe, expect, test } from '@jest/globals';
 import { WalrusError } from '../../base/errors.ts';
-import { offset, segmentId } from '../../base/units.ts';
+import { nodeId, offset, segmentId } from '../../base/units.ts';
 import { DAMAGED_IDS_MAX } from '../../protocol/peer/requests.ts';
-import type { HeartbeatRequest } from '../../protocol/peer/requests.ts';
 import type { Machine } from '../sim/simCluster.ts';
+import { ManualClock } from '../storage/testing/manualClock.ts';
 import { TestCluster, close, createTopic, place, plan, places } from '../state/testing/fixture.ts';
 import { segmentsToRecover } from './failureDetector.ts';
 import { mostUrgent } from './nodeReport.ts';
-import type { Sessions } from './sessions.ts';
+import { Sessions } from './sessions.ts';
 import { OPEN_MS_MAX } from './leaderReport.ts';
+import { heartbeatOf } from './testing/heartbeats.ts';
 import { Scenario, values } from './testing/scenario.ts';
 
 const REPLACED_MS_MAX = 2000;
@@ -99,11 +100,9 @@ describe('segmentsToRecover()', () => {
       cluster.ok({ ...close(last), endOffset, replicas: ensemble, next });
     }
     const unledSegmentIds = [segmentId(last)];
-    const beat = { isDiskWritable: true, damagedSegmentIds: [], unledSegmentIds };
-    const sessions = {
-      isAlive: () => true,
-      beatOf: (id: number) => (id === 1 ? (beat as unknown as HeartbeatRequest) : null),
-    } as unknown as Sessions;
+    const sessions = new Sessions(new ManualClock(), REPLACED_MS_MAX);
+    for (const id of [1, 2, 3]) sessions.expect(nodeId(id));
+    sessions.heard(heartbeatOf(place(1), { unledSegmentIds }), cluster.state);
     const nowMs = cluster.segment(last).openedAtMs + ageMs;
     const due = segmentsToRecover(cluster.state, sessions, () => true, nowMs);
     return due.some((segment) => segment.segmentId === last);

@@ -35,6 +35,7 @@ beforeEach(async () => {
     health: { live: () => OK, ready: () => OK },
     registry: new Registry(),
     logger: SILENT,
+    // A double: the class has private fields, and only these methods are asked for.
     routes: adminRoutes(api as unknown as AdminApi),
   });
 });

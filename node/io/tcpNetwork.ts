@@ -187,6 +187,7 @@ interface HandleOwner {
  * @returns undefined, with `socket` untouched, when this Node does not allow it.
  */
 function moveHandle(socket: net.Socket, onread: OnReadOpts): net.Socket | undefined {
+  // `_handle` is in no type: it is looked at before it is used.
   const owner = socket as unknown as HandleOwner;
   const handle = owner._handle;
   if (typeof handle !== 'object' || handle === null || !('readStart' in handle)) return undefined;

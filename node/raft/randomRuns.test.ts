@@ -57,6 +57,7 @@ test('Leader Append-Only is checked: a leader that writes below its end is notic
     const state = { role: 'Leader', currentTerm: term(3), lastIndex: logIndex(7) };
     const output = { writes: [{ writeId: 1, prevIndex: logIndex(prevIndex), entries: [] }] };
     const raft = { id, role: 'Leader', currentTerm: term(currentTerm) };
+    // The check looks at nothing else of a step.
     const view = { raft, output, before: state } as unknown as StepView;
     return () => leaderAppendOnly().onStep?.(view);
   };

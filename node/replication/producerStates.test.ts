@@ -29,8 +29,8 @@ describe('check()', () => {
     ['a newer epoch from elsewhere', [7, 2, 14], 'OUT_OF_ORDER_SEQUENCE'],
     ['an unknown producer from 0', [8, 0, 0], { type: 'Accept' }],
     ['an unknown producer from elsewhere', [8, 0, 2], 'UNKNOWN_PRODUCER'],
-  ] as const)('judges %s', (_what, args, expected) => {
-    expect(verdict(states, ...(args as unknown as Parameters<typeof batch>))).toEqual(expected);
+  ] as [string, Parameters<typeof batch>, unknown][])('judges %s', (_what, args, expected) => {
+    expect(verdict(states, ...args)).toEqual(expected);
   });
 
   test('lets sequences wrap at 2^31', () => {

@@ -15,6 +15,7 @@ function world() {
     timers.add(callback);
     return { cancel: () => timers.delete(callback) };
   };
+  // Doubles: ForwardedAppends asks nothing else of its context and the router.
   const context = { parts: { metadata }, clock: { setTimer } } as unknown as ServerContext;
   const leadership = () => ({ segment: { segmentId: segmentId(current) } });
   const subject = new ForwardedAppends(context, { leadership } as unknown as Router);

@@ -475,4 +475,4 @@ const dryRun = {
   saveSnapshot: () => undefined,
   compactTo: () => undefined,
   restartAfter: () => undefined,
-} as unknown as RaftLog;
+} as unknown as RaftLog; // its fields are private: a class takes no double otherwise

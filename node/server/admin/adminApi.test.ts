@@ -47,14 +47,14 @@ class Admins {
 
   /** What an answer is: the value, or the refusal as it would be sent. */
   async ask<T>(machine: Machine, question: (api: AdminApi) => Promise<T> | T): Promise<T> {
-    let outcome: { value: T } | { error: unknown } | null = null;
+    const outcomes: ({ value: T } | { error: unknown })[] = [];
     const asked = async (): Promise<T> => await question(this.of(machine));
     asked().then(
-      (value) => (outcome = { value }),
-      (error: unknown) => (outcome = { error }),
+      (value) => outcomes.push({ value }),
+      (error: unknown) => outcomes.push({ error }),
     );
-    await this.scenario.cluster.runUntil(() => outcome !== null, 10_000);
-    const settled = outcome as unknown as { value: T } | { error: unknown };
+    await this.scenario.cluster.runUntil(() => outcomes.length > 0, 10_000);
+    const settled = outcomes[0]!;
     if ('error' in settled) throw settled.error;
     return settled.value;
   }

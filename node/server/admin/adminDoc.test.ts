@@ -51,6 +51,7 @@ test('every request is documented', () => {
   const documented = text
     .split('\n')
     .flatMap((line) => /^\| `((?:GET|POST|DELETE) [^`]+)` \|/.exec(line)?.[1] ?? []);
+  // Express types the layers of a router loosely.
   const router = adminRoutes(new AdminApi({} as AdminNode)) as unknown as {
     stack: readonly Layer[];
   };

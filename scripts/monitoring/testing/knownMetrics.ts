@@ -19,6 +19,7 @@ export async function knownMetrics(): Promise<KnownMetrics> {
   addProcessMetrics(registry);
   const known = new Map<string, ReadonlySet<string>>([['up', new Set(TARGET_LABELS)]]);
   for (const { name, type } of await registry.getMetricsAsJSON()) {
+    // prom-client keeps the names of labels out of its types.
     const { labelNames } = registry.getSingleMetric(name) as unknown as { labelNames: string[] };
     const labels = [...labelNames, ...TARGET_LABELS];
     if (String(type) !== 'histogram') known.set(name, new Set(labels));
