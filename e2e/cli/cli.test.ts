@@ -264,8 +264,11 @@ test(
         /Read t\/0 up to offset 1000; whether there is more cannot be known now: .*\((METADATA_UNAVAILABLE|NOT_LEADER)\)/,
       ),
     });
-    const put = await failureOf(survivor.clientAddress, 'put', 't', 'x');
-    expect(put[0]).toBe(4);
+    const put = await walrus(survivor.clientAddress, ['put', 't', 'x']);
+    expect(put.code).toBe(4);
+    expect(put.err).toMatch(/^walrus: (Nothing was stored|The outcome is unknown): /);
+    expect(put.err).toMatch(/too few nodes may be up for a quorum.*see `walrus cluster status`/i);
+    expect(put.err).not.toMatch(/unknown.*unknown/);
   },
   TEST_MS_MAX,
 );
