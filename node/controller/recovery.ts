@@ -14,12 +14,12 @@ import { offset } from '../../base/units.ts';
 import type { Offset } from '../../base/units.ts';
 import { FENCE_SEGMENT } from '../../protocol/peer/replicas.ts';
 import type { FenceSegmentResponse } from '../../protocol/peer/replicas.ts';
+import { SEGMENT_ENTRIES_MAX } from '../replication/segmentLeader.ts';
 import type { OpenPlan } from '../state/commands.ts';
 import { registeredAddress } from '../state/queries.ts';
 import type { LossyRange, ReplicaPlace, SegmentRecord } from '../state/types.ts';
 import { consistent, evidenceNeeded, highest } from './evidence.ts';
 import type { Evidence } from './evidence.ts';
-import { SEGMENT_ENTRIES_MAX } from './rollReason.ts';
 import { RecoveryCopies } from './recoveryCopies.ts';
 import type { RecoveryCopiesOptions } from './recoveryCopies.ts';
 import type { MetadataService } from './types.ts';
@@ -29,10 +29,10 @@ const FENCE_TIMEOUT_MS = 1000;
 export const UNCLEAN_FENCE_TIMEOUT_MS = 3000;
 /** After F answers, how long the other members may still answer: each one spares a copy. */
 export const FENCE_GRACE_MS = 50;
-/** Records that may be under way beyond a full segment: more than any bound on batches in flight lets through. */
-const UNDER_WAY_COUNT_MAX = 2 ** 32;
-/** No leader hands out an offset so far above the base of its segment, whatever the settings were in its time. */
-const HANDED_OUT_COUNT_MAX = SEGMENT_ENTRIES_MAX + UNDER_WAY_COUNT_MAX;
+/** A batch counts its records in 31 bits. */
+const BATCH_RECORDS_MAX = 2 ** 31;
+/** No leader hands out an offset so far above the base of its segment: a full one takes no batch more. */
+const HANDED_OUT_COUNT_MAX = SEGMENT_ENTRIES_MAX + BATCH_RECORDS_MAX;
 
 export interface RecoveryOptions extends RecoveryCopiesOptions {
   readonly clock: Clock;

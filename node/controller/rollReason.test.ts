@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { SEGMENT_ENTRIES_MAX, whyFull } from './rollReason.ts';
+import { SEGMENT_ENTRIES_MAX } from '../replication/segmentLeader.ts';
+import { whyFull } from './rollReason.ts';
 
 const CONFIG = { maxSegmentEntries: 1000, maxSegmentBytes: 5000 };
 

@@ -1,15 +1,10 @@
 /** When a segment is full, and how far it grows at most. Pure. */
 import type { Metrics } from '../metrics.ts';
+import { SEGMENT_ENTRIES_MAX } from '../replication/segmentLeader.ts';
 import type { ClusterConfig } from '../state/types.ts';
 
 /** Why a segment is closed: full, old, for a better ensemble, or because its node is drained. */
 export type RollReason = Parameters<Metrics['rolled']>[0];
-
-/**
- * A segment with so many records is closed whatever the metadata have room for. Above any `maxSegmentEntries`; and so that
- * it can be told, long after and whatever the settings are then, which offsets a leader has not handed out.
- */
-export const SEGMENT_ENTRIES_MAX = 2 ** 32;
 
 /**
  * Why a segment is to be closed now; null: it is not full.

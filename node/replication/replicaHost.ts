@@ -25,6 +25,7 @@ import type {
 } from '../storage/types.ts';
 import { ProducerFolds } from './producerFolds.ts';
 import { ProducerStates, producerBatchOf } from './producerStates.ts';
+import { readSound } from './soundCopy.ts';
 
 /** How often a member that has restarted asks its leaders what is committed, until they answer. */
 export const ANNOUNCE_INTERVAL_MS = 500;
@@ -318,8 +319,13 @@ export class ReplicaHost {
   ): void {
     try {
       replica.fence(epoch, (error) => {
-        if (error !== null && error !== replica.damage) done(asUnknown(error), null);
-        else done(null, replica.soundTail());
+        if (error !== null && error !== replica.damage) {
+          done(asUnknown(error), null);
+          return;
+        }
+        readSound(replica, this.#options.clock, (problem, tail) => {
+          done(problem === null ? null : asUnknown(problem), tail);
+        });
       });
     } catch (error) {
       if (!isWalrusError(error)) throw error;

@@ -11,7 +11,7 @@ import { SimClock, SimProcess } from '../sim/simProcess.ts';
 import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
 import { ProducerStates } from './producerStates.ts';
 import { BUSY_RETRY_MS_MAX } from './follower.ts';
-import { LEADER_TIMER_MS, SegmentLeader } from './segmentLeader.ts';
+import { LEADER_TIMER_MS, SEGMENT_ENTRIES_MAX, SegmentLeader } from './segmentLeader.ts';
 import { FakeReplica } from './testing/fakeReplica.ts';
 
 const TOKEN = '0123456789abcdef0123456789abcdef';
@@ -281,6 +281,12 @@ describe('the end', () => {
     ack(2);
     expect(isDrained).toBe(true);
     expect(leader.freeze()).toEqual({ tail: 102, digest: (102).toString(16).padStart(16, '0') });
+  });
+
+  test('takes no batch more when it is as long as a segment can be', () => {
+    Object.defineProperty(replica, 'tail', { value: offset(BASE + SEGMENT_ENTRIES_MAX) });
+    append();
+    expect(answers).toEqual(['SEGMENT_SEALED']);
   });
 
   test('a frozen leader acknowledges nothing until the seal is known, then up to the end', async () => {

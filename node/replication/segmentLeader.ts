@@ -28,6 +28,11 @@ import type { AckLevel, AppendCallback } from './pendingAppends.ts';
 import { producerBatchOf } from './producerStates.ts';
 import type { ProducerStates } from './producerStates.ts';
 
+/**
+ * A segment with so many records takes no more, above any `maxSegmentEntries`: so it can be told, long after and whatever
+ * the settings are then, which offsets its leader has not handed out.
+ */
+export const SEGMENT_ENTRIES_MAX = 2 ** 32;
 /** Bytes of one Append message, unless a single batch is larger. */
 export const APPEND_BYTES_MAX = 1024 * 1024;
 /** Appends waiting for their acknowledgement on one segment. */
@@ -167,10 +172,11 @@ export class SegmentLeader {
 
   #refusal(): WalrusError | null {
     const id = this.segment.segmentId;
-    if (this.#state !== 'Open') {
+    const isAtEnd = this.#replica.tail - this.segment.baseOffset >= SEGMENT_ENTRIES_MAX;
+    if (this.#state !== 'Open' || isAtEnd) {
       return new WalrusError(
         'SEGMENT_SEALED',
-        `Cannot append to segment ${id}: it is being closed`,
+        `Cannot append to segment ${id}: it is ${isAtEnd ? 'full' : 'being closed'}`,
       );
     }
     if (!this.#options.isLeaseHeld()) {

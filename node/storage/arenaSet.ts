@@ -32,6 +32,9 @@ export interface StagedBytes {
   readonly address: number;
 }
 
+/** Errors that say nothing about the disk, but that the process may not open a file, or no more of them. */
+const NOT_LET: readonly unknown[] = ['EACCES', 'EPERM', 'EROFS', 'EMFILE', 'ENFILE'];
+
 /** All arenas; the only code that opens, writes and reads their files. */
 export class ArenaSet {
   readonly #disk: Disk;
@@ -51,7 +54,10 @@ export class ArenaSet {
     }
   }
 
-  /** What cannot be opened is lost with what it holds (DESIGN R3: unknown), and nothing else is. */
+  /**
+   * What the disk cannot open is lost with what it holds (DESIGN R3: unknown), and nothing else is. What this process is
+   * not let open (permissions, descriptors) is there, and the start says so.
+   */
   #open(number: number): void {
     try {
       const file = this.#disk.open(arenaPath(number));
@@ -59,7 +65,8 @@ export class ArenaSet {
       const frontierChunks = Math.min(ARENA_CHUNKS, Math.ceil(sizeBytes / CHUNK_BYTES));
       this.#arenas.set(number, { number, file, aside: null, frontierChunks, sizeBytes });
     } catch (error) {
-      if (!isWalrusError(error, 'DISK_FAILED')) throw error;
+      if (!isWalrusError(error, 'DISK_FAILED') || NOT_LET.includes(error.details['errno']))
+        throw error;
       this.#lost.set(number, `the arena file cannot be opened (${error.message})`);
     }
   }

@@ -139,6 +139,21 @@ describe('A sector that cannot be read', () => {
 });
 
 describe('An arena that is not there', () => {
+  test('since this process may not open it ends the start', () => {
+    const { world } = troubled();
+    world.create(1).append(makeBatch(0), LEADER);
+    world.clock.run();
+    world.disk.kill();
+    world.clock.clear();
+    const open: Disk['open'] = world.disk.open.bind(world.disk);
+    world.disk.open = (path) => {
+      if (path !== arenaPath(0)) return open(path);
+      const details = { errno: 'EMFILE' };
+      throw new WalrusError('DISK_FAILED', 'too many open files', { details });
+    };
+    expect(() => world.open()).toThrow('too many open files');
+  });
+
   type Loss = 'cannot be opened' | 'is missing';
 
   /** A node whose first arena held two segments; started again without it. */

@@ -112,7 +112,11 @@ export interface Replica {
    * `epoch` must be higher than, or equal to (a repeat), the present one.
    */
   fence(epoch: number, done: (error: WalrusError | null, tail: ReplicaTail | null) => void): void;
-  /** Where what is sound ends: before the damage, else at the tail. No evidence, and no promise that bodies are right. */
+  /**
+   * Where what is sound ends: before the damage, else at the tail. No evidence, and no promise that bodies are
+   * right: `readSound` looks at these.
+   * @throws {WalrusError} CORRUPT_SEGMENT when the way there is damaged, too
+   */
   soundTail(): ReplicaTail;
   /**
    * Gives a replica that a fence has made the producer snapshot that it was made without; durable with the next group
