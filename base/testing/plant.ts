@@ -1,6 +1,7 @@
 /**
  * Plants a bug: changes source text while modules are loaded, so that production code holds no switch for it. Call before
- * anything that it changes is imported. A text that is not there exactly once fails, so that a bug cannot quietly stop being one.
+ * anything that it changes is imported. A bug cannot quietly stop being one: a text that is not there exactly once fails, and
+ * so does a file that was loaded before, or is not loaded at all.
  */
 import { registerHooks } from 'node:module';
 
@@ -11,8 +12,12 @@ export interface SourceChange {
   readonly replace: string;
 }
 
-/** Makes the changes in every module that is loaded from now on. */
-export function plant(planted: readonly SourceChange[]): void {
+/**
+ * Makes the changes in every module that is loaded from now on.
+ * @returns What to call once everything is loaded: it throws unless every change has been made.
+ */
+export function plant(planted: readonly SourceChange[]): () => void {
+  const missing = new Set(planted.map(({ file }) => file));
   registerHooks({
     load(url, context, nextLoad) {
       const result = nextLoad(url, context);
@@ -20,9 +25,15 @@ export function plant(planted: readonly SourceChange[]): void {
       if (changes.length === 0) return result;
       const { source } = result;
       const text = typeof source === 'string' ? source : new TextDecoder().decode(source);
+      for (const { file } of changes) missing.delete(file);
       return { ...result, source: changes.reduce(applyChange, text) };
     },
   });
+  return () => {
+    if (missing.size === 0) return;
+    const files = [...missing].join(', ');
+    throw new Error(`Nothing is planted in ${files}: loaded before it was to be, or not at all`);
+  };
 }
 
 /** @throws {Error} unless the text to find is there exactly once. */

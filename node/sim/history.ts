@@ -1,5 +1,6 @@
 /** What clients of a simulated cluster saw, for the checkers. */
 import type { NodeId } from '../../base/units.ts';
+import type { Property } from './properties.ts';
 
 /** A record that a producer sent; its value is unique in the run. */
 export interface AppendOperation {
@@ -77,9 +78,9 @@ export class History {
 /** A property that a run has broken. */
 export class Violation extends Error {
   override readonly name = 'Violation';
-  readonly property: string;
+  readonly property: Property;
 
-  constructor(property: string, message: string) {
+  constructor(property: Property, message: string) {
     super(`${property}: ${message}`);
     this.property = property;
   }

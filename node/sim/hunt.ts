@@ -1,8 +1,8 @@
 /** Hunts planted bugs: each in a process of its own, since it is planted while modules are loaded. */
-import { PLANTED_BUGS } from './bugs/index.ts';
-import { CRASH } from './bugs/types.ts';
+import { PLANTED_BUGS, isFoundBy } from './bugs/index.ts';
 import type { PlantedBug } from './bugs/types.ts';
 import { inParallel, runChild } from './jobs.ts';
+import { CRASH } from './properties.ts';
 
 /** Where a planted bug was found. */
 export interface Found {
@@ -22,21 +22,21 @@ export interface Share {
 const MEASURED_FINDS = 5;
 const MEASURED_SEEDS_MAX = 400;
 
-/** Runs a planted bug until a run fails. */
+/** Runs a planted bug until a run breaks a property that is to find it. */
 async function search(bug: PlantedBug, first: number, count: number): Promise<Found | null> {
   const args = ['--bug', bug.name, '--seed', String(first), '--count', String(count)];
   const { output } = await runChild(args);
-  const found = /^seed (\d+) {2}FAILED (\w+)/m.exec(output);
-  if (found !== null) {
-    const seed = Number(found[1]);
-    if (found[2] === CRASH) {
+  for (const [, seedText, property = ''] of output.matchAll(/^seed (\d+) {2}FAILED (\w+)/gm)) {
+    const seed = Number(seedText);
+    if (property === CRASH) {
       throw new Error(
         `${bug.name} is not planted as it is meant, it breaks the program:\n${output}`,
       );
     }
-    return { seed, property: found[2] ?? '', runs: seed - first + 1 };
+    if (isFoundBy(bug, property)) return { seed, property, runs: seed - first + 1 };
   }
-  if (output.trimEnd().endsWith(`${count} passed, 0 failed`)) return null;
+  const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(output) ?? [];
+  if (Number(passed) + Number(failed) === count) return null;
   throw new Error(`The run of ${bug.name} ended without a result:\n${output}`);
 }
 

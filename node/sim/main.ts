@@ -4,12 +4,13 @@ import { messageOf } from '../../base/errors.ts';
 import { SILENT } from '../../base/log.ts';
 import { plant } from '../../base/testing/plant.ts';
 import { installNativeCrc32c } from '../io/nativeCrc32c.ts';
-import { bugNamed } from './bugs/index.ts';
+import { bugNamed, isFoundBy } from './bugs/index.ts';
+import type { PlantedBug } from './bugs/types.ts';
 import { FIXED_SEEDS } from './fixedSeeds.ts';
 import { huntAll, measureAll } from './hunt.ts';
 import type { Share } from './hunt.ts';
 import { runSeedsInJobs } from './jobs.ts';
-import type { RunResult } from './run.ts';
+import type { RunResult, runSeed as RunSeed } from './run.ts';
 import type { ScenarioKind } from './scenarios.ts';
 
 function print(line: string): void {
@@ -47,16 +48,22 @@ interface Counts {
   failed: number;
 }
 
-/** Runs seeds in this process; with a planted bug, until it is found. */
+/** Nothing that a bug may be planted in is loaded before this. */
+async function loadPlanted(planted: PlantedBug | undefined): Promise<typeof RunSeed> {
+  const assertPlanted = plant(planted?.changes ?? []);
+  const { runSeed } = await import('./run.ts');
+  assertPlanted();
+  return runSeed;
+}
+
+/** Runs seeds in this process; with a planted bug, until it is found by a property that it must break. */
 async function runHere(
   portions: readonly Portion[],
   { isTraced, bug }: { readonly isTraced: boolean; readonly bug: string | undefined },
 ): Promise<Counts> {
   await installNativeCrc32c(SILENT);
   const planted = bug === undefined ? undefined : bugNamed(bug);
-  if (planted !== undefined) plant(planted.changes);
-  // Nothing that a bug may be planted in is loaded before this.
-  const { runSeed } = await import('./run.ts');
+  const runSeed = await loadPlanted(planted);
   const counts = { passed: 0, failed: 0 };
   for (const { seeds, focus: wanted } of portions) {
     const focus = await focusOf(wanted ?? planted?.focus);
@@ -70,7 +77,7 @@ async function runHere(
       }
       counts.failed += 1;
       if (isTraced) print(result.failure.stack);
-      if (bug !== undefined) return counts;
+      if (isFoundBy(planted, result.failure.property)) return counts;
     }
   }
   return counts;
@@ -103,7 +110,7 @@ failure with its property, its step and the command that replays it. Exit code 1
   --jobs J          processes side by side, default 1
   --trace           prints what happens
   --focus SCENARIO  only this scenario, often
-  --bug NAME        with this bug planted, until it is found
+  --bug NAME        with this bug planted, until it is found by a property that it must break
   --bugs            hunts all planted bugs instead; --share K/N: the K-th of N shares, --measure: counts the seeds that each takes
   --help            prints this text
 `;

@@ -7,7 +7,6 @@ import { crc32c } from '../../base/crc32c.ts';
 import { isWalrusError, messageOf } from '../../base/errors.ts';
 import { SeededRandom, pick } from '../../base/random.ts';
 import { CONFIRM_MS_MAX } from '../server/partitionCursor.ts';
-import { CRASH } from './bugs/types.ts';
 import { HISTORY_CHECKERS } from './checkers/index.ts';
 import { checkCopiesWhole, firstNamedCopy } from './checkers/copiesWhole.ts';
 import { checkCursorKept, checkCursorOrder, checkSharedCursor } from './checkers/sharedCursor.ts';
@@ -21,6 +20,8 @@ import { Nemesis } from './nemesis.ts';
 import { drawPlan } from './plan.ts';
 import type { RunPlan } from './plan.ts';
 import { SimProducer } from './producer.ts';
+import { CRASH } from './properties.ts';
+import type { Property } from './properties.ts';
 import { SimReader, readAll } from './reader.ts';
 import { ServerPorts } from './serverPort.ts';
 import { SimTextUser } from './textClient.ts';
@@ -45,7 +46,7 @@ export interface RunResult {
   readonly seed: number;
   /** The broken property and what was seen; null when all is well. */
   readonly failure: {
-    readonly property: string;
+    readonly property: Property | typeof CRASH;
     readonly message: string;
     readonly stack: string;
   } | null;
@@ -73,7 +74,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   return run.result(failure);
 }
 
-function propertyOf(error: unknown): string {
+function propertyOf(error: unknown): Property | typeof CRASH {
   if (error instanceof Violation) return error.property;
   if (error instanceof AssertionError) return 'Assertion';
   return isWalrusError(error) ? 'Progress' : CRASH;
@@ -136,6 +137,10 @@ class SimRun {
   }
 
   async execute(): Promise<RunResult['failure']> {
+    // What the code throws where nobody waits for it ends a real process.
+    const onRejection = (error: unknown): void => void this.#cluster.bugs.push(error);
+    // eslint-disable-next-line no-restricted-globals -- the run's own process, not a simulated one
+    process.on('unhandledRejection', onRejection);
     try {
       await this.#run();
       return null;
@@ -143,6 +148,9 @@ class SimRun {
       const property = propertyOf(error);
       const stack = error instanceof Error ? (error.stack ?? '') : '';
       return { property, message: messageOf(error), stack };
+    } finally {
+      // eslint-disable-next-line no-restricted-globals -- as above
+      process.off('unhandledRejection', onRejection);
     }
   }
 

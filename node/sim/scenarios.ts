@@ -26,6 +26,8 @@ import { emptyVoter, forgottenVote, promotedUnaware, putBackVoter } from './vote
 type Scenario = (stage: Stage) => number | null;
 
 const POLL_MS = 3;
+/** Less than a message takes. */
+const FREEZE_POLL_MS = 0.05;
 const FULL_DISK_BYTES = 1024;
 
 export const SCENARIOS = {
@@ -110,7 +112,7 @@ function powerFailureAtAcknowledgement(stage: Stage): number | null {
   for (const { disk } of machines) {
     disk.faults = {
       ...CRASH_ONLY,
-      ...(isWorst ? { lostWriteProbability: 1 } : {}),
+      ...(isWorst ? { lostWriteProbability: 1, lostNameProbability: 1 } : {}),
       slowSyncProbability: 0.7,
       slowSyncMs: { min: 20, max: 400 },
     };
@@ -286,19 +288,41 @@ function closeWithoutMembers(stage: Stage): number | null {
     // Acknowledgements do not come back; what the leader sends arrives.
     if (machine !== cast.leader) cluster.network.cut(machine.address, cast.leader.address);
   }
-  stage.later(between(random, 0, 300), () => cast.leader.parts?.segments.closeAll());
-  stage.later(between(random, 300, 1500), () => {
-    cluster.network.heal();
-    for (const { disk } of chance(random, 0.5) ? cluster.machines : []) {
-      disk.faults = { ...CRASH_ONLY, slowSyncProbability: 0.5, slowSyncMs: { min: 20, max: 300 } };
-    }
-    if (chance(random, 0.5)) {
-      stage.atAcknowledgement(300, () => {
-        cluster.kill(cast.leader);
-      });
-    }
+  stage.later(between(random, 0, 300), () => {
+    cast.leader.parts?.segments.closeAll();
+    if (!isAlone) answerAfterFreeze(stage, cast);
   });
+  if (isAlone) stage.later(between(random, 300, 1500), () => healWithTrouble(stage, cast));
   return between(random, 2000, 3500);
+}
+
+function healWithTrouble(stage: Stage, { leader }: Cast): void {
+  const { cluster, random } = stage;
+  cluster.network.heal();
+  for (const { disk } of chance(random, 0.5) ? cluster.machines : []) {
+    disk.faults = { ...CRASH_ONLY, slowSyncProbability: 0.5, slowSyncMs: { min: 20, max: 300 } };
+  }
+  if (chance(random, 0.5)) stage.atAcknowledgement(300, () => cluster.kill(leader));
+}
+
+/** The members answer as soon as the leader has frozen its end, which takes a while to reach the metadata. */
+function answerAfterFreeze(stage: Stage, { leader, segment }: Cast): void {
+  const { cluster, random } = stage;
+  const metadata = metadataLeader(cluster);
+  const watch = (): void => {
+    const leaders = leader.parts?.segments.leaders() ?? [];
+    const led = leaders.find((other) => other.segment.segmentId === segment.segmentId);
+    if (led === undefined) return;
+    if (led.state !== 'Frozen') {
+      stage.later(FREEZE_POLL_MS, watch);
+      return;
+    }
+    cluster.network.heal();
+    if (metadata === undefined || metadata === leader) return;
+    cluster.network.cut(leader.address, metadata.address);
+    stage.later(between(random, 100, 400), () => healBoth(cluster, leader, metadata));
+  };
+  watch();
 }
 
 function electionStorm(stage: Stage): number | null {

@@ -4,8 +4,9 @@ import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { applyChange } from '../../base/testing/plant.ts';
-import { PLANTED_BUGS } from './bugs/index.ts';
+import { PLANTED_BUGS, bugNamed, isFoundBy } from './bugs/index.ts';
 import { FIXED_SEEDS } from './fixedSeeds.ts';
+import { PROPERTIES } from './properties.ts';
 
 /** What a run of the simulator in a process of its own prints. */
 function simulate(...args: string[]): Promise<string> {
@@ -14,6 +15,17 @@ function simulate(...args: string[]): Promise<string> {
       resolve(stdout + stderr);
     });
   });
+}
+
+/** The rows of the table below each heading of a document, without its head. */
+function tablesOf(document: string): Map<string, string[][]> {
+  const sections = document.split(/^#+ /m).map((section) => {
+    const [heading = '', ...lines] = section.split('\n');
+    const rows = lines.filter((line) => line.startsWith('| '));
+    const cells = rows.map((row) => row.slice(2, -2).split(' | '));
+    return [heading, cells.slice(1)] as const;
+  });
+  return new Map(sections);
 }
 
 const PROCESS_MS_MAX = 120_000;
@@ -44,9 +56,10 @@ describe('the simulator', () => {
   test.each(['AckBeforeFsync', 'LeaseIgnored', 'RepairWithoutDigest'])(
     'finds the planted bug %s',
     async (name) => {
-      const seeds = PLANTED_BUGS.find((bug) => bug.name === name)?.seeds ?? 0;
-      const output = await simulate('--bug', name, '--seed', '1', '--count', String(seeds));
-      expect(output).toMatch(/FAILED (?!Crash)\w+/);
+      const bug = bugNamed(name);
+      const output = await simulate('--bug', name, '--seed', '1', '--count', String(bug.seeds));
+      const [, property = ''] = [...output.matchAll(/FAILED (\w+)/g)].at(-1) ?? [];
+      expect(isFoundBy(bug, property)).toBe(true);
     },
     PROCESS_MS_MAX,
   );
@@ -65,6 +78,19 @@ describe('the simulator', () => {
     }
     expect(new Set(PLANTED_BUGS.map(({ name }) => name)).size).toBe(PLANTED_BUGS.length);
     expect(PLANTED_BUGS.length).toBeGreaterThanOrEqual(12);
+  });
+
+  test('has its planted bugs and its properties in docs/testing.md', () => {
+    const documented = tablesOf(readFileSync('docs/testing.md', 'utf8'));
+    const bugs = PLANTED_BUGS.map(({ name, rule, what, foundBy }) => [
+      name,
+      rule,
+      what,
+      foundBy.join(', '),
+    ]);
+    expect(documented.get('Planted bugs')).toEqual(bugs);
+    const properties = documented.get('Checkers')?.flatMap(([names = '']) => names.split(', '));
+    expect(properties?.sort()).toEqual([...PROPERTIES].sort());
   });
 
   test('has fixed seeds with reasons', () => {

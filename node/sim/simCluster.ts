@@ -20,6 +20,7 @@ import type { RaftDriverSettings } from '../raft/driver/options.ts';
 import type { ClusterConfig } from '../state/types.ts';
 import { WalrusNode } from '../walrusNode.ts';
 import type { NodeParts } from '../walrusNode.ts';
+import { Violation } from './history.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimDisk } from './simDisk.ts';
 import { SimNetwork } from './simNetwork.ts';
@@ -250,7 +251,8 @@ export class SimCluster {
     const deadlineMs = this.scheduler.nowMs + withinMs;
     await this.scheduler.run(deadlineMs, () => this.bugs.length > 0 || condition());
     this.#throwBugs();
-    assert(condition(), `What was waited for did not come within ${withinMs} ms`);
+    if (condition()) return;
+    throw new Violation('Progress', `What was waited for did not come within ${withinMs} ms`);
   }
 
   #throwBugs(): void {

@@ -11,12 +11,20 @@ const WITHOUT_METADATA: SourceChange = {
   replace: 'if (disk === undefined || disk.bootEpoch > 0) return undefined;',
 };
 
+/** Who has forgotten its word and gives another one is admitted, elects two leaders, or commits two commands in one place. */
+const TWO_WORDS: PlantedBug['foundBy'] = [
+  'RuinedDiskRefused',
+  'ElectionSafety',
+  'StateMachineSafety',
+];
+
 export const ADMISSION_BUGS: readonly PlantedBug[] = [
   {
     name: 'PromiseBeforeAdmission',
     focus: 'putBackVoter',
     rule: 'I2',
     what: 'a server votes and acknowledges before its start is admitted',
+    foundBy: TWO_WORDS,
     seeds: 20,
     knownSeed: 2,
     changes: [
@@ -37,6 +45,7 @@ export const ADMISSION_BUGS: readonly PlantedBug[] = [
     focus: 'putBackVoter',
     rule: 'I2',
     what: 'a start that was refused counts up, until it is believed',
+    foundBy: TWO_WORDS,
     seeds: 20,
     knownSeed: 2,
     changes: [
@@ -53,6 +62,7 @@ export const ADMISSION_BUGS: readonly PlantedBug[] = [
     focus: 'promotedUnaware',
     rule: 'I2',
     what: 'a start is counted by the configuration of its own log, although an answer has shown a newer one',
+    foundBy: ['Progress'],
     seeds: 20,
     knownSeed: 1,
     changes: [
@@ -69,6 +79,7 @@ export const ADMISSION_BUGS: readonly PlantedBug[] = [
     focus: 'emptyVoter',
     rule: 'I3',
     what: 'a voter whose Raft log was emptied takes itself for a new server, and votes',
+    foundBy: TWO_WORDS,
     seeds: 20,
     knownSeed: 1,
     changes: [

@@ -1,5 +1,6 @@
-/** Files that bugs are planted in, and changes that several of them need. */
+/** Files that bugs are planted in, what several of them break, and changes that several of them need. */
 import type { SourceChange } from '../../../base/testing/plant.ts';
+import type { PlantedBug } from './types.ts';
 
 export const LEADER = 'node/replication/segmentLeader.ts';
 export const HOST = 'node/replication/replicaHost.ts';
@@ -7,6 +8,9 @@ export const RECOVERY = 'node/controller/recovery.ts';
 export const EVIDENCE = 'node/controller/evidence.ts';
 export const COPIES = 'node/controller/recoveryCopies.ts';
 export const MANAGER = 'node/controller/segmentManager.ts';
+
+/** How the loss of what was acknowledged shows: the offset names another record, or none. */
+export const LOSS: PlantedBug['foundBy'] = ['AcknowledgedNotLost', 'OffsetNeverReused'];
 
 /** Barriers that safety does not rest on: the clock of the lease, and what a member's metadata happens to say. */
 export const WITHOUT_LEASE: SourceChange = {
@@ -19,6 +23,18 @@ export const LEASE_NOT_CHECKED: SourceChange = {
   file: 'node/sim/checkers/leaseHeld.ts',
   find: 'if (outcome !== null && !isFresh()) {',
   replace: 'if (outcome !== null && !isFresh() && node.nodeId < 0) {',
+};
+/** Assertions that would find what they are about before it does harm. */
+export const WITHOUT_TAIL_ASSERTION: SourceChange = {
+  file: LEADER,
+  find: "assert(ack.durableTail <= this.#replica.tail, 'A member never holds more than its leader');",
+  replace:
+    'if (ack.durableTail > this.#replica.tail) ack = { ...ack, durableTail: this.#replica.tail };',
+};
+export const WITHOUT_SEAL_ASSERTION: SourceChange = {
+  file: LEADER,
+  find: "assert(keepsCommitted, 'A clean seal never ends below what was committed');",
+  replace: '',
 };
 export const WITHOUT_SUSPENSION: SourceChange = {
   file: MANAGER,

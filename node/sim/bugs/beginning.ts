@@ -9,6 +9,7 @@ export const BEGINNING_BUGS: readonly PlantedBug[] = [
     focus: 'beginByOperator',
     rule: 'I1',
     what: 'a node begins the cluster on another disk than the one that was to',
+    foundBy: ['OneCluster', 'ElectionSafety'],
     seeds: 40,
     knownSeed: 2,
     changes: [
@@ -24,6 +25,7 @@ export const BEGINNING_BUGS: readonly PlantedBug[] = [
     focus: 'beginByOperator',
     rule: 'I1',
     what: 'a node that is told to begin the cluster does not note it, and after a crash it waits for others to do so',
+    foundBy: ['Progress'],
     seeds: 40,
     knownSeed: 2,
     changes: [

@@ -1,5 +1,6 @@
 /** Planted bugs of how a segment ends (DESIGN close, R1-R6): fences, evidence, copies, the seal. */
 import {
+  LOSS,
   COPIES,
   EVIDENCE,
   LEADER,
@@ -9,6 +10,7 @@ import {
   LEASE_NOT_CHECKED,
   MANAGER,
   WITHOUT_METADATA_CHECK,
+  WITHOUT_SEAL_ASSERTION,
 } from './barriers.ts';
 import type { PlantedBug } from './types.ts';
 
@@ -18,6 +20,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'zombieAndPowerFailure',
     rule: 'R2',
     what: 'a member answers a fence that a crash may undo',
+    foundBy: LOSS,
     seeds: 40,
     changes: [
       {
@@ -28,6 +31,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
       WITHOUT_LEASE,
       LEASE_NOT_CHECKED,
       WITHOUT_METADATA_CHECK,
+      WITHOUT_SEAL_ASSERTION,
     ],
   },
   {
@@ -35,6 +39,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'zombie',
     rule: 'R2',
     what: 'a member reports its tail, and is fenced a little later',
+    foundBy: LOSS,
     seeds: 60,
     changes: [
       {
@@ -51,6 +56,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
       WITHOUT_LEASE,
       LEASE_NOT_CHECKED,
       WITHOUT_METADATA_CHECK,
+      WITHOUT_SEAL_ASSERTION,
     ],
   },
   {
@@ -58,6 +64,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'lagAndLose',
     rule: 'R4',
     what: 'the end is the lowest reported tail',
+    foundBy: LOSS,
     seeds: 20,
     changes: [
       {
@@ -77,6 +84,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'lagAndLose',
     rule: 'R3',
     what: 'a recovery goes on with fewer than F answers',
+    foundBy: LOSS,
     seeds: 40,
     changes: [
       {
@@ -91,6 +99,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'lonelyTail',
     rule: 'R5',
     what: 'a segment is sealed although fewer than W disks hold it',
+    foundBy: LOSS,
     seeds: 60,
     knownSeed: 26,
     changes: [
@@ -121,6 +130,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'emptyWitness',
     rule: 'I3, R3',
     what: 'an empty disk in the place of a lost member answers a fence, and counts',
+    foundBy: LOSS,
     seeds: 40,
     changes: [
       { file: RECOVERY, find: 'if (answer.diskId !== place.diskId) return null;', replace: '' },
@@ -152,7 +162,9 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'closeWithoutMembers',
     rule: 'close',
     what: 'a leader goes on acknowledging after it has proposed its end',
+    foundBy: LOSS,
     seeds: 60,
+    knownSeed: 11,
     changes: [
       {
         file: LEADER,
@@ -164,6 +176,7 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
         find: "if (this.#state === 'Frozen' || this.#state === 'Ended' || !this.#options.isLeaseHeld()) return;",
         replace: "if (this.#state === 'Ended' || !this.#options.isLeaseHeld()) return;",
       },
+      WITHOUT_SEAL_ASSERTION,
     ],
   },
   {
@@ -171,7 +184,9 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
     focus: 'rivalRecoveries',
     rule: 'R6',
     what: 'a seal is applied whatever the state of its segment is',
+    foundBy: LOSS,
     seeds: 40,
+    knownSeed: 10,
     changes: [
       {
         file: 'node/state/handlers/sealAndOpen.ts',
@@ -183,19 +198,42 @@ export const CLOSING_BUGS: readonly PlantedBug[] = [
         find: 'segment.state === expected.state &&',
         replace: 'true || segment.state === expected.state &&',
       },
+      {
+        file: 'node/state/handlers/sealAndOpen.ts',
+        find: 'state.partitionOf(segment).segments.at(-1) === segment.segmentId,',
+        replace: 'true,',
+      },
+      {
+        file: 'node/state/transitions.ts',
+        find: 'if (RANK[before.state] >= RANK.SEALED) assertSealedStays(before, after);',
+        replace: 'if (RANK[before.state] >= RANK.SEALED) return;',
+      },
+      {
+        file: 'node/state/invariants.ts',
+        find: 'if (segment !== undefined) assertSegment(state, segment);',
+        replace: '',
+      },
+      WITHOUT_SEAL_ASSERTION,
     ],
   },
   {
     name: 'OpenNotRetried',
     focus: 'fullDisks',
     rule: 'progress',
-    what: 'a leader that could not open its segment does not try again',
+    what: 'a leader that could not open its segment does not try again, and nobody hears of it',
+    foundBy: ['Progress'],
     seeds: 40,
+    knownSeed: 10,
     changes: [
       {
         file: MANAGER,
         find: 'this.#options.clock.setTimer(OPEN_RETRY_MS, () => {',
         replace: 'if (segmentId < 0) this.#options.clock.setTimer(OPEN_RETRY_MS, () => {',
+      },
+      {
+        file: 'node/controller/nodeReport.ts',
+        find: 'unledSegmentIds: segments.takeUnledSegmentIds(),',
+        replace: 'unledSegmentIds: [],',
       },
     ],
   },

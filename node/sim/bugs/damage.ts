@@ -1,5 +1,5 @@
 /** Planted bugs of the rules about damaged copies. */
-import { HOST } from './barriers.ts';
+import { LOSS, HOST } from './barriers.ts';
 import type { PlantedBug } from './types.ts';
 
 export const DAMAGE_BUGS: readonly PlantedBug[] = [
@@ -8,6 +8,7 @@ export const DAMAGE_BUGS: readonly PlantedBug[] = [
     focus: 'rotAndLose',
     rule: 'D1, R3',
     what: 'a member with a damaged copy reports the end of the good part as its tail',
+    foundBy: LOSS,
     seeds: 40,
     changes: [
       {
@@ -27,6 +28,7 @@ export const DAMAGE_BUGS: readonly PlantedBug[] = [
     focus: 'failedSync',
     rule: 'W3',
     what: 'a start only syncs what it finds: what a failed sync has left in the page cache counts as durable',
+    foundBy: LOSS,
     seeds: 20,
     knownSeed: 1,
     changes: [
@@ -43,6 +45,7 @@ export const DAMAGE_BUGS: readonly PlantedBug[] = [
     focus: 'rotEveryCopy',
     rule: 'D1, S2',
     what: 'a new copy takes the place of the damaged one with what could be got, whatever its end and digest are',
+    foundBy: [...LOSS, 'CopiesWhole'],
     seeds: 40,
     changes: [
       {

@@ -22,6 +22,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...BEGINNING_BUGS,
 ];
 
+/** Whether a run that breaks a property shows that a bug is found. */
+export function isFoundBy(bug: PlantedBug | undefined, property: string): boolean {
+  return bug?.foundBy.some((expected) => expected === property) === true;
+}
+
 /** @throws {Error} when there is no such bug. */
 export function bugNamed(name: string): PlantedBug {
   const bug = PLANTED_BUGS.find((planted) => planted.name === name);

@@ -1,4 +1,5 @@
 /** Planted bugs of the metadata: the Raft log, and what nodes conclude from it. */
+import { LOSS } from './barriers.ts';
 import type { PlantedBug } from './types.ts';
 
 export const METADATA_BUGS: readonly PlantedBug[] = [
@@ -7,8 +8,9 @@ export const METADATA_BUGS: readonly PlantedBug[] = [
     focus: 'forgottenVote',
     rule: 'Raft, Figure 2',
     what: 'a server that restarts has forgotten its vote',
+    foundBy: ['ElectionSafety', 'StateMachineSafety'],
     seeds: 60,
-    knownSeed: 3,
+    knownSeed: 7,
     changes: [
       {
         file: 'node/raft/log/recovery.ts',
@@ -27,6 +29,7 @@ export const METADATA_BUGS: readonly PlantedBug[] = [
     focus: 'restartStorm',
     rule: 'S3',
     what: 'a node deletes copies that its metadata does not know',
+    foundBy: LOSS,
     seeds: 40,
     changes: [
       {

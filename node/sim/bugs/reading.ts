@@ -1,5 +1,5 @@
 /** Planted bugs of reading: what is given to readers, and where they go on (DESIGN 1.3, S1). */
-import { HOST } from './barriers.ts';
+import { HOST, LOSS } from './barriers.ts';
 import type { PlantedBug } from './types.ts';
 
 const CURSORS = 'node/server/sharedCursors.ts';
@@ -7,9 +7,12 @@ const CURSORS = 'node/server/sharedCursors.ts';
 export const READING_BUGS: readonly PlantedBug[] = [
   {
     name: 'ReadsPastCommitted',
+    focus: 'powerFailureAtAcknowledgement',
     rule: 'W5',
     what: 'a member gives what it has, committed or not',
-    seeds: 100,
+    foundBy: ['OffsetNeverReused', 'CommittedReadsOnly'],
+    seeds: 40,
+    knownSeed: 2,
     changes: [
       {
         file: HOST,
@@ -20,10 +23,12 @@ export const READING_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'ReadsPastTheEnd',
+    focus: 'lagAndLose',
     rule: 'S1',
     what: 'a member of a sealed segment gives what it has beyond the end',
-    seeds: 200,
-    knownSeed: 19,
+    foundBy: ['OffsetNeverReused', 'CommittedReadsOnly'],
+    seeds: 40,
+    knownSeed: 3,
     changes: [
       {
         file: HOST,
@@ -38,6 +43,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     rule: 'GET',
     what: 'a leader that was replaced while it was cut off says that there is nothing more before it hears of it',
     focus: 'staleLeader',
+    foundBy: ['SharedCursor'],
     seeds: 20,
     knownSeed: 1,
     changes: [
@@ -52,6 +58,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     name: 'CursorNotDurable',
     rule: 'GET',
     what: "a new leader begins the topic's shared cursor anew",
+    foundBy: ['SharedCursor'],
     seeds: 40,
     changes: [
       {
@@ -67,6 +74,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     rule: 'GET',
     what: 'a shared cursor counts what it has handed out as delivered',
     focus: 'lostDeliveries',
+    foundBy: ['SharedCursor'],
     seeds: 40,
     changes: [
       {
@@ -82,6 +90,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     rule: 'GET',
     what: 'a shared cursor hands out newer records while older ones are under way through another node',
     focus: 'lostDeliveries',
+    foundBy: ['SharedCursor'],
     seeds: 40,
     changes: [
       {
@@ -101,6 +110,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     rule: 'GET',
     what: 'a node whose answer was lost gets newer records in the next one',
     focus: 'lostDeliveries',
+    foundBy: ['SharedCursor'],
     seeds: 40,
     changes: [
       {
@@ -115,6 +125,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     rule: 'GET',
     what: 'a record counts as delivered when its connection breaks before its client is known to have it',
     focus: 'lostReplies',
+    foundBy: ['SharedCursor'],
     seeds: 20,
     knownSeed: 1,
     changes: [
@@ -130,6 +141,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     rule: 'GET',
     what: 'a record counts as delivered when its reply is written',
     focus: 'lostReplies',
+    foundBy: ['SharedCursor'],
     seeds: 20,
     knownSeed: 1,
     changes: [
@@ -144,6 +156,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     name: 'LookupWithoutBarrier',
     rule: 'linearizable',
     what: 'a node that does not know a topic says so without asking the metadata leader',
+    foundBy: ['MetadataLinearizable'],
     seeds: 20,
     changes: [
       {
@@ -158,6 +171,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     focus: 'lateProposals',
     rule: 'client',
     what: 'a commit is applied whenever it comes, also behind newer ones',
+    foundBy: ['GroupPositions'],
     seeds: 60,
     changes: [
       {
@@ -171,12 +185,29 @@ export const READING_BUGS: readonly PlantedBug[] = [
     name: 'CommitsWhatIsFetched',
     rule: 'client',
     what: 'a consumer commits the positions of what it has fetched, handed out or not',
+    foundBy: ['ConsumerOrder', 'GroupPositions'],
     seeds: 20,
     changes: [
       {
         file: 'client/consumer.ts',
         find: '({ partition, position }) => ({ partition, offset: position })',
         replace: '({ partition, fetchOffset }) => ({ partition, offset: fetchOffset })',
+      },
+    ],
+  },
+  {
+    name: 'ReplyBufferReused',
+    rule: 'buffers',
+    what: 'the records of a reply are in a buffer that is used again before they are sent',
+    foundBy: ['Library', ...LOSS],
+    seeds: 20,
+    changes: [
+      {
+        file: 'node/server/binarySession.ts',
+        find: 'this.#stream.write(part, index === last ? onReleased : undefined);',
+        replace:
+          'this.#stream.write(part, index === last ? onReleased : undefined);\n' +
+          "      if (call.name === 'Fetch' && index === last) part.fill(0xdb);",
       },
     ],
   },

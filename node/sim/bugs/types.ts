@@ -1,9 +1,7 @@
 /** What a planted bug is. */
 import type { SourceChange } from '../../../base/testing/plant.ts';
+import type { Property } from '../properties.ts';
 import type { ScenarioKind } from '../scenarios.ts';
-
-/** The property of an error that nobody foresaw, a TypeError for example: it shows nothing about a planted bug. */
-export const CRASH = 'Crash';
 
 export interface PlantedBug {
   readonly name: string;
@@ -11,6 +9,8 @@ export interface PlantedBug {
   readonly rule: string;
   readonly what: string;
   readonly changes: readonly SourceChange[];
+  /** What must find it: one of these. A run that fails otherwise, or crashes, shows nothing about the rule. */
+  readonly foundBy: readonly [Property, ...Property[]];
   /** The scenario that aims at the rule; undefined: any run will do. */
   readonly focus?: ScenarioKind;
   /** Seeds 1..seeds find it: several times the mean that was measured (`--bugs --measure`). */

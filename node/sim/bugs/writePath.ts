@@ -1,11 +1,14 @@
 /** Planted bugs of the write path (DESIGN W1-W6): acknowledging, the lease, the ensemble, idempotence. */
 import {
+  LOSS,
   HOST,
   LEADER,
   LEASE_NOT_CHECKED,
   MANAGER,
   WITHOUT_LEASE,
+  WITHOUT_SEAL_ASSERTION,
   WITHOUT_SUSPENSION,
+  WITHOUT_TAIL_ASSERTION,
 } from './barriers.ts';
 import type { PlantedBug } from './types.ts';
 
@@ -15,6 +18,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'powerFailureAtAcknowledgement',
     rule: 'W3',
     what: 'the leader and the members count what is only written as durable',
+    foundBy: LOSS,
     seeds: 20,
     changes: [
       {
@@ -39,6 +43,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'lagAndLose',
     rule: 'W5',
     what: 'one durable copy less than W counts as committed',
+    foundBy: LOSS,
     seeds: 100,
     changes: [
       {
@@ -46,6 +51,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
         find: 'const reached = this.#reachedBy(this.segment.ackQuorum);',
         replace: 'const reached = this.#reachedBy(Math.max(1, this.segment.ackQuorum - 1));',
       },
+      WITHOUT_SEAL_ASSERTION,
     ],
   },
   {
@@ -53,6 +59,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'lagAndLose',
     rule: 'W5',
     what: "a member's answer counts for everything that it was sent",
+    foundBy: LOSS,
     seeds: 60,
     changes: [
       {
@@ -69,6 +76,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'zombie',
     rule: 'DESIGN 5',
     what: 'a leader acknowledges after its session has lapsed',
+    foundBy: ['LeaseHeld'],
     seeds: 40,
     changes: [WITHOUT_LEASE],
   },
@@ -77,6 +85,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'powerFailureAtAcknowledgement',
     rule: 'W1',
     what: 'a node that restarts goes on with the segments that it led',
+    foundBy: LOSS,
     seeds: 20,
     changes: [
       {
@@ -105,6 +114,8 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
         find: "assert(replica.tail === segment.baseOffset, 'A leader begins with an empty segment (W1)');",
         replace: '',
       },
+      WITHOUT_TAIL_ASSERTION,
+      WITHOUT_SEAL_ASSERTION,
     ],
   },
   {
@@ -112,6 +123,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'lagAndLose',
     rule: 'W6',
     what: 'a new disk takes the place of a lost one in open segments',
+    foundBy: LOSS,
     seeds: 20,
     changes: [
       {
@@ -125,12 +137,20 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
           '    state.putSegment({ ...found, ensemble });\n' +
           '  }',
       },
+      {
+        file: 'node/state/transitions.ts',
+        find: 'assert(isSame, `Segment ${before.segmentId}: the ensemble of an open segment must not change`);',
+        replace: '',
+      },
+      WITHOUT_TAIL_ASSERTION,
+      WITHOUT_SEAL_ASSERTION,
     ],
   },
   {
     name: 'ProducersForgotten',
     rule: 'idempotence',
     what: 'a new leader begins without the state of the producers',
+    foundBy: ['ProducerKnown', 'ProducerOrder'],
     seeds: 20,
     changes: [
       {
@@ -146,8 +166,9 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'fenceLeader',
     rule: 'W4',
     what: "the leader's own copy takes appends although it is fenced",
+    foundBy: LOSS,
     seeds: 100,
-    knownSeed: 11,
+    knownSeed: 4,
     changes: [
       {
         file: LEADER,
@@ -158,6 +179,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
       WITHOUT_LEASE,
       LEASE_NOT_CHECKED,
       WITHOUT_SUSPENSION,
+      WITHOUT_SEAL_ASSERTION,
     ],
   },
   {
@@ -165,6 +187,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'zombie',
     rule: 'DESIGN 5',
     what: 'a lease that was granted once holds for ever',
+    foundBy: ['LeaseHeld'],
     seeds: 40,
     changes: [
       {
@@ -179,11 +202,17 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'powerFailureAtAcknowledgement',
     rule: 'W3',
     what: 'data is acknowledged in a file whose name a crash may undo',
+    foundBy: [...LOSS, 'CopiesWhole'],
     seeds: 40,
     knownSeed: 2,
     changes: [
       {
         file: 'node/storage/arenaSet.ts',
+        find: 'this.#disk.syncDirectory(STORAGE_DIRECTORY);',
+        replace: '',
+      },
+      {
+        file: 'node/storage/engine.ts', // the sync of names at the start, which covers the first file
         find: 'this.#disk.syncDirectory(STORAGE_DIRECTORY);',
         replace: '',
       },
@@ -193,6 +222,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     name: 'RetriesForgotten',
     rule: 'idempotence',
     what: 'a new leader knows only the last batch of each producer',
+    foundBy: ['Progress', 'ProducerOrder'],
     seeds: 40,
     changes: [
       {
@@ -208,8 +238,9 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     focus: 'copyMadeByFence',
     rule: 'idempotence',
     what: 'a new leader leaves out segments of which no copy has the state of the producers',
+    foundBy: ['ProducerKnown', 'ProducerOrder'],
     seeds: 60,
-    knownSeed: 2,
+    knownSeed: 10,
     changes: [
       {
         file: 'node/controller/producerLoader.ts',
@@ -222,6 +253,7 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
     name: 'RetryUnderNewId',
     rule: 'client',
     what: 'a producer of the client library sends again under another producer id',
+    foundBy: ['ProducerOrder'],
     seeds: 20,
     changes: [
       {
