@@ -168,9 +168,12 @@ export class FetchService {
   #atEnd(wanted: FetchPartition, at: Offset, committedOffset: Offset): Look {
     if (at === committedOffset) return this.#result(wanted, at, NO_BATCHES);
     const leadership = this.#services.router.leadership(wanted);
-    // A copy may know of less than is committed; only the leader can say that an offset is beyond the end.
-    if (leadership?.type !== 'Here') return this.#result(wanted, at, NO_BATCHES);
-    const { host } = this.#services.context.parts;
+    const { host, session } = this.#services.context.parts;
+    // A copy may know of less than is committed; only the leader can say that an offset is beyond the end, and only one
+    // that cannot have been replaced without hearing of it.
+    if (leadership?.type !== 'Here' || !session.isFresh) {
+      return this.#result(wanted, at, NO_BATCHES);
+    }
     const tail = host.replica(leadership.segment.segmentId)?.tail ?? committedOffset;
     return at <= tail ? this.#result(wanted, at, NO_BATCHES) : this.#outOfRange(wanted);
   }

@@ -333,6 +333,11 @@ describe('binary clients of a cluster', () => {
       code: 'OFFSET_OUT_OF_RANGE',
       details: { logStartOffset: 0, committedOffset: 1 },
     });
+    // Once it is cut off it cannot say so: another node may lead, and have more.
+    at.cluster.network.isolate(leader!.address);
+    await at.cluster.runUntil(() => leader!.parts?.session.isFresh === false, 5000);
+    const later = await at.wait(at.client(leader!).call(APIS.Fetch, request));
+    expect(later.results[0]).toMatchObject({ nextOffset: 50 });
   });
 
   test('who asks for much and reads nothing makes the node hold no more than the limit', async () => {
