@@ -23,10 +23,10 @@ import type { ClientWorld } from './world.ts';
 import { backOffMs } from './world.ts';
 
 /** How often batches are looked at for having waited too long. */
-const EXPIRY_CHECK_MS = 250;
+export const EXPIRY_CHECK_MS = 250;
 /** While records flow, the leader is asked for anew so often: to follow it where nodes forward silently. */
 const LEADER_CHECK_MS = 1000;
-/** Between attempts while nobody leads, so that writers are served soon after somebody does. */
+/** Between attempts, unless nodes have too much to do: mostly nobody leads, and somebody soon does. */
 export const LEADERLESS_BACK_OFF_MAX_MS = 250;
 /** Answers of nodes that have had too much already. */
 const BUSY_CODES: ReadonlySet<ErrorCode> = new Set(['OVERLOADED', 'DISK_FULL']);
@@ -61,6 +61,8 @@ export interface PartitionSenderOptions {
   readonly acks: Acks;
   readonly requestTimeoutMs: number;
   settled(batch: OutgoingBatch, error: WalrusError | null, outcome: ProducedBatch | null): void;
+  /** Something has changed, and there is room (`hasRoom`). */
+  roomMade(): void;
 }
 
 export class PartitionSender {
@@ -94,7 +96,7 @@ export class PartitionSender {
 
   /** Whether a batch added now would be sent at once. */
   get hasRoom(): boolean {
-    return this.#pipeline.hasRoom;
+    return this.#held.length === 0 && this.#pipeline.hasRoom;
   }
 
   add(batch: OutgoingBatch): void {
@@ -160,10 +162,12 @@ export class PartitionSender {
     this.#underWayCount -= 1;
     this.#failures = 0;
     this.#pipeline.acknowledged(attempt, outcome);
-    if (this.#underWayCount > 0) return;
-    const held = this.#held;
-    this.#held = [];
-    for (const sending of held) this.#send(sending);
+    if (this.#underWayCount === 0) {
+      const held = this.#held;
+      this.#held = [];
+      for (const sending of held) this.#send(sending);
+    }
+    this.#tellRoom();
   }
 
   #failed({ attempt }: Sending<OutgoingBatch>, error: WalrusError): void {
@@ -173,6 +177,12 @@ export class PartitionSender {
     this.#held = [];
     for (const sending of held) this.#pipeline.failed(sending.attempt, notSent());
     this.#pipeline.failed(attempt, error);
+    this.#tellRoom();
+  }
+
+  /** After everything that may have made room; last, because more batches come of it. */
+  #tellRoom(): void {
+    if (!this.#isStopped && this.hasRoom) this.#options.roomMade();
   }
 
   #needIdentity(): void {
@@ -182,7 +192,9 @@ export class PartitionSender {
       (identity) => this.#pipeline.setIdentity(identity),
       (error: unknown) => {
         if (!isWalrusError(error)) throw error;
-        if (!this.#isStopped) this.#pipeline.identityFailed(error);
+        if (this.#isStopped) return;
+        this.#pipeline.identityFailed(error);
+        this.#tellRoom();
       },
     );
   }
@@ -198,7 +210,9 @@ export class PartitionSender {
     const maxMs = BUSY_CODES.has(error.code) ? undefined : LEADERLESS_BACK_OFF_MAX_MS;
     const delayMs = backOffMs(world, failures, maxMs);
     world.clock.setTimer(delayMs, () => {
-      if (!this.#isStopped) this.#pipeline.resume();
+      if (this.#isStopped) return;
+      this.#pipeline.resume();
+      this.#tellRoom();
     });
   }
 
@@ -210,6 +224,7 @@ export class PartitionSender {
       this.#expiryTimer = null;
       const nowMs = clock.monotonicMs();
       this.#pipeline.expire((batch) => batch.deadlineMs <= nowMs);
+      this.#tellRoom();
       if (!this.#pipeline.isIdle) this.#watch();
     });
   }

@@ -4,7 +4,8 @@ import { WalrusError } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { SeededRandom, chance, pick } from '../base/random.ts';
 import { BATCH_FIELD } from '../protocol/recordBatch.ts';
-import { LEADERLESS_BACK_OFF_MAX_MS } from './partitionSender.ts';
+import { PIPELINE_WINDOW_MAX } from '../protocol/producerPipeline.ts';
+import { EXPIRY_CHECK_MS, LEADERLESS_BACK_OFF_MAX_MS } from './partitionSender.ts';
 import type { Producer } from './producer.ts';
 import { FakeCluster } from './testing/fakeCluster.ts';
 import type { Fate, Seen } from './testing/fakeCluster.ts';
@@ -25,10 +26,10 @@ function scriptProduce(cluster: FakeCluster, fates: readonly Fate[]): void {
 
 async function started(
   options: Partial<Parameters<ReturnType<FakeCluster['client']>['producer']>[0]> = {},
-  nodesCount = 3,
+  { nodesCount = 3, partitions = 1 } = {},
 ): Promise<{ cluster: FakeCluster; producer: Producer }> {
   const cluster = new FakeCluster(nodesCount);
-  cluster.addTopic('t');
+  cluster.addTopic('t', partitions);
   const client = cluster.client();
   const producer = await cluster.until(
     client.producer({ topic: 't', batchBytes: BATCH_BYTES, ...options }),
@@ -304,6 +305,25 @@ describe('pauses between attempts', () => {
 });
 
 describe('the end of patience', () => {
+  test('it comes in time for every record, also for those whose batch waits for room', async () => {
+    const deliveryTimeoutMs = 1000;
+    const { cluster, producer } = await started({ batchBytes: 65_536, deliveryTimeoutMs });
+    cluster.onRequest = ({ call }) => (call.name === 'Produce' ? 'Silence' : undefined);
+    const waitedMs: number[] = [];
+    for (const text of numbered(400)) {
+      const sentMs = cluster.scheduler.nowMs;
+      producer.deliver({ value: bytesOf(text) }).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'TIMED_OUT' });
+        waitedMs.push(cluster.scheduler.nowMs - sentMs);
+      });
+      await cluster.run(10); // longer than a batch waits for more
+    }
+    await cluster.run(deliveryTimeoutMs + EXPIRY_CHECK_MS);
+    expect(waitedMs).toHaveLength(400);
+    expect(Math.max(...waitedMs)).toBeLessThanOrEqual(deliveryTimeoutMs + EXPIRY_CHECK_MS);
+    expect(Math.min(...waitedMs)).toBeGreaterThanOrEqual(deliveryTimeoutMs / 2);
+  });
+
   test('a record fails with TIMED_OUT when its time is over, and the next one goes on', async () => {
     const { cluster, producer } = await started({ deliveryTimeoutMs: 2000 });
     cluster.onRequest = ({ call }) =>
@@ -354,6 +374,86 @@ describe('batches', () => {
     expect(cluster.log('t').values()).toEqual(numbered(100));
     const requests = cluster.seen.filter(({ call }) => call.name === 'Produce').length;
     expect(requests).toBeLessThan(70);
+  });
+
+  test('that wait for room set no timers meanwhile, and go when an answer makes room', async () => {
+    const { cluster, producer } = await started({ requestTimeoutMs: 60_000 });
+    const answers: (() => void)[] = [];
+    const serve = cluster.serve.bind(cluster);
+    cluster.serve = (node, call) => {
+      if (call.name !== 'Produce') return serve(node, call);
+      return new Promise((resolve) => answers.push(() => resolve(serve(node, call))));
+    };
+    for (const text of numbered(PIPELINE_WINDOW_MAX + 1)) {
+      void producer.sendValue(bytesOf(text));
+      await cluster.run(20); // longer than a batch waits for more
+    }
+    expect(cluster.count('Produce')).toBe(PIPELINE_WINDOW_MAX);
+    const { clock } = cluster.world;
+    const setTimer = clock.setTimer.bind(clock);
+    let timersCount = 0;
+    clock.setTimer = (...timer) => {
+      timersCount += 1;
+      return setTimer(...timer);
+    };
+    await cluster.run(2000);
+    expect(timersCount).toBeLessThanOrEqual(2000 / EXPIRY_CHECK_MS);
+    answers.shift()?.();
+    await cluster.run(10);
+    expect(cluster.count('Produce')).toBe(PIPELINE_WINDOW_MAX + 1);
+    for (let i = 0; i < PIPELINE_WINDOW_MAX; i += 1) answers.shift()?.();
+    await cluster.until(producer.close());
+    expect(cluster.log('t').values()).toEqual(numbered(PIPELINE_WINDOW_MAX + 1));
+  });
+});
+
+describe('records without a key', () => {
+  test.each([0, 1])('leave a partition that takes nothing: %d', async (dead) => {
+    const { cluster, producer } = await started({ batchBytes: 65_536 }, { partitions: 2 });
+    cluster.onRequest = ({ call }) =>
+      call.name === 'Produce' && call.request.partition === dead
+        ? failure('NOT_ENOUGH_REPLICAS')
+        : undefined;
+    for (const text of numbered(300)) {
+      void producer.sendValue(bytesOf(text));
+      await cluster.run(10); // longer than a batch waits for more
+    }
+    // The dead one has got its window, one at each attempt, and one batch that waits for room.
+    const storedMin = 300 - 2 * (PIPELINE_WINDOW_MAX + 1);
+    expect(cluster.log('t', 1 - dead).values().length).toBeGreaterThanOrEqual(storedMin);
+    cluster.onRequest = () => undefined;
+    await cluster.until(producer.close());
+    const stored = [0, 1].flatMap((partition) => cluster.log('t', partition).values());
+    expect(stored.sort((a, b) => Number(a) - Number(b))).toEqual(numbered(300));
+  });
+
+  test.each([0, 1])('go to the first partition that has room again, not to %d', async (dead) => {
+    const options = { batchBytes: 65_536, requestTimeoutMs: 60_000 };
+    const { cluster, producer } = await started(options, { partitions: 2 });
+    const serve = cluster.serve.bind(cluster);
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    cluster.serve = async (node, call) => {
+      if (call.name !== 'Produce') return await serve(node, call);
+      await (call.request.partition === dead ? new Promise(() => undefined) : released);
+      return await serve(node, call);
+    };
+    // Both partitions have as much as they take, and one of them holds a batch.
+    for (const text of numbered(2 * PIPELINE_WINDOW_MAX + 2)) {
+      void producer.sendValue(bytesOf(text));
+      await cluster.run(20);
+    }
+    release();
+    await cluster.run(20);
+    const before = cluster.log('t', 1 - dead).values().length;
+    for (const text of numbered(100)) {
+      void producer.sendValue(bytesOf(text));
+      await cluster.run(20);
+    }
+    expect(cluster.log('t', 1 - dead).values().length - before).toBe(100);
+    producer.abort(failure('CONNECTION_FAILED'));
   });
 });
 

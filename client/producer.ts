@@ -23,7 +23,7 @@ export interface ProducerOptions {
   readonly acks?: Acks;
   /** All records go to this partition. Default: by the key; without one, in turn. */
   readonly partition?: number;
-  /** How long a batch that is not full waits for more records, default 5. */
+  /** How long a batch that is not full waits for more records, default 5; longer while its partition takes no more. */
   readonly lingerMs?: number;
   /**
    * A batch that reaches it is sent, default 512 KiB; less where the nodes take less. A larger record is a batch of its
@@ -34,7 +34,10 @@ export interface ProducerOptions {
   readonly maxBufferedBytes?: number;
   /** One attempt, default 10 s. */
   readonly requestTimeoutMs?: number;
-  /** All attempts together, default 120 s; after it a record fails with TIMED_OUT. */
+  /**
+   * All attempts together, default 120 s; after it a batch fails with TIMED_OUT. Counts from its first record; the others
+   * have at least half of it.
+   */
   readonly deliveryTimeoutMs?: number;
 }
 
@@ -73,8 +76,6 @@ const NO_HEADERS: readonly RecordHeader[] = [];
 const BATCH_BYTES_MIN = 256;
 /** What a batch's header and a record's lengths take beside a record. */
 const RECORD_ROOM_BYTES = BATCH_HEADER_BYTES + 64;
-/** How soon a batch that could not be sent in its time is looked at again. */
-const HELD_CHECK_MS = 2;
 
 /** Whoever waits for the outcome of one record of a batch. */
 type Outcome = (error: WalrusError | null, outcome: ProducedBatch | null) => void;
@@ -91,6 +92,8 @@ interface Lane {
   timer: Timer | null;
   /** Of the batch that is being filled. */
   deadlineMs: number;
+  /** It has lingered, and waits for room. */
+  isHeld: boolean;
 }
 
 export class Producer {
@@ -98,7 +101,7 @@ export class Producer {
   readonly #options: Required<Omit<ProducerOptions, 'partition'>>;
   readonly #lanes: Lane[] = [];
   readonly #onClose: () => void;
-  /** The partition that records without a key go to until its batch is full. */
+  /** The partition that records without a key go to until its batch is on its way, or waits for room. */
   #sticky: number;
   readonly #fixed: number | null;
   #bufferedBytes = 0;
@@ -251,7 +254,7 @@ export class Producer {
     };
     const maxBytes = Math.min(this.#options.batchBytes, this.#maxBatchBytes);
     const builder = new RecordBatchBuilder({ maxBytes, initialBytes: KIB });
-    return {
+    const lane: Lane = {
       partition,
       builder,
       sender: new PartitionSender(this.#context, {
@@ -260,11 +263,14 @@ export class Producer {
         acks,
         requestTimeoutMs,
         settled,
+        roomMade: () => this.#onRoom(lane),
       }),
       outcomes: [],
       timer: null,
       deadlineMs: 0,
+      isHeld: false,
     };
+    return lane;
   }
 
   #laneOf(key: Uint8Array | null): Lane {
@@ -327,7 +333,10 @@ export class Producer {
     this.#bufferedBytes += lane.builder.sizeBytes - before;
     if (lane.timer !== null) return;
     lane.deadlineMs = this.#deadlineMs;
-    this.#sealAfter(lane, this.#options.lingerMs);
+    lane.timer = this.#context.world.clock.setTimer(this.#options.lingerMs, () => {
+      if (lane.sender.hasRoom) this.#seal(lane);
+      else this.#hold(lane);
+    });
   }
 
   get #deadlineMs(): number {
@@ -336,21 +345,43 @@ export class Producer {
 
   /**
    * A batch that would only wait for its turn takes more records meanwhile: nodes that are slow would else get small
-   * batches, and so be slower still.
+   * batches, and so be slower still. For half of its time at most, so that the last record has the other half.
    */
-  #sealAfter(lane: Lane, delayMs: number): void {
-    lane.timer = this.#context.world.clock.setTimer(delayMs, () => {
-      lane.timer = null;
-      if (lane.builder.isEmpty || this.#isClosed) return;
-      if (lane.sender.hasRoom) this.#seal(lane);
-      else this.#sealAfter(lane, HELD_CHECK_MS);
-    });
+  #hold(lane: Lane): void {
+    const { clock } = this.#context.world;
+    const untilMs = lane.deadlineMs - this.#options.deliveryTimeoutMs / 2;
+    lane.isHeld = true;
+    lane.timer = clock.setTimer(Math.max(0, untilMs - clock.monotonicMs()), () => this.#seal(lane));
+    if (lane.partition === this.#sticky) this.#moveOn();
+  }
+
+  #onRoom(lane: Lane): void {
+    if (lane.isHeld) this.#seal(lane);
+    if (this.#laneOf(null).isHeld) this.#moveOn();
+  }
+
+  /**
+   * Lets records without a key go to the next partition that has room, so that one that is slow, or takes nothing, does
+   * not get them all.
+   * @returns whether there is one.
+   */
+  #moveOn(): boolean {
+    if (this.#fixed !== null) return false;
+    const { length } = this.#lanes;
+    for (let i = 1; i <= length; i += 1) {
+      const lane = this.#lanes[(this.#sticky + i) % length];
+      if (lane?.sender.hasRoom !== true) continue;
+      this.#sticky = lane.partition;
+      return true;
+    }
+    return false;
   }
 
   /** Closes the lane's batch and sends it on its way. */
   #seal(lane: Lane): void {
     lane.timer?.cancel();
     lane.timer = null;
+    lane.isHeld = false;
     const { outcomes } = lane;
     lane.outcomes = [];
     this.#hand(lane, lane.builder, outcomes);
@@ -364,7 +395,7 @@ export class Producer {
     const tell: Outcome = (error, outcome) => {
       for (const each of outcomes) each(error, outcome);
     };
-    if (this.#fixed === null && lane.partition === this.#sticky) {
+    if (this.#fixed === null && lane.partition === this.#sticky && !this.#moveOn()) {
       this.#sticky = (this.#sticky + 1) % this.#lanes.length;
     }
     this.#lastBatchNumber += 1;
