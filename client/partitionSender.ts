@@ -3,7 +3,7 @@
  * given up. Their order and sequences are the pipeline's (protocol/producerPipeline.ts).
  *
  * Invariant: batches are under way to one node at a time, so that they cannot overtake each other; when the
- * leader changes, those that follow wait until the earlier ones are answered.
+ * leader changes, those that follow wait until the earlier ones are answered, or given up: who is cut off answers nobody.
  */
 import type { Timer } from '../base/clock.ts';
 import { WalrusError, isWalrusError } from '../base/errors.ts';
@@ -25,7 +25,7 @@ import { backOffMs } from './world.ts';
 /** How often batches are looked at for having waited too long. */
 export const EXPIRY_CHECK_MS = 250;
 /** While records flow, the leader is asked for anew so often: to follow it where nodes forward silently. */
-const LEADER_CHECK_MS = 1000;
+export const LEADER_CHECK_MS = 1000;
 /** Between attempts, unless nodes have too much to do: mostly nobody leads, and somebody soon does. */
 export const LEADERLESS_BACK_OFF_MAX_MS = 250;
 /** Answers of nodes that have had too much already. */
@@ -71,7 +71,12 @@ export class PartitionSender {
   readonly #pipeline: ProducerPipeline<OutgoingBatch, ProducedBatch>;
   /** The node that batches are under way to. */
   #route: string | null = null;
-  #underWayCount = 0;
+  /** Whether it was sent to because it leads. */
+  #isRouteLeader = false;
+  /** Whether somebody else was known to lead at the last look. */
+  #isRouteDeposed = false;
+  /** Attempts that have not been answered. */
+  readonly #underWay = new Set<number>();
   /** Wait for the route to change. */
   #held: Sending<OutgoingBatch>[] = [];
   #failures = 0;
@@ -115,29 +120,35 @@ export class PartitionSender {
     if (this.#isStopped) return;
     const wanted = this.#chooseRoute();
     // The last answer lets the pipeline send on before those that were held are: behind them all the same.
-    if (this.#held.length > 0 || (this.#underWayCount > 0 && wanted !== this.#route)) {
+    if (this.#held.length > 0 || (this.#underWay.size > 0 && wanted !== this.#route)) {
       this.#held.push(sending);
       return;
     }
+    if (wanted !== this.#route) this.#isRouteDeposed = false;
     this.#route = wanted;
+    this.#isRouteLeader = wanted === this.#leader();
     this.#sendTo(wanted, sending);
   }
 
   /** The leader's node; any other when that is unknown or cannot be reached. */
   #chooseRoute(): string {
     const { pool, metadata } = this.#context;
-    const { topic, partition } = this.#options;
-    metadata.refreshSoon(topic, LEADER_CHECK_MS);
-    const leader = metadata.leaderAddress(topic, partition);
+    metadata.refreshSoon(this.#options.topic, LEADER_CHECK_MS);
+    const leader = this.#leader();
     if (leader !== undefined && !pool.isResting(leader)) return leader;
     return pool.any().address;
+  }
+
+  #leader(): string | undefined {
+    const { topic, partition } = this.#options;
+    return this.#context.metadata.leaderAddress(topic, partition);
   }
 
   #sendTo(address: string, sending: Sending<OutgoingBatch>): void {
     const { topic, partition, acks, requestTimeoutMs: timeoutMs } = this.#options;
     const batches = stamped(sending);
     const request = { topic, partition, acks, timeoutMs, batches };
-    this.#underWayCount += 1;
+    this.#underWay.add(sending.attempt);
     sending.batch.sendingsCount += 1;
     this.#context.pool
       .to(address)
@@ -146,23 +157,23 @@ export class PartitionSender {
         ({ batches: [outcome] }) => {
           if (outcome === undefined) {
             const message = `The outcome is unknown: ${address} answered a Produce without it`;
-            this.#failed(sending, new WalrusError('TIMED_OUT', message));
+            this.#failed(sending.attempt, new WalrusError('TIMED_OUT', message));
           } else {
             this.#acknowledged(sending, outcome);
           }
         },
         (error: unknown) => {
           if (!isWalrusError(error)) throw error;
-          this.#failed(sending, error);
+          this.#failed(sending.attempt, error);
         },
       );
   }
 
   #acknowledged({ attempt }: Sending<OutgoingBatch>, outcome: ProducedBatch): void {
-    this.#underWayCount -= 1;
+    if (!this.#underWay.delete(attempt)) return; // given up
     this.#failures = 0;
     this.#pipeline.acknowledged(attempt, outcome);
-    if (this.#underWayCount === 0) {
+    if (this.#underWay.size === 0) {
       const held = this.#held;
       this.#held = [];
       for (const sending of held) this.#send(sending);
@@ -170,8 +181,8 @@ export class PartitionSender {
     this.#tellRoom();
   }
 
-  #failed({ attempt }: Sending<OutgoingBatch>, error: WalrusError): void {
-    this.#underWayCount -= 1;
+  #failed(attempt: number, error: WalrusError): void {
+    if (!this.#underWay.delete(attempt)) return; // given up
     // Those that wait were not sent, and must not go before the one that failed: back with them as well.
     const held = this.#held;
     this.#held = [];
@@ -224,9 +235,28 @@ export class PartitionSender {
       this.#expiryTimer = null;
       const nowMs = clock.monotonicMs();
       this.#pipeline.expire((batch) => batch.deadlineMs <= nowMs);
+      this.#followLeader();
       this.#tellRoom();
       if (!this.#pipeline.isIdle) this.#watch();
     });
+  }
+
+  /**
+   * While nothing is answered the leader may have changed without a word. Who leads no more has until the next look to
+   * answer; then what is under way to it is sent to its successor, with the same sequences.
+   */
+  #followLeader(): void {
+    if (this.#underWay.size === 0) return;
+    const { topic } = this.#options;
+    this.#context.metadata.refreshSoon(topic, LEADER_CHECK_MS);
+    const leader = this.#leader();
+    const isDeposed = this.#isRouteLeader && leader !== undefined && leader !== this.#route;
+    if (isDeposed && this.#isRouteDeposed) {
+      const message = `The outcome is unknown: ${this.#route} leads ${topic} no more and does not answer`;
+      const error = new WalrusError('TIMED_OUT', message);
+      for (const attempt of [...this.#underWay]) this.#failed(attempt, error);
+    }
+    this.#isRouteDeposed = isDeposed;
   }
 }
 

@@ -121,7 +121,7 @@ export class ConnectionPool {
     for (let failures = 1; ; failures += 1) {
       const connection = this.any();
       try {
-        return await connection.request(api, current, this.#attemptMs(deadlineMs));
+        return await connection.request(api, current, this.#attemptMs(api, deadlineMs));
       } catch (error) {
         if (!isWalrusError(error) || !error.retriable || this.#isClosed) throw error;
         failure = this.#toTell(failure, error, isSilence(error, api, connection));
@@ -146,10 +146,14 @@ export class ConnectionPool {
     return new WalrusError(error.code, message, { details: { addresses }, cause: error });
   }
 
-  /** A node that hangs does not get all the time when there are others: half of what is left. */
-  #attemptMs(deadlineMs: number): number {
+  /**
+   * A node that hangs does not get all the time when there are others: half of what is left; and for what each node
+   * answers at once, no more than a short while.
+   */
+  #attemptMs({ apiKey }: AnyApi, deadlineMs: number): number {
     const leftMs = Math.max(1, deadlineMs - this.#world.clock.monotonicMs());
     if (this.#nodes.size === 1 || leftMs <= SHORT_ATTEMPT_MS) return leftMs;
+    if (apiKey === APIS.Metadata.apiKey) return SHORT_ATTEMPT_MS;
     return Math.max(SHORT_ATTEMPT_MS, leftMs / 2);
   }
 
