@@ -316,9 +316,8 @@ export class WalrusNode {
         this.#sendTo(to, [encodeAppendHeader(header), ...batches], onReleased),
       sendOpen: (to, open) => this.#sendTo(to, [encodeOpen(open)]),
     });
-    const { sessionTimeoutMs } = timing;
     const { metrics } = this.#world;
-    const leading = { clock, random, logger, rpc, metadata, raft, metrics, sessionTimeoutMs };
+    const leading = { clock, random, logger, rpc, metadata, raft, metrics, timing };
     const controller = new Controller(leading);
     const repair = new Repair({ self, clock, logger, metadata, host, rpc, metrics });
     const { diskId } = self;

@@ -1,4 +1,5 @@
 /** The times that a node lives by, as they follow from its settings: real nodes and simulated ones have them from here. */
+import { assert } from '../../base/assert.ts';
 import type { NodeSettings } from './settings.ts';
 
 export interface NodeTiming {
@@ -6,15 +7,27 @@ export interface NodeTiming {
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
   readonly sessionTimeoutMs: number;
-  /** Below the session time-out. */
+  /** How long a new metadata leader waits for a node that answers neither its Raft nor with heartbeats. */
+  readonly silentTimeoutMs: number;
+  /** How long a node goes on by an answered heartbeat, from its sending. */
   readonly leaseMs: number;
   readonly heartbeatIntervalMs: number;
 }
 
-/** A node stops acknowledging at this part of the session time-out: before it can be replaced. */
+/** Of the session time-out: a node without an answered heartbeat for so long acknowledges nothing. */
 const LEASE_SHARE = 0.8;
+/** Of the session time-out: a node that is silent for so long after an election is taken for dead. */
+const SILENT_SHARE = 0.8;
 /** Heartbeats within one session time-out. */
 const HEARTBEATS_PER_SESSION = 5;
+
+/*
+ * A lease ends before its node can be replaced. Each leader answers a heartbeat only once a majority has confirmed, after it
+ * came in, that nobody else leads: no election that takes the lease's node for dead is older than the heartbeat's sending. From
+ * there the lease is counted, and the time until the verdict from no earlier than the election, or the heartbeat's arrival.
+ */
+assert(LEASE_SHARE <= SILENT_SHARE, 'Nobody is taken for dead while it may hold a lease');
+assert(SILENT_SHARE <= 1, 'Who answers Raft is not taken for dead before who is silent');
 
 /** The times of a node with these settings. */
 export function timingOf(settings: NodeSettings): NodeTiming {
@@ -24,6 +37,7 @@ export function timingOf(settings: NodeSettings): NodeTiming {
     electionTicks: settings.raftElectionTicks,
     heartbeatTicks: settings.raftHeartbeatTicks,
     sessionTimeoutMs: sessionTimeout,
+    silentTimeoutMs: SILENT_SHARE * sessionTimeout,
     leaseMs: LEASE_SHARE * sessionTimeout,
     heartbeatIntervalMs: sessionTimeout / HEARTBEATS_PER_SESSION,
   };

@@ -7,16 +7,21 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
-import type { Offset, SegmentId } from '../../base/units.ts';
+import type { NodeId, Offset, SegmentId } from '../../base/units.ts';
 import { CLOSE_SEGMENT, HEARTBEAT, REGISTER_NODE } from '../../protocol/peer/requests.ts';
-import type { CloseSegmentRequest, RegisterNodeRequest } from '../../protocol/peer/requests.ts';
+import type {
+  CloseSegmentRequest,
+  HeartbeatRequest,
+  HeartbeatResponse,
+  RegisterNodeRequest,
+} from '../../protocol/peer/requests.ts';
 import type { Metrics } from '../metrics.ts';
 import type { RaftNode } from '../raft/types.ts';
 import type { Command } from '../state/commands.ts';
 import { whyNotCreated } from '../state/handlers/createTopic.ts';
 import { defaultReplication, successorOf } from '../state/queries.ts';
 import type { NodeRecord, Replication, SegmentRecord } from '../state/types.ts';
-import { segmentsToRecover } from './failureDetector.ts';
+import { isToBeRecovered, segmentsToRecover } from './failureDetector.ts';
 import { nextMembershipChange } from './membership.ts';
 import { Recovery } from './recovery.ts';
 import type { UncleanEnd } from './recovery.ts';
@@ -24,6 +29,7 @@ import { Planner } from './planner.ts';
 import { nextCopies } from './replicationPlan.ts';
 import { Roller } from './roller.ts';
 import { Sessions } from './sessions.ts';
+import type { SessionTimeouts } from './sessions.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
 
 /** How often the leader looks at everything that has no event of its own. */
@@ -43,7 +49,7 @@ export interface ControllerOptions {
   readonly metadata: MetadataService;
   readonly raft: RaftNode;
   readonly metrics: Metrics;
-  readonly sessionTimeoutMs: number;
+  readonly timing: SessionTimeouts;
 }
 
 interface Retry {
@@ -69,7 +75,7 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#options = options;
     const { clock, logger, rpc, metadata } = options;
-    this.sessions = new Sessions(clock, options.sessionTimeoutMs);
+    this.sessions = new Sessions(clock, options.timing);
     this.#planner = new Planner(metadata, this.sessions, options.random);
     this.#roller = new Roller(options);
     this.#recovery = new Recovery({
@@ -85,16 +91,7 @@ export class Controller {
       await this.#register(request);
       return null;
     });
-    rpc.handle(HEARTBEAT, (beat) => {
-      this.#checkLeads();
-      const isRegistered = this.sessions.heard(beat, metadata.metadata);
-      return {
-        isRegistered,
-        aliveNodeIds: this.sessions.aliveNodeIds(),
-        damagedCopies: this.sessions.damagedCopiesTold(),
-        lastIndex: this.#options.raft.status().lastIndex,
-      };
-    });
+    rpc.handle(HEARTBEAT, (beat) => this.#heartbeat(beat));
     rpc.handle(CLOSE_SEGMENT, async (request) => ({ nextSegmentId: await this.#close(request) }));
   }
 
@@ -108,6 +105,44 @@ export class Controller {
   #checkLeads(): void {
     if (this.#options.metadata.isLeader) return;
     throw new WalrusError('NOT_LEADER', 'This node does not lead the metadata');
+  }
+
+  /**
+   * The answer is a lease: from the beat's sending on nobody takes the node for dead before it ends (config/timing.ts).
+   * @throws {WalrusError} NOT_LEADER, METADATA_UNAVAILABLE, and CONFLICT as #checkKeepsSegments: no lease, this time.
+   */
+  async #heartbeat(beat: HeartbeatRequest): Promise<HeartbeatResponse> {
+    const { metadata, raft } = this.#options;
+    this.#checkLeads();
+    const { currentTerm } = raft.status();
+    const isRegistered = this.sessions.heard(beat, metadata.metadata);
+    await metadata.barrier();
+    // Of a server that has been deposed meanwhile the next leader answers the barrier.
+    this.#checkLeads();
+    if (raft.status().currentTerm !== currentTerm) {
+      throw new WalrusError('NOT_LEADER', 'This node has lost the metadata, and leads them again');
+    }
+    if (isRegistered) this.#checkKeepsSegments(beat.nodeId);
+    return {
+      isRegistered,
+      aliveNodeIds: this.sessions.aliveNodeIds(),
+      damagedCopies: this.sessions.damagedCopiesTold(),
+      appliedIndex: raft.status().lastApplied,
+    };
+  }
+
+  /**
+   * A recovery that was started and is not in the metadata yet may still begin, though its leader is heard of again: it
+   * gets its lease once it can learn of that.
+   * @throws {WalrusError} CONFLICT
+   */
+  #checkKeepsSegments(id: NodeId): void {
+    const { segments } = this.#options.metadata.metadata;
+    for (const segmentId of this.#recovering) {
+      const segment = segments.get(segmentId);
+      if (segment?.state !== 'OPEN' || segment.leader.nodeId !== id) continue;
+      throw new WalrusError('CONFLICT', `A recovery of segment ${segmentId} is about to begin`);
+    }
   }
 
   #onLeadership(isLeader: boolean): void {
@@ -177,9 +212,12 @@ export class Controller {
   }
 
   #retryRecovery(segmentId: SegmentId): void {
-    const segment = this.#options.metadata.metadata.segments.get(segmentId);
-    if (segment?.state === 'OPEN' || segment?.state === 'RECOVERING') this.#startRecovery(segment);
-    else this.#retries.delete(segmentId);
+    const { metadata } = this.#options.metadata;
+    const segment = metadata.segments.get(segmentId);
+    // Its leader may be heard of again since it was noted, and goes on then.
+    if (segment !== undefined && isToBeRecovered(metadata, this.sessions, segment)) {
+      this.#startRecovery(segment);
+    } else this.#retries.delete(segmentId);
   }
 
   async #recover(segment: SegmentRecord): Promise<void> {

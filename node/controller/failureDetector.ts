@@ -45,16 +45,35 @@ export function segmentsToRecover(
   for (const node of metadata.nodes.values()) {
     const isAble = canLead(metadata, sessions, node);
     if (isAble && isBootChecked(node)) continue;
-    const disk = registeredDisk(metadata, node);
     for (const segment of segmentsLedBy(metadata, node.nodeId)) {
-      const isThisBoot =
-        segment.leader.diskId === disk?.diskId && segment.leaderBootEpoch === disk.bootEpoch;
-      if (!isAble || !isThisBoot) found.set(segment.segmentId, segment);
+      if (!isAble || !isOfThisBoot(metadata, node, segment)) found.set(segment.segmentId, segment);
     }
   }
   for (const segment of recoveringSegments(metadata)) found.set(segment.segmentId, segment);
   for (const segment of ledInVain(metadata, sessions, nowMs)) found.set(segment.segmentId, segment);
   return [...found.values()].sort((a, b) => a.segmentId - b.segmentId);
+}
+
+/** Whether the segment's leader is this start of the node. */
+function isOfThisBoot(
+  metadata: IndexedMetadata,
+  node: NodeRecord,
+  { leader, leaderBootEpoch }: SegmentRecord,
+): boolean {
+  const disk = registeredDisk(metadata, node);
+  return leader.diskId === disk?.diskId && leaderBootEpoch === disk.bootEpoch;
+}
+
+/** Whether what was found to be recovered still is; what its leader says of it itself is found anew in each pass. */
+export function isToBeRecovered(
+  metadata: IndexedMetadata,
+  sessions: Sessions,
+  segment: SegmentRecord,
+): boolean {
+  if (segment.state !== 'OPEN') return segment.state === 'RECOVERING';
+  const node = metadata.nodes.get(segment.leader.nodeId);
+  if (node === undefined || !canLead(metadata, sessions, node)) return true;
+  return !isOfThisBoot(metadata, node, segment);
 }
 
 /**

@@ -3,7 +3,7 @@ import { describe, expect, jest, test } from '@jest/globals';
 import { SIM_TIMING } from '../sim/simCluster.ts';
 import type { Machine } from '../sim/simCluster.ts';
 import type { SegmentRecord } from '../state/types.ts';
-import { PASS_INTERVAL_MS } from './controller.ts';
+import { PASS_INTERVAL_MS, RECOVERY_COUNT_MAX } from './controller.ts';
 import { Scenario } from './testing/scenario.ts';
 
 const PARTITION_COUNT = 9;
@@ -66,7 +66,7 @@ function ledBy(segments: readonly SegmentRecord[], { nodeId }: Machine): readonl
 }
 
 /** From an election until those are taken for dead who answer neither Raft nor with heartbeats; and who only answer Raft. */
-const SILENT_MS = SIM_TIMING.sessionTimeoutMs / 2 + 2 * PASS_INTERVAL_MS;
+const SILENT_MS = SIM_TIMING.silentTimeoutMs + 1.5 * PASS_INTERVAL_MS;
 const UNHEARD_MS = SIM_TIMING.sessionTimeoutMs + 2 * PASS_INTERVAL_MS;
 
 describe('an election', () => {
@@ -141,4 +141,19 @@ describe('an election', () => {
     await scenario.cluster.run(5000);
     expectUntouched(scenario, others);
   });
+});
+
+test('who is back keeps the segments whose recovery has not begun', async () => {
+  const scenario = await Scenario.startSpread(3 * (RECOVERY_COUNT_MAX + 10));
+  const leader = scenario.metadataLeader();
+  const stalled = scenario.running().find((machine) => machine !== leader)!;
+  const own = ledBy(openSegments(leader), stalled);
+  expect(own.length).toBeGreaterThan(RECOVERY_COUNT_MAX);
+  const { segments } = leader.parts!.metadata.metadata;
+  const recovered = () => own.filter(({ segmentId }) => segments.get(segmentId)!.epoch > 0);
+  stalled.process!.pause();
+  await scenario.cluster.runUntil(() => recovered().length > 0, 3000);
+  stalled.process!.resume();
+  await scenario.cluster.run(3000);
+  expect(recovered()).toHaveLength(RECOVERY_COUNT_MAX);
 });

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { WalrusError } from '../../base/errors.ts';
 import { logIndex, nodeId } from '../../base/units.ts';
 import type { HeartbeatResponse } from '../../protocol/peer/requests.ts';
 import { Scheduler } from '../sim/scheduler.ts';
@@ -11,8 +12,8 @@ import type { MetadataService, PeerRpc } from './types.ts';
 
 const INTERVAL_MS = 200;
 const LEASE_MS = 800;
-/** Of the leader's log. */
-const LAST_INDEX = logIndex(9);
+/** Of the leader. */
+const APPLIED_INDEX = logIndex(9);
 
 /** A node whose metadata leader the test names; only `answers` answer. */
 function start(answers: readonly string[]) {
@@ -29,7 +30,7 @@ function start(answers: readonly string[]) {
     isRegistered: true,
     aliveNodeIds: [nodeId(3)],
     damagedCopies: [],
-    lastIndex: LAST_INDEX,
+    appliedIndex: APPLIED_INDEX,
   };
   const rpc: PeerRpc = {
     call: (address) => {
@@ -48,11 +49,12 @@ function start(answers: readonly string[]) {
     leaderNodeId: null,
     propose: () => new Promise(() => undefined),
     barrier: () => Promise.resolve(),
-    applied: (index) => {
-      expect(index).toBe(LAST_INDEX);
-      return new Promise((resolve) => {
+    applied: (index, timeoutMs) => {
+      expect(index).toBe(APPLIED_INDEX);
+      return new Promise((resolve, reject) => {
         if (world.isCaughtUp) resolve();
         else world.waiting.push(resolve);
+        clock.setTimer(timeoutMs, () => reject(new WalrusError('TIMED_OUT', 'Not applied yet')));
       });
     },
     onApplied: () => undefined,
@@ -120,4 +122,14 @@ test('a lease that comes back too late is none', async () => {
   for (const resolve of world.waiting.splice(0)) resolve();
   await scheduler.run(LEASE_MS + 1);
   expect(heartbeat.isFresh).toBe(false);
+});
+
+test('a lapsed lease comes back however long the metadata take, while heartbeats are answered', async () => {
+  const { scheduler, world, heartbeat } = start(['two:1']);
+  world.isCaughtUp = false;
+  await scheduler.run(3.5 * LEASE_MS);
+  expect([heartbeat.isFresh, world.calls.length]).toEqual([false, 15]);
+  for (const resolve of world.waiting) resolve();
+  await scheduler.run(3.5 * LEASE_MS + 1);
+  expect(heartbeat.isFresh).toBe(true);
 });

@@ -2,9 +2,9 @@
  * This node's session with the metadata leader: heartbeats, and from their answers the right to acknowledge
  * writes (the write lease of DESIGN section 5). A node that is cut off stops by itself after `leaseMs`.
  *
- * Whoever leads the metadata replaces a node only when its session is over, so that a node whose lease never lapsed has not been
- * replaced. One whose lease has lapsed, or had none yet, gets the next one when it has applied what the metadata leader's log held as
- * it answered: else it would say that its segments have no more records while others lead on (a paused node, that is alive again
+ * Whoever leads the metadata takes a node for dead only when its lease has ended (config/timing.ts), so that a node whose lease never
+ * lapsed has not been replaced unless it said itself that it cannot lead. One whose lease has lapsed, or had none yet, gets the next
+ * one when it has applied what the metadata leader had as it answered: else it would say that its segments have no more records while others lead on (a paused node, that is alive again
  * before it has heard of its successors).
  */
 import type { Clock } from '../../base/clock.ts';
@@ -25,7 +25,7 @@ export interface HeartbeatOptions {
   readonly rpc: PeerRpc;
   readonly metadata: MetadataService;
   readonly intervalMs: number;
-  /** Shorter than the leader's session time-out, so that a node stops before it is replaced. */
+  /** No longer than any time-out of the leader's, so that a node stops before it is replaced. */
   readonly leaseMs: number;
   /** What to say of this node now. */
   describe(): HeartbeatRequest;
@@ -33,9 +33,17 @@ export interface HeartbeatOptions {
   onRefused(error: WalrusError): void;
 }
 
+/** A lease that holds once the metadata are applied that the first answer since the last one lapsed tells of. */
+interface ComingLease {
+  readonly appliedIndex: LogIndex;
+  /** By the newest answer. There was no gap between them: nobody took this node for dead since the first one. */
+  untilMs: number;
+}
+
 export class Heartbeat implements Session {
   readonly #options: HeartbeatOptions;
   #freshUntilMs = Number.NEGATIVE_INFINITY;
+  #coming: ComingLease | null = null;
   #alive: ReadonlySet<NodeId> = new Set();
   #damaged: readonly DamagedCopy[] = [];
   #refusal: WalrusError | null = null;
@@ -104,7 +112,12 @@ export class Heartbeat implements Session {
     this.#alive = new Set(answer.aliveNodeIds);
     this.#damaged = answer.damagedCopies;
     if (this.isFresh) this.#renew(untilMs);
-    else void this.#renewOnceApplied(untilMs, answer.lastIndex);
+    else if (this.#coming !== null && this.#options.clock.monotonicMs() < this.#coming.untilMs) {
+      this.#coming.untilMs = Math.max(this.#coming.untilMs, untilMs);
+    } else {
+      this.#coming = { appliedIndex: answer.appliedIndex, untilMs };
+      void this.#renewOnceApplied(this.#coming);
+    }
   }
 
   #renew(untilMs: number): void {
@@ -112,14 +125,24 @@ export class Heartbeat implements Session {
   }
 
   /** While the lease had lapsed others may have been put in this node's place: it goes on once it would know. */
-  async #renewOnceApplied(untilMs: number, lastIndex: LogIndex): Promise<void> {
+  async #renewOnceApplied(coming: ComingLease): Promise<void> {
     const { clock, metadata, logger } = this.#options;
-    try {
-      await metadata.applied(lastIndex, Math.max(1, untilMs - clock.monotonicMs()));
-      this.#renew(untilMs);
-    } catch (error) {
-      if (!isWalrusError(error)) throw error;
-      logger.log('debug', 'the metadata comes too late for the lease', { lastIndex });
+    while (this.#coming === coming) {
+      const leftMs = coming.untilMs - clock.monotonicMs();
+      if (leftMs <= 0) {
+        this.#coming = null;
+        logger.log('debug', 'the metadata comes too late for the lease', { ...coming });
+        return;
+      }
+      try {
+        await metadata.applied(coming.appliedIndex, leftMs);
+        if (this.#coming !== coming) return;
+        this.#coming = null;
+        this.#renew(coming.untilMs);
+      } catch (error) {
+        // Later answers may have come meanwhile.
+        if (!isWalrusError(error, 'TIMED_OUT')) throw error;
+      }
     }
   }
 

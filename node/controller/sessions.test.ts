@@ -13,7 +13,8 @@ const BEAT = heartbeatOf(ONE);
 
 function start(nodeCount = 1) {
   const scheduler = new Scheduler();
-  const sessions = new Sessions(new SimClock(scheduler, new SimProcess(), { offsetMs: 0 }), 1000);
+  const clock = new SimClock(scheduler, new SimProcess(), { offsetMs: 0 });
+  const sessions = new Sessions(clock, { sessionTimeoutMs: 1000, silentTimeoutMs: 800 });
   const { state: metadata } = new TestCluster(nodeCount);
   return { scheduler, sessions, metadata };
 }
@@ -32,7 +33,7 @@ test('a node is alive for a time-out after each heartbeat, and after an election
   expect(sessions.aliveNodeIds()).toEqual([]);
 });
 
-test('a node that Raft sends to after an election is alive for half a time-out, unless it answers', async () => {
+test('a node that Raft sends to after an election is alive for a part of a time-out, unless it answers', async () => {
   const { scheduler, sessions, metadata } = start();
   const server = serverId(ONE.nodeId, ONE.diskId);
   const isAliveAt = async (atMs: number): Promise<boolean> => {
@@ -40,23 +41,23 @@ test('a node that Raft sends to after an election is alive for half a time-out, 
     return sessions.isAlive(ONE.nodeId);
   };
   sessions.begin(metadata, new Set([server]));
-  expect([await isAliveAt(499), await isAliveAt(501)]).toEqual([true, false]);
+  expect([await isAliveAt(799), await isAliveAt(801)]).toEqual([true, false]);
 
   sessions.begin(metadata, new Set([server]));
   sessions.answered(server);
-  expect([await isAliveAt(1500), await isAliveAt(1502)]).toEqual([true, false]);
+  expect([await isAliveAt(1800), await isAliveAt(1802)]).toEqual([true, false]);
 
   sessions.begin(metadata, new Set([server]));
   sessions.heard(BEAT, metadata);
-  expect([await isAliveAt(2501), await isAliveAt(2503)]).toEqual([true, false]);
+  expect([await isAliveAt(2801), await isAliveAt(2803)]).toEqual([true, false]);
 
   sessions.begin(metadata, new Set([serverId(ONE.nodeId, 'e'.repeat(32))]));
-  expect([await isAliveAt(3502), await isAliveAt(3504)]).toEqual([true, false]);
+  expect([await isAliveAt(3802), await isAliveAt(3804)]).toEqual([true, false]);
 
   sessions.begin(metadata, new Set([server]));
-  await scheduler.run(3984);
+  await scheduler.run(4284);
   sessions.stalled(400);
-  expect([await isAliveAt(4403), await isAliveAt(4405)]).toEqual([true, false]);
+  expect([await isAliveAt(5003), await isAliveAt(5005)]).toEqual([true, false]);
 });
 
 test('time that this node has slept through is not counted, and adds nothing to what was heard since', async () => {

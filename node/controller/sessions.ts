@@ -15,8 +15,11 @@ import { registeredDisk } from '../state/queries.ts';
 /** Damaged copies that the answer to a heartbeat names. */
 export const DAMAGED_TOLD_MAX = 1024;
 
-/** Of a session time-out: for a node that answers neither as Raft's server nor with heartbeats after an election. */
-const SILENT_SHARE = 0.5;
+export interface SessionTimeouts {
+  readonly sessionTimeoutMs: number;
+  /** For a node that answers neither as Raft's server nor with heartbeats after an election; no shorter than a lease. */
+  readonly silentTimeoutMs: number;
+}
 
 interface SessionState {
   readonly beat: HeartbeatRequest | null;
@@ -27,18 +30,18 @@ interface SessionState {
 
 export class Sessions {
   readonly #clock: Clock;
-  readonly #timeoutMs: number;
+  readonly #timeouts: SessionTimeouts;
   readonly #sessions = new Map<NodeId, SessionState>();
 
-  constructor(clock: Clock, timeoutMs: number) {
+  constructor(clock: Clock, timeouts: SessionTimeouts) {
     this.#clock = clock;
-    this.#timeoutMs = timeoutMs;
+    this.#timeouts = timeouts;
   }
 
   /**
    * A new leader knows nothing: every registered node gets one time-out to be heard from. One that Raft sends to gets
    * a part of it until it answers: whoever lives answers at once, and a death that took the metadata leader along has
-   * cost an election already.
+   * cost an election already. No less than a lease: the leader before may have given one right before the election.
    * @param raftPeers - Whom this leader's Raft sends to.
    */
   begin(metadata: IndexedMetadata, raftPeers: ReadonlySet<ServerId>): void {
@@ -86,7 +89,8 @@ export class Sessions {
   isAlive(id: NodeId): boolean {
     const session = this.#sessions.get(id);
     if (session === undefined) return false;
-    const timeoutMs = session.isSilent ? SILENT_SHARE * this.#timeoutMs : this.#timeoutMs;
+    const { sessionTimeoutMs, silentTimeoutMs } = this.#timeouts;
+    const timeoutMs = session.isSilent ? silentTimeoutMs : sessionTimeoutMs;
     return this.#clock.monotonicMs() - session.atMs < timeoutMs;
   }
 

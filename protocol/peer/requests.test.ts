@@ -74,7 +74,7 @@ const EXAMPLES: readonly Example[] = [
       isRegistered: true,
       aliveNodeIds: [nodeId(1), nodeId(2)],
       damagedCopies: [{ nodeId: nodeId(2), segmentId: id }],
-      lastIndex: logIndex(7),
+      appliedIndex: logIndex(7),
     },
   ),
   example(requests.PROPOSE, { command: bytes }, { index: logIndex(9) }),

@@ -118,8 +118,8 @@ export interface HeartbeatResponse {
   readonly aliveNodeIds: readonly NodeId[];
   /** What living nodes say of their copies. */
   readonly damagedCopies: readonly DamagedCopy[];
-  /** Where the leader's log ended: whatever it had decided about the node by then is at or below it. */
-  readonly lastIndex: LogIndex;
+  /** Of the leader: whatever was decided about the node before this answer is at or below it. */
+  readonly appliedIndex: LogIndex;
 }
 
 export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
@@ -161,7 +161,7 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
       .bool(response.isRegistered)
       .list(response.aliveNodeIds, (item, id) => item.u64(id))
       .list(response.damagedCopies, (item, copy) => item.u64(copy.nodeId).u64(copy.segmentId))
-      .u64(response.lastIndex),
+      .u64(response.appliedIndex),
   readResponse: (r) => ({
     isRegistered: r.bool(),
     aliveNodeIds: r.list(readNodeId),
@@ -169,7 +169,7 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
       nodeId: readNodeId(item),
       segmentId: readSegmentId(item),
     })),
-    lastIndex: logIndex(r.u64()),
+    appliedIndex: logIndex(r.u64()),
   }),
 };
 

@@ -1,0 +1,74 @@
+/** A lease ends before the segments of its node are taken from it, whoever leads the metadata meanwhile. */
+import { describe, expect, test } from '@jest/globals';
+import { assertDefined } from '../../base/assert.ts';
+import type { SegmentId } from '../../base/units.ts';
+import { HEARTBEAT } from '../../protocol/peer/requests.ts';
+import type { Machine } from '../sim/simCluster.ts';
+import { Scenario } from './testing/scenario.ts';
+
+function ledBy(scenario: Scenario, { nodeId }: Machine): readonly SegmentId[] {
+  const { segments } = scenario.metadataLeader().parts!.metadata.metadata;
+  return [...segments.values()]
+    .filter(({ state, leader }) => state === 'OPEN' && leader.nodeId === nodeId)
+    .map(({ segmentId }) => segmentId);
+}
+
+/** Whether any node has applied that the segments are taken from their leader. */
+function isTaken(scenario: Scenario, ids: readonly SegmentId[]): boolean {
+  return scenario
+    .running()
+    .some(({ parts }) => ids.some((id) => parts!.metadata.metadata.segments.get(id)!.epoch > 0));
+}
+
+/** Until the segments are taken from the node, which must not have a lease then. */
+async function expectLapsed(scenario: Scenario, node: Machine): Promise<void> {
+  const ids = ledBy(scenario, node);
+  expect(ids).not.toEqual([]);
+  await scenario.cluster.runUntil(() => isTaken(scenario, ids), 6000);
+  expect(node.parts!.session.isFresh).toBe(false);
+}
+
+describe('of a node that is cut off', () => {
+  test.each([0, 70, 140])('right after a transfer of the leadership, at %i ms', async (afterMs) => {
+    const scenario = await Scenario.startSpread(9);
+    await scenario.cluster.run(afterMs);
+    const before = scenario.metadataLeader();
+    const [heir, node] = scenario.cluster.machines.filter((machine) => machine !== before);
+    const heartbeats = followHeartbeats(node!);
+    await scenario.cluster.runUntil(() => heartbeats.answered > 0, 1000);
+    void before.parts!.raft.transferLeadership(heir!.parts!.raft.status().id);
+    await scenario.cluster.runUntil(() => heir!.parts!.metadata.isLeader, 500);
+    scenario.cluster.network.isolate(node!.address);
+    await expectLapsed(scenario, node!);
+  });
+
+  test.each([0, 100, 200, 300, 400])('with the metadata leader, at %i ms', async (afterMs) => {
+    const scenario = await Scenario.start({ nodeCount: 5, metadataVoters: 5 });
+    await scenario.cluster.run(afterMs);
+    const before = scenario.metadataLeader();
+    const node = scenario.leader();
+    const minority = new Set([before, node]);
+    if (minority.size === 1) minority.add(assertDefined(scenario.followers()[0], 'There are five'));
+    const { network, machines } = scenario.cluster;
+    for (const inside of minority) {
+      for (const outside of machines.filter((machine) => !minority.has(machine))) {
+        network.cut(inside.address, outside.address);
+        network.cut(outside.address, inside.address);
+      }
+    }
+    await expectLapsed(scenario, node);
+  });
+});
+
+/** Counts the heartbeats of a node that are answered from now on. */
+function followHeartbeats({ parts }: Machine): { answered: number } {
+  const count = { answered: 0 };
+  const { rpc } = parts!;
+  const call = rpc.call.bind(rpc);
+  rpc.call = async (address, api, request, timeoutMs) => {
+    const answer = await call(address, api, request, timeoutMs);
+    if (api.apiKey === HEARTBEAT.apiKey) count.answered += 1;
+    return answer;
+  };
+  return count;
+}
