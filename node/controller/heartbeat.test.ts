@@ -12,8 +12,6 @@ import type { MetadataService, PeerRpc } from './types.ts';
 
 const INTERVAL_MS = 200;
 const LEASE_MS = 800;
-/** Of the leader. */
-const APPLIED_INDEX = logIndex(9);
 
 /** A node whose metadata leader the test names; only `answers` answer. */
 function start(answers: readonly string[]) {
@@ -22,21 +20,27 @@ function start(answers: readonly string[]) {
   const world = {
     leaderAddress: 'two:1' as string | null,
     calls: [] as string[],
+    /** Of the leader as it answers; grows with each answer when `isBusy`. */
+    leaderIndex: 9,
+    isBusy: false,
     /** This node has applied all that the leader has. */
     isCaughtUp: true,
-    waiting: [] as (() => void)[],
+    waiting: [] as { readonly index: number; resolve(): void }[],
   };
-  const answer: HeartbeatResponse = {
-    isRegistered: true,
-    aliveNodeIds: [nodeId(3)],
-    damagedCopies: [],
-    appliedIndex: APPLIED_INDEX,
+  const answer = (): HeartbeatResponse => {
+    if (world.isBusy) world.leaderIndex += 1;
+    return {
+      isRegistered: true,
+      aliveNodeIds: [nodeId(3)],
+      damagedCopies: [],
+      appliedIndex: logIndex(world.leaderIndex),
+    };
   };
   const rpc: PeerRpc = {
     call: (address) => {
       world.calls.push(address);
       const isAnswered = answers.includes(address);
-      return (isAnswered ? Promise.resolve(answer) : new Promise(() => undefined)) as never;
+      return (isAnswered ? Promise.resolve(answer()) : new Promise(() => undefined)) as never;
     },
     handle: () => undefined,
   };
@@ -50,10 +54,9 @@ function start(answers: readonly string[]) {
     propose: () => new Promise(() => undefined),
     barrier: () => Promise.resolve(),
     applied: (index, timeoutMs) => {
-      expect(index).toBe(APPLIED_INDEX);
       return new Promise((resolve, reject) => {
         if (world.isCaughtUp) resolve();
-        else world.waiting.push(resolve);
+        else world.waiting.push({ index, resolve });
         clock.setTimer(timeoutMs, () => reject(new WalrusError('TIMED_OUT', 'Not applied yet')));
       });
     },
@@ -93,7 +96,7 @@ test('a lease that has lapsed comes back only with the metadata that the leader 
   const { scheduler, world, heartbeat } = start(['two:1']);
   const run = (forMs: number): Promise<void> => scheduler.run(scheduler.nowMs + forMs);
   const apply = async (): Promise<void> => {
-    for (const resolve of world.waiting.splice(0)) resolve();
+    for (const { resolve } of world.waiting.splice(0)) resolve();
     await run(1);
   };
   world.isCaughtUp = false;
@@ -119,7 +122,7 @@ test('a lease that comes back too late is none', async () => {
   await scheduler.run(1);
   world.leaderAddress = null;
   await scheduler.run(LEASE_MS);
-  for (const resolve of world.waiting.splice(0)) resolve();
+  for (const { resolve } of world.waiting.splice(0)) resolve();
   await scheduler.run(LEASE_MS + 1);
   expect(heartbeat.isFresh).toBe(false);
 });
@@ -127,9 +130,27 @@ test('a lease that comes back too late is none', async () => {
 test('a lapsed lease comes back however long the metadata take, while heartbeats are answered', async () => {
   const { scheduler, world, heartbeat } = start(['two:1']);
   world.isCaughtUp = false;
+  world.isBusy = true; // so that what is applied is always behind what the newest answer tells of
   await scheduler.run(3.5 * LEASE_MS);
-  expect([heartbeat.isFresh, world.calls.length]).toEqual([false, 15]);
-  for (const resolve of world.waiting) resolve();
+  expect([heartbeat.isFresh, world.leaderIndex]).toEqual([false, 9 + 13]);
+  for (const { index, resolve } of world.waiting) if (index <= 9 + 5) resolve();
   await scheduler.run(3.5 * LEASE_MS + 1);
+  expect(heartbeat.isFresh).toBe(true);
+});
+
+test('answers with a gap between them do not wait for the first one', async () => {
+  const { scheduler, world, heartbeat } = start(['two:1']);
+  world.isCaughtUp = false;
+  world.isBusy = true;
+  await scheduler.run(1);
+  world.leaderAddress = null;
+  await scheduler.run(2 * LEASE_MS);
+  world.leaderAddress = 'two:1';
+  await scheduler.run(2 * LEASE_MS + 2 * INTERVAL_MS);
+  for (const { index, resolve } of world.waiting) if (index <= 9) resolve();
+  await scheduler.run(2 * LEASE_MS + 2 * INTERVAL_MS + 1);
+  expect([heartbeat.isFresh, world.leaderIndex > 9]).toEqual([false, true]);
+  for (const { resolve } of world.waiting) resolve();
+  await scheduler.run(2 * LEASE_MS + 2 * INTERVAL_MS + 2);
   expect(heartbeat.isFresh).toBe(true);
 });

@@ -42,10 +42,10 @@ test('a lost voter is removed before its place is filled, so that a majority of 
     type: 'MarkDiskLost',
     diskId: place(2).diskId,
   });
-  const sessions = new Sessions(
-    new SimClock(new Scheduler(), new SimProcess(), { offsetMs: 0 }),
-    { sessionTimeoutMs: 1000, silentTimeoutMs: 800 },
-  );
+  const sessions = new Sessions(new SimClock(new Scheduler(), new SimProcess(), { offsetMs: 0 }), {
+    sessionTimeoutMs: 1000,
+    silentTimeoutMs: 800,
+  });
   for (const number of [1, 3, 4]) sessions.expect(nodeId(number));
   const [first, second, third, learner] = [1, 2, 3, 4].map((number): Member => {
     const { diskId } = place(number);
