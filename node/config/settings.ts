@@ -198,8 +198,9 @@ const TIMING = {
     max: MINUTE,
     description:
       'A node that the metadata leader has not heard of for so long counts as down: the segments ' +
-      'that it leads are recovered and led by others. Nodes say so five times within it, and one that gets ' +
-      'no answer for four fifths of it stops acknowledging writes by itself.',
+      'that it leads are recovered and led by others. A new metadata leader waits four fifths of it for a node that does ' +
+      'not answer at all. Nodes say five times within it that they are up, and one that gets no answer for four fifths ' +
+      'of it stops acknowledging writes by itself. A metadata leader answers only while most voters follow it.',
   }),
   requestTimeout: duration({
     default: 10 * SECOND,

@@ -132,7 +132,7 @@ test('a lapsed lease comes back however long the metadata take, while heartbeats
   world.isCaughtUp = false;
   world.isBusy = true; // so that what is applied is always behind what the newest answer tells of
   await scheduler.run(3.5 * LEASE_MS);
-  expect([heartbeat.isFresh, world.leaderIndex]).toEqual([false, 9 + 13]);
+  expect([heartbeat.isFresh, world.leaderIndex]).toEqual([false, 9 + 14]);
   for (const { index, resolve } of world.waiting) if (index <= 9 + 5) resolve();
   await scheduler.run(3.5 * LEASE_MS + 1);
   expect(heartbeat.isFresh).toBe(true);

@@ -75,13 +75,12 @@ export function lostDeliveries(stage: Stage): number | null {
 
 /**
  * The leader of the text topic is cut off until another one has taken its place. Then it may hear from the metadata leader
- * that it is alive before it hears of its successor.
+ * that it is alive before it hears of its successor. It may lead the metadata itself: then it is cut off with whom it asks for its
+ * lease.
  */
 export function staleLeader(stage: Stage): number | null {
   const { cluster, random } = stage;
-  const cast = drawSegment(stage, ({ segment, leader }) => {
-    return segment.topic === TEXT_TOPIC && leader !== metadataLeader(cluster);
-  });
+  const cast = drawSegment(stage, ({ segment }) => segment.topic === TEXT_TOPIC);
   if (cast === null) return null;
   cluster.network.isolate(cast.leader.address);
   whenState(stage, cast, ['SEALED', 'DELETED'], () => {

@@ -55,6 +55,20 @@ export const READING_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'LeaseWithoutQuorum',
+    rule: 'GET',
+    what: 'a metadata leader that is cut off gives leases until it notices, and another one takes their nodes for dead',
+    focus: 'staleLeader',
+    seeds: 60,
+    changes: [
+      {
+        file: 'node/controller/controller.ts',
+        find: 'await metadata.barrier();',
+        replace: 'await Promise.resolve();',
+      },
+    ],
+  },
+  {
     name: 'CursorNotDurable',
     rule: 'GET',
     what: "a new leader begins the topic's shared cursor anew",
