@@ -21,18 +21,10 @@ const SILENT_SHARE = 0.8;
 /** Heartbeats within one session time-out. */
 const HEARTBEATS_PER_SESSION = 5;
 
-/*
- * A lease ends before its node can be replaced. Each leader answers a heartbeat only once a majority has confirmed, after it
- * came in, that nobody else leads: no election that takes the lease's node for dead is older than the heartbeat's sending. From
- * there the lease is counted, and the time until the verdict from no earlier than the election, or the heartbeat's arrival.
- */
-assert(LEASE_SHARE <= SILENT_SHARE, 'Nobody is taken for dead while it may hold a lease');
-assert(SILENT_SHARE <= 1, 'Who answers Raft is not taken for dead before who is silent');
-
 /** The times of a node with these settings. */
 export function timingOf(settings: NodeSettings): NodeTiming {
   const { sessionTimeout } = settings;
-  return {
+  const timing = {
     raftTickMs: settings.raftTickInterval,
     electionTicks: settings.raftElectionTicks,
     heartbeatTicks: settings.raftHeartbeatTicks,
@@ -41,4 +33,19 @@ export function timingOf(settings: NodeSettings): NodeTiming {
     leaseMs: LEASE_SHARE * sessionTimeout,
     heartbeatIntervalMs: sessionTimeout / HEARTBEATS_PER_SESSION,
   };
+  checkLease(timing);
+  return timing;
+}
+
+/**
+ * A lease ends before its node can be replaced. A leader answers a heartbeat only once a majority has confirmed, after it
+ * came in, that nobody else leads: no election that takes the lease's node for dead is older than the heartbeat's sending. From
+ * there the lease is counted, and the time until the verdict from no earlier than the election, or the heartbeat's arrival.
+ */
+function checkLease({ leaseMs, silentTimeoutMs, sessionTimeoutMs }: NodeTiming): void {
+  assert(leaseMs <= silentTimeoutMs, 'Nobody is taken for dead who may hold a lease');
+  assert(
+    silentTimeoutMs <= sessionTimeoutMs,
+    'Who answers Raft has no less time than who is silent',
+  );
 }

@@ -25,7 +25,7 @@ function start(answers: readonly string[]) {
     isBusy: false,
     /** This node has applied all that the leader has. */
     isCaughtUp: true,
-    waiting: [] as { readonly index: number; resolve(): void }[],
+    waiting: [] as { readonly index: number; readonly resolve: () => void }[],
   };
   const answer = (): HeartbeatResponse => {
     if (world.isBusy) world.leaderIndex += 1;

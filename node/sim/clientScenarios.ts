@@ -3,12 +3,16 @@ import { between, pick } from '../../base/random.ts';
 import { MESSAGE_KIND } from '../../protocol/peer/envelope.ts';
 import { TEXT_TOPIC } from './history.ts';
 import { drawSegment, metadataLeader, whenState } from './stage.ts';
+import type { Machine } from './simCluster.ts';
 import type { Stage } from './stage.ts';
 
 /** Messages between nodes take their time, those of elections too: few enough that a leader stays. */
 const LATE_PROBABILITY = 0.2;
 /** How late metadata may come: not so late that their leader is taken for dead. */
 const LATE_METADATA_MS = 350;
+/** Until the heir of a metadata leader stands for election; longer when its log is not as long, or messages are lost. */
+const HANDOVER_MS_MAX = 100;
+const HANDOVER_POLL_MS = 0.2;
 
 /**
  * Proposals are under way for long, and the nodes that sent them are killed meanwhile: their clients try again through
@@ -75,14 +79,15 @@ export function lostDeliveries(stage: Stage): number | null {
 
 /**
  * The leader of the text topic is cut off until another one has taken its place. Then it may hear from the metadata leader
- * that it is alive before it hears of its successor. It may lead the metadata itself: then it is cut off with whom it asks for its
- * lease.
+ * that it is alive before it hears of its successor. It may lead the metadata itself: then it has just told another one
+ * to take over.
  */
 export function staleLeader(stage: Stage): number | null {
   const { cluster, random } = stage;
   const cast = drawSegment(stage, ({ segment }) => segment.topic === TEXT_TOPIC);
   if (cast === null) return null;
-  cluster.network.isolate(cast.leader.address);
+  if (cast.leader === metadataLeader(cluster)) handOverAndIsolate(stage, cast.leader);
+  else cluster.network.isolate(cast.leader.address);
   whenState(stage, cast, ['SEALED', 'DELETED'], () => {
     stage.later(between(random, 0, 300), () => {
       cluster.network.heal();
@@ -91,4 +96,26 @@ export function staleLeader(stage: Stage): number | null {
     });
   });
   return between(random, 2500, 4000);
+}
+
+/** Cuts the metadata leader off right before it would hear that its heir stands for election. */
+function handOverAndIsolate(stage: Stage, leader: Machine): void {
+  const { cluster, random } = stage;
+  const heirs = cluster.machines.filter((machine) => machine !== leader && machine.parts !== null);
+  const heir = heirs.length === 0 ? undefined : pick(random, heirs);
+  const raft = heir?.parts?.raft;
+  if (heir === undefined || raft === undefined) {
+    cluster.network.isolate(leader.address);
+    return;
+  }
+  cluster.network.cut(heir.address, leader.address);
+  // Nobody who is cut off hears how it goes.
+  leader.parts?.raft.transferLeadership(raft.status().id).catch(() => undefined);
+  const untilMs = cluster.scheduler.nowMs + HANDOVER_MS_MAX;
+  const watch = (): void => {
+    const isUnderWay = raft.status().role !== 'Candidate' && cluster.scheduler.nowMs < untilMs;
+    if (isUnderWay) stage.later(HANDOVER_POLL_MS, watch);
+    else cluster.network.isolate(leader.address);
+  };
+  watch();
 }

@@ -59,6 +59,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     rule: 'GET',
     what: 'a metadata leader that is cut off gives leases until it notices, and another one takes their nodes for dead',
     focus: 'staleLeader',
+    foundBy: ['SharedCursor'],
     seeds: 60,
     changes: [
       {
