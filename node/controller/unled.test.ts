@@ -100,7 +100,10 @@ describe('segmentsToRecover()', () => {
       cluster.ok({ ...close(last), endOffset, replicas: ensemble, next });
     }
     const unledSegmentIds = [segmentId(last)];
-    const sessions = new Sessions(new ManualClock(), REPLACED_MS_MAX);
+    const sessions = new Sessions(new ManualClock(), {
+      sessionTimeoutMs: REPLACED_MS_MAX,
+      silentTimeoutMs: REPLACED_MS_MAX,
+    });
     for (const id of [1, 2, 3]) sessions.expect(nodeId(id));
     sessions.heard(heartbeatOf(place(1), { unledSegmentIds }), cluster.state);
     const nowMs = cluster.segment(last).openedAtMs + ageMs;

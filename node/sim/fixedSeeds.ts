@@ -46,6 +46,12 @@ export const FIXED_SEEDS: readonly FixedSeed[] = [
   {
     seed: 1,
     focus: 'staleLeader',
+    reason:
+      'a metadata leader that was cut off as it handed over gave itself a lease, and answered EMPTY',
+  },
+  {
+    seed: 4,
+    focus: 'staleLeader',
     reason: 'a leader that was replaced while it was cut off answered GET with EMPTY',
   },
 ];

@@ -45,7 +45,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     focus: 'staleLeader',
     foundBy: ['SharedCursor'],
     seeds: 20,
-    knownSeed: 1,
+    knownSeed: 4,
     changes: [
       {
         file: 'node/controller/heartbeat.ts',
@@ -61,6 +61,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     focus: 'staleLeader',
     foundBy: ['SharedCursor'],
     seeds: 60,
+    knownSeed: 1,
     changes: [
       {
         file: 'node/controller/controller.ts',
