@@ -95,8 +95,8 @@ export const WRITE_PATH_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'node/controller/failureDetector.ts',
-        find: 'segment.leaderBootEpoch === disk.bootEpoch;',
-        replace: 'segment.leaderBootEpoch <= disk.bootEpoch;',
+        find: '&& leaderBootEpoch === disk.bootEpoch;',
+        replace: '&& leaderBootEpoch <= disk.bootEpoch;',
       },
       {
         file: MANAGER,
