@@ -67,6 +67,35 @@ describe('of a node that is cut off', () => {
   });
 });
 
+test('a node that is back has no lease while a recovery of its segment is proposed', async () => {
+  const scenario = await Scenario.startSpread(9);
+  const leader = scenario.metadataLeader();
+  const node = assertDefined(
+    scenario.running().find((machine) => machine !== leader),
+    'There are three',
+  );
+  const ids = ledBy(scenario, node);
+  const { metadata } = leader.parts!;
+  const propose = metadata.propose.bind(metadata);
+  const held: (() => void)[] = [];
+  metadata.propose = async (command) => {
+    if (command.type === 'BeginRecovery') {
+      await new Promise<void>((resolve) => held.push(resolve));
+    }
+    return await propose(command);
+  };
+  node.process!.pause();
+  await scenario.cluster.runUntil(() => held.length > 0, 3000);
+  const heartbeats = followHeartbeats(node);
+  node.process!.resume();
+  await scenario.cluster.run(1000);
+  expect([heartbeats.answered, isTaken(scenario, ids)]).toEqual([0, false]);
+  for (const release of held.splice(0)) release();
+  await scenario.cluster.runUntil(() => node.parts!.session.isFresh, 1000);
+  const { segments } = node.parts!.metadata.metadata;
+  expect(ids.every((id) => segments.get(id)!.epoch > 0)).toBe(true);
+});
+
 /** Counts the heartbeats of a node that are answered from now on. */
 function followHeartbeats({ parts }: Machine): { answered: number } {
   const count = { answered: 0 };
