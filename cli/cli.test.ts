@@ -118,7 +118,9 @@ describe('the command line', () => {
     expect(of('--replicas', '5')).toEqual({ replicas: 5, ackQuorum: 3 });
     expect(of('--ack-quorum', '2')).toEqual({ replicas: 3, ackQuorum: 2 });
     expect(() => of('--replicas', '2')).toThrow('must be 1/1, 3/2 or 5/3');
-    expect(() => of('--replicas', '3', '--ack-quorum', '3')).toThrow('3/3: it must be 1/1');
+    expect(() => of('--replicas', '3', '--ack-quorum', '3')).toThrow(
+      'no topics with 3 replicas and ack quorum 3: replicas and ack quorum must be 1/1',
+    );
   });
 
   test('shows progress in whole bytes and grammatical numbers', () => {

@@ -67,10 +67,13 @@ export function replicationOf(
       return { replicas: count, ackQuorum: quorum };
     }
   }
-  const asked = `${replicas ?? 'any'}/${ackQuorum ?? 'any'}`;
+  const asked =
+    replicas === undefined
+      ? `ack quorum ${ackQuorum}`
+      : `${replicas} replicas${ackQuorum === undefined ? '' : ` and ack quorum ${ackQuorum}`}`;
   throw new WalrusError(
     'INVALID_REPLICATION',
-    `There are no topics with replicas and ack quorum ${asked}: it must be 1/1, 3/2 or 5/3`,
+    `There are no topics with ${asked}: replicas and ack quorum must be 1/1, 3/2 or 5/3`,
   );
 }
 
