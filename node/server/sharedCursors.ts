@@ -59,6 +59,15 @@ interface Asker {
   isWanted(owned: Owned): boolean;
 }
 
+/** What another node has. */
+interface Answer {
+  readonly handed: readonly Handed[];
+  /** Partitions of which it has no more: of the others it says nothing. */
+  readonly ended: ReadonlySet<number>;
+  /** Why it could not be asked. */
+  readonly failure: WalrusError | null;
+}
+
 interface Owned {
   readonly name: PartitionName;
   readonly topicId: number;
@@ -161,7 +170,7 @@ export class SharedCursors {
     let isEnd = true;
     try {
       const record = await this.#services.router.findTopic(topic);
-      const asked = new Set<string>();
+      const asked = new Map<string, Answer>();
       for (const partition of this.#inTurn(topic, record.partitions.length)) {
         if (handed.length >= count) break;
         const name = { topic, partition };
@@ -200,18 +209,22 @@ export class SharedCursors {
     return Array.from({ length: count }, (_, i) => (start + i) % count);
   }
 
-  /** @param asked - The nodes that were asked already, for all of their partitions at once. */
-  async #ask(name: PartitionName, count: number, asked: Set<string>): Promise<Look> {
+  /** @param asked - What the nodes said that were asked already: each is asked once, for all that it leads. */
+  async #ask(name: PartitionName, count: number, asked: Map<string, Answer>): Promise<Look> {
     const leadership = this.#services.router.leadership(name);
     if (leadership?.type === 'Here') return await this.#takeHere(name, this.#asLocal(count));
     if (leadership?.type !== 'There') return failed(noLeader(name));
     const { address } = leadership;
-    if (asked.has(address)) return NOTHING;
-    asked.add(address);
-    return await this.#askNode(address, name.topic, count);
+    const answer = asked.get(address) ?? (await this.#askNode(address, name.topic, count));
+    asked.set(address, { ...answer, handed: [] });
+    const { handed, ended, failure } = answer;
+    const isEnd = ended.has(name.partition);
+    if (handed.length > 0 || isEnd || failure !== null) return { handed, isEnd, failure };
+    // It has not looked there: it does not know yet that it leads this partition, or leads it no more.
+    return failed(noLeader(name));
   }
 
-  async #askNode(address: string, topic: string, count: number): Promise<Look> {
+  async #askNode(address: string, topic: string, count: number): Promise<Answer> {
     const { rpc, identity } = this.#services.context.parts;
     const { received } = this.#topic(topic);
     this.#sequence += 1;
@@ -224,15 +237,15 @@ export class SharedCursors {
         sequence,
         received: received.get(address) ?? 0,
       };
-      const { records, isEnd } = await rpc.call(address, TAKE_NEXT, request, ASK_TIMEOUT_MS);
+      const { records, ended } = await rpc.call(address, TAKE_NEXT, request, ASK_TIMEOUT_MS);
       received.set(address, sequence);
       return {
         handed: records.map((each) => this.#from({ address, topic, sequence }, each)),
-        isEnd,
+        ended: new Set(ended),
         failure: null,
       };
     } catch (error) {
-      return failed(asWalrusError(error));
+      return { handed: [], ended: new Set(), failure: asWalrusError(error) };
     }
   }
 
@@ -278,7 +291,7 @@ export class SharedCursors {
     if (led.length === 0) throw noLeader({ topic, partition: 0 });
     const asker = this.#begin(led, request, nodeId(from.nodeId));
     const records: NextRecord[] = []; // settled by the other node's ConfirmDelivery
-    let isEnd = true;
+    const ended: number[] = [];
     let failure: WalrusError | null = null;
     const count = Math.min(maxCount, TAKE_COUNT_MAX);
     for (const partition of led) {
@@ -290,13 +303,13 @@ export class SharedCursors {
         : this.#askFree(name, one));
       for (const { offset: at, value } of found.handed)
         records.push({ partition, offset: at, value });
-      isEnd &&= found.isEnd;
+      if (found.isEnd) ended.push(partition);
       failure ??= found.failure;
     }
     const last = records.at(-1);
     if (last !== undefined) this.#topic(topic).rotation = last.partition + 1;
     if (failure !== null && records.length === 0) throw failure;
-    return { records, isEnd };
+    return { records, ended };
   }
 
   /** Tells all cursors here of a node's request, in one turn: what its last one took and it did not get comes back. */
@@ -421,7 +434,6 @@ export class SharedCursors {
   }
 }
 
-const NOTHING: Look = { handed: [], isEnd: true, failure: null };
 /** There may be more. */
 const MORE: Look = { handed: [], isEnd: false, failure: null };
 

@@ -111,7 +111,7 @@ const EXAMPLES: readonly Example[] = [
   example(
     requests.TAKE_NEXT,
     { topic: 't', maxCount: 3, bootEpoch: 2, sequence: 5, received: 4 },
-    { records: [{ partition: 1, offset: at, value: bytes }], isEnd: true },
+    { records: [{ partition: 1, offset: at, value: bytes }], ended: [0, 1] },
   ),
   example(
     requests.CONFIRM_DELIVERY,

@@ -242,12 +242,15 @@ export interface TakeNextRequest {
 export interface TakeNextResponse {
   /** In order within each partition. */
   readonly records: readonly NextRecord[];
-  /** The cursors stand at their ends: there were no more. */
-  readonly isEnd: boolean;
+  /**
+   * The partitions whose cursors stand at their ends: there were no more. Named, since the one who asks may take this node
+   * for the leader of others, and end at what it has not looked at.
+   */
+  readonly ended: readonly number[];
 }
 
 export const TAKE_NEXT: Api<TakeNextRequest, TakeNextResponse> = {
-  apiKey: INTERNAL_API_KEY_MIN + 14, // 13 was an earlier one
+  apiKey: INTERNAL_API_KEY_MIN + 18, // 13 and 14 were earlier ones
   name: 'TakeNext',
   ...VERSIONS,
   writeRequest: (w, request) => {
@@ -263,12 +266,12 @@ export const TAKE_NEXT: Api<TakeNextRequest, TakeNextResponse> = {
   }),
   writeResponse: (w, response) =>
     w
-      .bool(response.isEnd)
+      .list(response.ended, (item, partition) => item.u32(partition))
       .list(response.records, (item, { partition, offset, value }) =>
         item.u32(partition).u64(offset).bytes(value),
       ),
   readResponse: (r) => ({
-    isEnd: r.bool(),
+    ended: r.list((item) => item.u32()),
     records: r.list((item) => ({
       partition: item.u32(),
       offset: readOffset(item),
