@@ -2,20 +2,14 @@
  * Whether an object already is as it is wanted: everything that is wanted is there; what else is there belongs to the
  * API server or to others. So nothing is written twice, and what was changed by hand is put right.
  */
-const QUANTITY = /^(?<amount>[0-9]+(?:\.[0-9]+)?)(?<unit>m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$/;
-const UNITS: Readonly<Record<string, number>> = {
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
+const QUANTITY =
+  /^(?<sign>[+-]?)(?<whole>[0-9]*)\.?(?<part>[0-9]*)(?:(?<unit>[numkMGTPE]|[KMGTPE]i)|[eE](?<exponent>[+-]?[0-9]{1,2}))?$/;
+/** Powers of ten. */
+const DECIMAL: Readonly<Record<string, number>> = {
+  ...{ n: -9, u: -6, m: -3, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 },
 };
+/** Powers of two. */
+const BINARY: Readonly<Record<string, number>> = { Ki: 10, Mi: 20, Gi: 30, Ti: 40, Pi: 50, Ei: 60 };
 
 export function contains(actual: unknown, wanted: unknown): boolean {
   if (actual === undefined || actual === null) return isEmpty(wanted);
@@ -41,16 +35,36 @@ function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && Object.values(value).every(isEmpty);
 }
 
-/** It also writes amounts in its own way: `1000m` becomes `1`. */
+/** It also writes amounts in its own way: `1000m` becomes `1`, and `0.7` becomes `700m`. */
 function isSameQuantity(a: unknown, b: unknown): boolean {
-  const value = amountOf(a);
-  return value !== null && value === amountOf(b);
+  const one = amountOf(a);
+  const other = amountOf(b);
+  if (one === null || other === null) return false;
+  const decimals = Math.max(one.decimals, other.decimals);
+  return withDecimals(one, decimals) === withDecimals(other, decimals);
 }
 
-function amountOf(value: unknown): number | null {
-  if (typeof value === 'number') return value;
-  if (typeof value !== 'string') return null;
-  const { amount, unit } = QUANTITY.exec(value)?.groups ?? {};
-  if (amount === undefined) return null;
-  return Number(amount) * (unit === undefined ? 1 : (UNITS[unit] ?? Number.NaN));
+/** Exact: `digits` / 10^`decimals`. As floating-point numbers 0.7 and 700 * 0.001 are not the same. */
+interface Amount {
+  readonly digits: bigint;
+  readonly decimals: number;
+}
+
+function withDecimals({ digits, decimals }: Amount, wanted: number): bigint {
+  return digits * 10n ** BigInt(wanted - decimals);
+}
+
+function amountOf(value: unknown): Amount | null {
+  if (typeof value !== 'string' && typeof value !== 'number') return null;
+  const {
+    sign = '',
+    whole = '',
+    part = '',
+    unit = '',
+    exponent = '0',
+  } = QUANTITY.exec(String(value))?.groups ?? {};
+  if (whole + part === '') return null;
+  const digits = BigInt(whole + part) << BigInt(BINARY[unit] ?? 0);
+  const decimals = part.length - (DECIMAL[unit] ?? 0) - Number(exponent);
+  return { digits: sign === '-' ? -digits : digits, decimals };
 }
