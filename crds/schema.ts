@@ -193,7 +193,7 @@ const placement = object({
     'The label of Kubernetes nodes whose values are failure domains: pods, and the copies of each segment, are spread over them.',
     Type.String({ minLength: 1, maxLength: 316, default: 'topology.kubernetes.io/zone' }),
   ),
-  nodeSelector: Type.Optional(described('Only nodes with these labels.', strings(63))),
+  nodeSelector: Type.Optional(described('Only nodes with these labels.', strings(63, LABEL_VALUE))),
   tolerations: Type.Optional(described('Taints that the pods tolerate.', listOf(toleration, 16))),
   affinity: Type.Optional(
     described(
@@ -268,7 +268,10 @@ export const spec = object(
     podTemplate: Type.Optional(
       described(
         'Added to the pods. What Walrus itself sets wins.',
-        object({ labels: Type.Optional(strings(63)), annotations: Type.Optional(strings(1024)) }),
+        object({
+          labels: Type.Optional(strings(63, LABEL_VALUE)),
+          annotations: Type.Optional(strings(1024)),
+        }),
       ),
     ),
     priorityClassName: Type.Optional(

@@ -60,6 +60,8 @@ export const CONDITION_REASONS = {
     ScaleInNotSupported: 'This version does not take nodes away. Set spec.replicas back.',
     ForeignObject:
       'An object under a name that is needed belongs to somebody else, or volume claims are of several clusters. Delete it, or name the WalrusCluster otherwise.',
+    Refused:
+      'The API server, a quota or an admission hook does not take an object as the spec has it; the message says which and why. Mend the spec, or what refuses it: it is tried again, and nothing is restarted meanwhile.',
     BootstrapDiskLost:
       'The disk on which the cluster began is gone, and no node knows the cluster. Bring the old volumes back, or begin anew without their data.',
   },

@@ -9,15 +9,26 @@ import { desired } from '../desired/desired.ts';
 import { isMonitoring } from '../desired/monitoring.ts';
 import type { OperatorDefaults } from '../desired/types.ts';
 import { isKubeError } from '../kube/api.ts';
+import type { KubeError } from '../kube/api.ts';
 import { AdminRefusal } from '../observe/adminClient.ts';
 import type { Observer } from '../observe/observer.ts';
 import type { Observed } from '../observe/types.ts';
+import { refusal } from '../plan/children.ts';
 import { plan } from '../plan/plan.ts';
 import { statusOf } from '../plan/status.ts';
+import type { Finding } from '../plan/step.ts';
 import { transitions } from '../plan/transitions.ts';
 import type { Plan, RiskyAction, Write } from '../plan/types.ts';
 
 const CLUSTER_ID_BYTES = 16;
+/** Answers about the object itself: malformed (also 500, from server-side apply), forbidden, over a quota, invalid, too large. */
+const REFUSALS: ReadonlySet<number> = new Set([400, 403, 413, 422, 500]);
+
+/** A write that the API server does not take. */
+interface Refused {
+  readonly error: KubeError;
+  readonly finding: Finding;
+}
 
 export interface ReconcilerOptions {
   readonly random: Random;
@@ -47,28 +58,50 @@ export class Reconciler {
     const wanted = desired(cluster, { defaults });
     const observed = await observer.observe(cluster, wanted);
     const newClusterId = randomHex(random, CLUSTER_ID_BYTES);
-    const next = plan({ desired: wanted, observed, newClusterId });
-    for (const write of next.writes) await this.#write(cluster, write);
+    const given = { desired: wanted, observed, newClusterId };
+    const first = plan(given);
+    const refused = await this.#writeAll(cluster, first.writes);
+    const [failure] = refused;
+    // Told like everything else, before the pass fails for it.
+    const refusals = refused.map(({ finding }) => finding);
+    const next = failure === undefined ? first : plan({ ...given, refusals });
     // Before an action that may take long; after the writes, which are by the resourceVersion that was read.
     const status = statusOf(wanted, observed, next);
     // Told before the status forgets the state before: an operator that dies in between tells the same once more.
     const told = [...next.events, ...transitions(cluster.status, status)];
     for (const event of told) await events.record(cluster, event);
     if (!isDeepStrictEqual(status, cluster.status)) await applier.writeStatus(cluster, status);
+    if (failure !== undefined) throw failure.error;
     await this.#act(observed, next);
     return Math.min(next.requeueAfterMs ?? resyncMs, resyncMs);
   }
 
-  /** What only helps people to look holds up nothing: an admission hook may refuse it. */
-  async #write(cluster: WalrusCluster, write: Write): Promise<void> {
+  /** A child that is refused does not keep the others from being made. */
+  async #writeAll(cluster: WalrusCluster, writes: readonly Write[]): Promise<readonly Refused[]> {
+    const refused: Refused[] = [];
+    for (const write of writes) {
+      const answer = await this.#write(cluster, write);
+      if (answer !== null) refused.push(answer);
+    }
+    return refused;
+  }
+
+  async #write(cluster: WalrusCluster, write: Write): Promise<Refused | null> {
     const { applier, events } = this.#options;
     try {
       await applier.write(cluster, write);
+      return null;
     } catch (error) {
-      const kind = kindOfWrite(write);
-      if (kind === null || !isMonitoring({ kind }) || !isKubeError(error)) throw error;
-      const message = `${kind} was not written: ${error.message}`;
-      await events.record(cluster, { type: 'Warning', reason: 'MonitoringRefused', message });
+      const child = childOf(write);
+      if (child === null || !isKubeError(error)) throw error;
+      // What only helps people to look holds up nothing.
+      if (isMonitoring(child)) {
+        const message = `${child.kind} was not written: ${error.message}`;
+        await events.record(cluster, { type: 'Warning', reason: 'MonitoringRefused', message });
+        return null;
+      }
+      if (!REFUSALS.has(error.status)) throw error;
+      return { error, finding: refusal(child, error.message) };
     }
   }
 
@@ -90,7 +123,7 @@ export class Reconciler {
   }
 }
 
-function kindOfWrite(write: Write): string | null {
-  if (write.type === 'Apply') return write.object.kind;
-  return write.type === 'Delete' ? write.kind : null;
+function childOf(write: Write): { readonly kind: string; readonly name: string } | null {
+  if (write.type === 'Apply') return { kind: write.object.kind, name: write.object.metadata.name };
+  return write.type === 'Delete' ? write : null;
 }

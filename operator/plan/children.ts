@@ -39,6 +39,18 @@ export function foreignObjects(desired: Desired, observed: Observed): readonly F
     });
 }
 
+/** As a status may have it. */
+const MESSAGE_LENGTH_MAX = 1024;
+
+/** What the API server, or a hook of it, does not take as the spec has it. */
+export function refusal(
+  { kind, name }: { readonly kind: string; readonly name: string },
+  why: string,
+): Finding {
+  const message = `${kind} ${name} is refused: ${why}`.slice(0, MESSAGE_LENGTH_MAX);
+  return { type: 'ConfigurationValid', reason: 'Refused', message };
+}
+
 export function childWrites(desired: Desired, observed: Observed): readonly Write[] {
   const wanted = wantedOf(desired, observed);
   const applied = wanted

@@ -14,7 +14,7 @@ import { roll } from './rolling.ts';
 import { scale } from './scaling.ts';
 import { situationOf } from './situation.ts';
 import type { Situation } from './situation.ts';
-import type { Step } from './step.ts';
+import type { Finding, Step } from './step.ts';
 import type { Plan } from './types.ts';
 
 export interface PlanInput {
@@ -22,12 +22,14 @@ export interface PlanInput {
   readonly observed: Observed;
   /** 32 random hex digits, for a cluster that has no id yet. */
   readonly newClusterId: string;
+  /** What the API server has said to the writes of this pass. */
+  readonly refusals?: readonly Finding[];
 }
 
 /** What recovers comes before what can block (DESIGN, the order of a pass). */
 const STEPS: readonly ((situation: Situation) => Step | null)[] = [bootstrap, recover, scale, roll];
 
-export function plan({ desired, observed, newClusterId }: PlanInput): Plan {
+export function plan({ desired, observed, newClusterId, refusals = [] }: PlanInput): Plan {
   const situation = situationOf(observed);
   const { metadata, spec } = observed.cluster;
   // Its children go with it, by their owner; its volumes by the policy of the StatefulSet.
@@ -37,7 +39,20 @@ export function plan({ desired, observed, newClusterId }: PlanInput): Plan {
   const identity = identify(situation, newClusterId);
   if (identity !== null) return planOf(situation, [identity]);
   const writes = childWrites(desired, observed);
-  return planOf(situation, [{ writes, isLast: false }, ...stepsOf(situation)]);
+  const steps = stepsOf(situation);
+  if (refusals.length === 0) return planOf(situation, [{ writes, isLast: false }, ...steps]);
+  return planOf(situation, [{ findings: refusals, isLast: false }, ...steps.map(withoutRisk)]);
+}
+
+/** What is to be done is looked at as ever; it waits until all children are as they should be. */
+function withoutRisk(step: Step): Step {
+  if (step.risky === undefined) return step;
+  const { operation, findings, isLast } = step;
+  return {
+    ...(operation === undefined ? {} : { operation }),
+    ...(findings === undefined ? {} : { findings }),
+    isLast,
+  };
 }
 
 function stepsOf(situation: Situation): readonly Step[] {

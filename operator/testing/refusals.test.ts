@@ -1,0 +1,80 @@
+/** Whole operators whose children the API server does not take: people are told, the others are made, and nothing is risked. */
+import { expect, test } from '@jest/globals';
+import { KubeError } from '../kube/api.ts';
+import type { Asked } from '../kube/testing/fakeApiServer.ts';
+import { NAMESPACE, World } from './world.ts';
+
+const NAME = 'sea';
+const MINUTE_MS = 60_000;
+
+interface Hook {
+  /** Whose writes are refused. */
+  resource: string | null;
+}
+
+function worldWith(hook: Hook, status: number): World {
+  const world = new World();
+  const watch = world.server.onRequest;
+  world.server.onRequest = (asked: Asked) => {
+    watch(asked);
+    const { resource, verb } = asked;
+    if (resource === hook.resource && verb === 'patch')
+      throw new KubeError(status, '', 'a hook says no');
+  };
+  world.startOperator('first');
+  return world;
+}
+
+function condition(world: World, wanted: string): string {
+  const found = world.clusterOf(NAME).status?.conditions.find(({ type }) => type === wanted);
+  return `${found?.status} ${found?.reason} ${found?.message}`;
+}
+
+function podUids(world: World): readonly string[] {
+  return world.server.all('Pod').map(({ metadata: { uid } }) => uid);
+}
+
+test.each([400, 403, 422, 500])(
+  'a change that is refused with %i is told, and is done once it is taken',
+  async (status) => {
+    const hook: Hook = { resource: null };
+    const world = worldWith(hook, status);
+    world.apply(NAME, {});
+    await world.settle(NAME, 5 * MINUTE_MS);
+    hook.resource = 'statefulsets';
+    const before = podUids(world);
+    world.apply(NAME, { image: 'better' });
+    await world.run(3 * MINUTE_MS);
+    const refused = 'False Refused StatefulSet sea is refused: a hook says no';
+    expect(condition(world, 'ConfigurationValid')).toBe(refused);
+    expect(condition(world, 'Ready')).toMatch('False InProgress');
+    const { metadata, status: told } = world.clusterOf(NAME);
+    expect(told?.observedGeneration).toBe(metadata.generation);
+    expect(podUids(world)).toEqual(before);
+    const warnings = world.server.all('Event').filter(({ reason }) => reason === 'Refused');
+    expect(warnings).toHaveLength(1);
+    hook.resource = null;
+    await world.settle(NAME, 5 * MINUTE_MS);
+    expect(condition(world, 'ConfigurationValid')).toBe('True Valid ');
+    expect(world.breaches).toEqual([]);
+  },
+);
+
+test('a Service that is refused keeps no other child from being made, and pods from being restarted', async () => {
+  const hook: Hook = { resource: 'services' };
+  const world = worldWith(hook, 403);
+  world.apply(NAME, {});
+  await world.run(MINUTE_MS);
+  expect(world.server.find('StatefulSet', NAMESPACE, NAME)).not.toBeNull();
+  expect(condition(world, 'ConfigurationValid')).toMatch(/^False Refused Service sea/);
+  hook.resource = null;
+  await world.settle(NAME, 5 * MINUTE_MS);
+  hook.resource = 'services';
+  const before = podUids(world);
+  world.apply(NAME, { image: 'better', listeners: { client: { serviceType: 'LoadBalancer' } } });
+  await world.run(3 * MINUTE_MS);
+  expect(podUids(world)).toEqual(before);
+  hook.resource = null;
+  await world.settle(NAME, 5 * MINUTE_MS);
+  expect(world.breaches).toEqual([]);
+});
