@@ -17,6 +17,9 @@ export const CLUSTER_ID_ANNOTATION = `${GROUP}/cluster-id`;
 /** The disk on which the cluster begins, or has begun. */
 export const BOOTSTRAP_DISK_ANNOTATION = `${GROUP}/bootstrap-disk`;
 
+/** On each child: a hash of what was applied last. */
+export const APPLIED_ANNOTATION = `${GROUP}/applied`;
+
 export interface WalrusCluster {
   readonly apiVersion: typeof API_VERSION;
   readonly kind: typeof KIND;

@@ -1,6 +1,7 @@
 /** Everything that a WalrusCluster stands for, as objects. Pure: from the spec alone, never from what is seen. */
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { monitoringObjects } from './monitoring.ts';
+import { marked } from './object.ts';
 import { disruptionBudget, networkPolicy, serviceAccount } from './policies.ts';
 import { adminService, clientService, nodesService } from './services.ts';
 import { statefulSet } from './statefulSet.ts';
@@ -17,7 +18,7 @@ function versionOf(version: string | undefined, defaults: OperatorDefaults): str
 export function desired(cluster: WalrusCluster, { defaults }: DesiredOptions): Desired {
   const image = imageOf(cluster, defaults);
   return {
-    statefulSet: statefulSet(cluster, image),
+    statefulSet: marked(statefulSet(cluster, image)),
     image,
     version: versionOf(cluster.spec.version, defaults),
     others: [
@@ -28,6 +29,6 @@ export function desired(cluster: WalrusCluster, { defaults }: DesiredOptions): D
       disruptionBudget(cluster),
       ...(cluster.spec.networkPolicy ? [networkPolicy(cluster)] : []),
       ...monitoringObjects(cluster),
-    ],
+    ].map(marked),
   };
 }

@@ -1,10 +1,28 @@
 /** What all children have in common. */
+import { createHash } from 'node:crypto';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
+import { APPLIED_ANNOTATION } from '../api/walrusCluster.ts';
 import { labelsOf } from './names.ts';
 import type { KubernetesObject, OwnerReference } from './types.ts';
 
+const MARK_LENGTH = 16;
+
 function ownerOf({ apiVersion, kind, metadata: { name, uid } }: WalrusCluster): OwnerReference {
   return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true };
+}
+
+/**
+ * With a mark of all that is wanted of it. What is wanted no longer cannot be told from what others have added; by the mark
+ * it is seen that something was taken away, and the apply takes it back. It is never on a pod's template.
+ */
+export function marked(object: KubernetesObject): KubernetesObject {
+  const { metadata } = object;
+  const hash = createHash('sha256').update(JSON.stringify(object)).digest('hex');
+  const mark = { [APPLIED_ANNOTATION]: hash.slice(0, MARK_LENGTH) };
+  return {
+    ...object,
+    metadata: { ...metadata, annotations: { ...metadata.annotations, ...mark } },
+  };
 }
 
 /** A child that is deleted with its cluster. */

@@ -1,9 +1,18 @@
 /**
  * Whether an object already is as it is wanted: everything that is wanted is there; what else is there belongs to the
- * API server or to others. So nothing is written twice, and what was changed by hand is put right.
+ * API server or to others (what was wanted once is told by the mark of desired/object.ts). So nothing is written twice, and what was changed by hand is put right.
  */
 const QUANTITY =
   /^(?<sign>[+-]?)(?<whole>[0-9]*)\.?(?<part>[0-9]*)(?:(?<unit>[numkMGTPE]|[KMGTPE]i)|[eE](?<exponent>[+-]?[0-9]{1,2}))?$/;
+
+interface QuantityParts {
+  readonly sign: string;
+  readonly whole: string;
+  readonly part: string;
+  readonly unit?: string;
+  readonly exponent?: string;
+}
+
 /** Powers of ten. */
 const DECIMAL: Readonly<Record<string, number>> = {
   ...{ n: -9, u: -6, m: -3, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 },
@@ -56,14 +65,9 @@ function withDecimals({ digits, decimals }: Amount, wanted: number): bigint {
 
 function amountOf(value: unknown): Amount | null {
   if (typeof value !== 'string' && typeof value !== 'number') return null;
-  const {
-    sign = '',
-    whole = '',
-    part = '',
-    unit = '',
-    exponent = '0',
-  } = QUANTITY.exec(String(value))?.groups ?? {};
-  if (whole + part === '') return null;
+  const groups = QUANTITY.exec(String(value))?.groups as QuantityParts | undefined;
+  if (groups === undefined || groups.whole + groups.part === '') return null;
+  const { sign, whole, part, unit = '', exponent = '0' } = groups;
   const digits = BigInt(whole + part) << BigInt(BINARY[unit] ?? 0);
   const decimals = part.length - (DECIMAL[unit] ?? 0) - Number(exponent);
   return { digits: sign === '-' ? -digits : digits, decimals };
