@@ -17,7 +17,7 @@ export const CLUSTER_ID_ANNOTATION = `${GROUP}/cluster-id`;
 /** The disk on which the cluster begins, or has begun. */
 export const BOOTSTRAP_DISK_ANNOTATION = `${GROUP}/bootstrap-disk`;
 
-/** On each child: a hash of what was applied last. */
+/** On each child: a checksum of what was applied last. */
 export const APPLIED_ANNOTATION = `${GROUP}/applied`;
 
 export interface WalrusCluster {

@@ -1,11 +1,9 @@
 /** What all children have in common. */
-import { createHash } from 'node:crypto';
+import { crc32c } from '../../base/crc32c.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { APPLIED_ANNOTATION } from '../api/walrusCluster.ts';
 import { labelsOf } from './names.ts';
 import type { KubernetesObject, OwnerReference } from './types.ts';
-
-const MARK_LENGTH = 16;
 
 function ownerOf({ apiVersion, kind, metadata: { name, uid } }: WalrusCluster): OwnerReference {
   return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true };
@@ -17,8 +15,8 @@ function ownerOf({ apiVersion, kind, metadata: { name, uid } }: WalrusCluster): 
  */
 export function marked(object: KubernetesObject): KubernetesObject {
   const { metadata } = object;
-  const hash = createHash('sha256').update(JSON.stringify(object)).digest('hex');
-  const mark = { [APPLIED_ANNOTATION]: hash.slice(0, MARK_LENGTH) };
+  const checksum = crc32c(new TextEncoder().encode(JSON.stringify(object)));
+  const mark = { [APPLIED_ANNOTATION]: `crc32c-${checksum.toString(16)}` };
   return {
     ...object,
     metadata: { ...metadata, annotations: { ...metadata.annotations, ...mark } },
