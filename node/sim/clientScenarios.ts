@@ -119,3 +119,19 @@ function handOverAndIsolate(stage: Stage, leader: Machine): void {
   };
   watch();
 }
+
+/**
+ * A leader of the text topic dies, and what becomes of its partition is heard of late by some: by its successor, which may lead
+ * the other partition already, behind those who ask it.
+ */
+export function lateSuccessor(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawSegment(stage, ({ segment, leader }) => {
+    return segment.topic === TEXT_TOPIC && leader !== metadataLeader(cluster);
+  });
+  if (cast === null) return null;
+  cluster.kill(cast.leader);
+  const late = { slowKind: MESSAGE_KIND.RAFT, slowProbability: 0.5, slowMs: LATE_METADATA_MS };
+  cluster.network.faults = { ...cluster.network.faults, ...late };
+  return between(random, 2500, 4000);
+}

@@ -54,4 +54,9 @@ export const FIXED_SEEDS: readonly FixedSeed[] = [
     focus: 'staleLeader',
     reason: 'a leader that was replaced while it was cut off answered GET with EMPTY',
   },
+  {
+    seed: 64,
+    focus: 'lateSuccessor',
+    reason: 'GET was answered with EMPTY while a new leader did not know that it led a partition',
+  },
 ];

@@ -102,6 +102,13 @@ const FOCUSED_BY_KIND: Readonly<Partial<Record<ScenarioKind, Partial<RunPlan>>>>
     partitionsPerTopic: 1,
     recordsPerProducer: 20,
   },
+  lateSuccessor: {
+    isFiveFold: false,
+    nodeCount: 4,
+    putCount: 300,
+    partitionsPerTopic: 2,
+    recordsPerProducer: 20,
+  },
   lostReplies: {
     putCount: 300,
     partitionsPerTopic: 1,

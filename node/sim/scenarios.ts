@@ -4,7 +4,7 @@
  * `tryLoseDisk` and `tryRuinDisk`, which keep to what the cluster must survive.
  */
 import { between, chance, pick } from '../../base/random.ts';
-import { lateProposals, lostDeliveries, staleLeader } from './clientScenarios.ts';
+import { lateProposals, lateSuccessor, lostDeliveries, staleLeader } from './clientScenarios.ts';
 import { emptyWitness, failedSync, lonelyTail } from './recoveryScenarios.ts';
 import { rotAndLose, rotCopy, rotEveryCopy } from './rotScenarios.ts';
 import type { Machine } from './simCluster.ts';
@@ -91,6 +91,8 @@ export const SCENARIOS = {
   lostReplies: () => null,
   /** Nothing goes wrong: then clients are promised more. */
   noFaults: () => null,
+  /** A leader of the shared cursor dies, and its successor is among those who hear late that it is the one. */
+  lateSuccessor,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;

@@ -71,6 +71,23 @@ export const READING_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'EndNotLookedAt',
+    rule: 'GET',
+    what: 'a node says that a topic has nothing more, of which one partition was not looked at: its new leader did not know of it yet',
+    focus: 'lateSuccessor',
+    foundBy: ['SharedCursor'],
+    seeds: 90,
+    knownSeed: 64,
+    changes: [
+      {
+        file: CURSORS,
+        find: 'if (handed.length > 0 || isEnd || failure !== null) return { handed, isEnd, failure };',
+        replace:
+          'if (failure === null) return { handed, isEnd: isEnd || handed.length === 0, failure };',
+      },
+    ],
+  },
+  {
     name: 'CursorNotDurable',
     rule: 'GET',
     what: "a new leader begins the topic's shared cursor anew",
