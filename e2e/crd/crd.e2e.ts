@@ -5,6 +5,7 @@ import { customResourceDefinition } from '../../crds/crd.ts';
 import { suiteCluster } from '../kube/cluster.ts';
 import type { KubeCluster } from '../kube/cluster.ts';
 import { CommandError } from '../kube/commands.ts';
+import { isDefinitionOurs, removeDefinition } from '../kube/definition.ts';
 import { ROOT } from '../kube/root.ts';
 import { CHANGES, CREATIONS } from './cases.ts';
 import type { Fields } from './cases.ts';
@@ -23,19 +24,24 @@ function* messages(schema: unknown): Generator<string> {
 
 describe('the API server', () => {
   let cluster: KubeCluster;
+  let isOurs = false;
   let changed = 0;
 
   beforeAll(async () => {
     cluster = await suiteCluster();
+    isOurs = await isDefinitionOurs(cluster);
+    if (!isOurs)
+      throw new Error('E2E_KUBECONFIG has Walrus: run without e2e/crd, which changes it');
     await cluster.kubectl(['apply', '--server-side', '-f', CRD]);
     await cluster.kubectl(['wait', '--for=condition=Established', '-f', CRD, '--timeout=60s']);
     await cluster.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } }]);
   });
 
   afterAll(async () => {
+    if (!isOurs) return;
     await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--wait', '--timeout=120s']);
     // Others install it by the chart, which takes none that is there already.
-    await cluster.kubectl(['delete', '-f', CRD, '--wait']);
+    await removeDefinition(cluster);
   });
 
   /** @returns The refusal; '' when it is taken. */

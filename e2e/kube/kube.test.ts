@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { addressesOf, freeSlots, nodeAddress, podRangeOf, SLOT_COUNT } from './addresses.ts';
 import { cacheDir, cacheKey, kubernetesVersion } from './cache.ts';
+import { ForeignCluster, LocalCluster } from './cluster.ts';
 import { argumentsOf } from './controlPlane.ts';
+import { isDefinitionOurs } from './definition.ts';
 import { initialObjects } from './manifests.ts';
 import { nodeFiles, nodeLabels } from './nodeFiles.ts';
 import { parseOptions } from './options.ts';
@@ -158,5 +160,30 @@ describe('configuration', () => {
       expect(file.startsWith('/state/c/n2/')).toBe(true);
       expect(content).not.toMatch(/undefined|NaN/);
     }
+  });
+});
+
+describe('the definition of WalrusCluster', () => {
+  class Answering extends ForeignCluster {
+    readonly #answer: string;
+
+    constructor(answer: string) {
+      super('/nowhere');
+      this.#answer = answer;
+    }
+
+    override async kubectl(): Promise<string> {
+      return Promise.resolve(this.#answer);
+    }
+  }
+
+  test('of a cluster of somebody else is ours only when there was none: all clusters would go with it', async () => {
+    const there = 'customresourcedefinition.apiextensions.k8s.io/walrusclusters.walrus.io\n';
+    expect(await isDefinitionOurs(new Answering(there))).toBe(false);
+    expect(await isDefinitionOurs(new Answering(''))).toBe(true);
+  });
+
+  test('of a cluster of this machine is ours, whatever an earlier run has left', async () => {
+    expect(await isDefinitionOurs(new LocalCluster(SPEC))).toBe(true);
   });
 });

@@ -12,6 +12,7 @@ import { waitFor } from '../chaos/wait.ts';
 import { cacheDir } from '../kube/cache.ts';
 import { LocalCluster, suiteCluster } from '../kube/cluster.ts';
 import type { KubeCluster } from '../kube/cluster.ts';
+import { isDefinitionOurs, removeDefinition } from '../kube/definition.ts';
 import { ROOT } from '../kube/root.ts';
 import { cacheRoot } from '../kube/spec.ts';
 import { Load } from './load.ts';
@@ -57,6 +58,7 @@ function filled(expr: string, uid: string): string {
 
 describe('monitoring', () => {
   let kube: KubeCluster;
+  let isOurs = false;
   let folder: string;
   let nodes: Cluster | undefined;
   let load: Load | undefined;
@@ -65,6 +67,7 @@ describe('monitoring', () => {
 
   beforeAll(async () => {
     kube = await suiteCluster();
+    isOurs = await isDefinitionOurs(kube);
     folder = await fs.mkdtemp(path.join(os.tmpdir(), 'walrus-monitoring-'));
     await removeMonitoringCrds();
     await kube.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } }]);
@@ -86,7 +89,7 @@ describe('monitoring', () => {
     await nodes?.end();
     await operator?.stop();
     await kube.kubectl(['delete', 'namespace', NAMESPACE, '--wait', '--timeout=120s']);
-    await kube.kubectl(['delete', 'crd', 'walrusclusters.walrus.io', '--wait']);
+    if (isOurs) await removeDefinition(kube);
     await removeMonitoringCrds();
     await fs.rm(folder, { recursive: true, force: true });
   }, SETUP_MS_MAX);

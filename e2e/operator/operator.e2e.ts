@@ -5,6 +5,7 @@ import { loadSuiteImage } from '../image.ts';
 import { LocalCluster, suiteCluster } from '../kube/cluster.ts';
 import type { KubeCluster } from '../kube/cluster.ts';
 import { CommandError, run } from '../kube/commands.ts';
+import { isDefinitionOurs, removeDefinition } from '../kube/definition.ts';
 import { ROOT } from '../kube/root.ts';
 import { pathsOf } from '../kube/spec.ts';
 
@@ -32,10 +33,12 @@ interface Item {
 
 describe('a WalrusCluster on a real Kubernetes', () => {
   let cluster: KubeCluster;
+  let isOurs = false;
   let image: string;
 
   beforeAll(async () => {
     cluster = await suiteCluster();
+    isOurs = await isDefinitionOurs(cluster);
     image = await loadSuiteImage(cluster);
     const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
     await cluster.apply([
@@ -59,7 +62,7 @@ describe('a WalrusCluster on a real Kubernetes', () => {
 
   afterAll(async () => {
     await cluster.kubectl(['delete', 'namespace', NAMESPACE, '--wait', '--timeout=120s']);
-    await cluster.kubectl(['delete', 'crd', 'walrusclusters.walrus.io', '--wait']);
+    if (isOurs) await removeDefinition(cluster);
     if (cluster instanceof LocalCluster) await cluster.recycleVolumes();
   });
 

@@ -13,6 +13,7 @@ import { waitFor } from '../chaos/wait.ts';
 import { LocalCluster, suiteCluster } from '../kube/cluster.ts';
 import type { KubeCluster } from '../kube/cluster.ts';
 import { run } from '../kube/commands.ts';
+import { isDefinitionOurs, removeDefinition } from '../kube/definition.ts';
 import type { KubeObject } from '../kube/manifests.ts';
 import { ROOT } from '../kube/root.ts';
 import { pathsOf } from '../kube/spec.ts';
@@ -46,11 +47,13 @@ interface OperatorProcess {
 
 describe('operators on a real API server', () => {
   let cluster: KubeCluster;
+  let isOurs = false;
   let dir: string;
   const operators: OperatorProcess[] = [];
 
   beforeAll(async () => {
     cluster = await suiteCluster();
+    isOurs = await isDefinitionOurs(cluster);
     dir = fs.mkdtempSync(path.join(os.tmpdir(), 'walrus-operators-'));
     await cluster.apply(
       [NAMESPACE, SYSTEM].map((name) => ({
@@ -60,7 +63,8 @@ describe('operators on a real API server', () => {
       })),
     );
     const objects = await chart();
-    await cluster.apply(objects.filter(({ kind }) => kind !== 'Deployment'));
+    const left = ['Deployment', ...(isOurs ? [] : ['CustomResourceDefinition'])];
+    await cluster.apply(objects.filter(({ kind }) => !left.includes(kind)));
     await cluster.kubectl(['wait', '--for=condition=Established', 'crd/walrusclusters.walrus.io']);
     await writeKubeconfig();
     operators.push(await start('one'), await start('two'));
@@ -71,7 +75,7 @@ describe('operators on a real API server', () => {
     fs.rmSync(dir, { recursive: true });
     for (const namespace of [NAMESPACE, SYSTEM])
       await cluster.kubectl(['delete', 'namespace', namespace, '--wait', '--timeout=180s']);
-    await cluster.kubectl(['delete', 'crd', 'walrusclusters.walrus.io', '--wait']);
+    if (isOurs) await removeDefinition(cluster);
   });
 
   /** What the chart installs for one namespace: the definition and the roles are what counts here. */
