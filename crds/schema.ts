@@ -215,7 +215,7 @@ export const spec = object(
     ),
     version: Type.Optional(
       described(
-        "The version of Walrus. Absent: the operator's own. It is the image's tag, unless `image` is given.",
+        "The version of Walrus: the image's tag, unless `image` is given. Absent: the operator's own version, and, without `image`, its own image.",
         Type.String({ maxLength: 128, pattern: String.raw`^[A-Za-z0-9_][A-Za-z0-9_.-]*$` }),
       ),
     ),

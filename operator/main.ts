@@ -65,14 +65,17 @@ function operatorOf(
   world: { config: KubeConfig; logger: Logger; metrics: OperatorMetrics },
 ): Operator {
   const { config, logger, metrics } = world;
-  const { namespace, leaseNamespace, identity, resyncMs, imageRepository } = settings;
+  const { namespace, leaseNamespace, identity, resyncMs, image, imageRepository } = settings;
   const clock = new RealClock();
   return new Operator({
     ...{ namespace, leaseNamespace, identity, resyncMs, logger, clock },
     api: new MeasuredKubeApi(new HttpKubeApi(config), clock, (request) => metrics.asked(request)),
     admin: new HttpAdminClient({ port: settings.nodeHttpPort ?? HTTP_PORT }),
     random: new RealRandom(),
-    defaults: { imageRepository, version: SOFTWARE_VERSION },
+    defaults: {
+      ...(image === undefined ? {} : { image }),
+      ...{ imageRepository, version: SOFTWARE_VERSION },
+    },
     onAction: ({ type }) => metrics.acted(type),
     onFailure: (kind) => metrics.failed(kind),
     onPass: (cluster) => metrics.passing(cluster),

@@ -6,6 +6,8 @@ export interface OperatorSettings {
   readonly leaseNamespace: string;
   /** Of this process; a pod's name. */
   readonly identity: string;
+  /** Of clusters that name neither an image nor a version; absent: `imageRepository` with the operator's version. */
+  readonly image?: string;
   readonly imageRepository: string;
   readonly host: string;
   readonly port: number;

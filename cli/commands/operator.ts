@@ -31,10 +31,16 @@ export const operator: Command = {
       description: 'Where the lease is by which several operators agree on who acts.',
       default: 'POD_NAMESPACE, or default',
     },
+    image: {
+      kind: 'text',
+      value: 'IMAGE',
+      description: 'The image of clusters that name neither an image nor a version.',
+      default: 'that of --image-repository with the version of this operator',
+    },
     'image-repository': {
       kind: 'text',
       value: 'IMAGE',
-      description: 'The image, without its tag, of clusters that name none.',
+      description: 'The image, without its tag, of clusters that name a version and no image.',
       default: DEFAULTS.imageRepository,
     },
     host: {
@@ -84,11 +90,13 @@ function settingsOf(given: Given) {
   const level = LEVELS.find((candidate) => candidate === (textOf(given, 'log-level') ?? 'info'));
   const resyncS = integerOf(given, 'resync') ?? DEFAULTS.resyncS;
   if (level === undefined) throw new UsageError(`--log-level is one of ${LEVELS.join(', ')}`);
+  const image = textOf(given, 'image');
   if (resyncS < 1) throw new UsageError('--resync is at least 1 second');
   return {
     namespace: textOf(given, 'namespace') ?? null,
     leaseNamespace: textOf(given, 'lease-namespace') ?? process.env['POD_NAMESPACE'] ?? 'default',
     identity: process.env['POD_NAME'] ?? os.hostname(),
+    ...(image === undefined ? {} : { image }),
     imageRepository: textOf(given, 'image-repository') ?? DEFAULTS.imageRepository,
     host: textOf(given, 'host') ?? DEFAULTS.host,
     port: integerOf(given, 'port') ?? DEFAULTS.port,

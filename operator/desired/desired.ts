@@ -8,7 +8,9 @@ import { statefulSet } from './statefulSet.ts';
 import type { Desired, DesiredOptions, OperatorDefaults } from './types.ts';
 
 function imageOf({ spec }: WalrusCluster, defaults: OperatorDefaults): string {
-  return spec.image ?? `${defaults.imageRepository}:${versionOf(spec.version, defaults)}`;
+  if (spec.image !== undefined) return spec.image;
+  if (spec.version === undefined && defaults.image !== undefined) return defaults.image;
+  return `${defaults.imageRepository}:${versionOf(spec.version, defaults)}`;
 }
 
 function versionOf(version: string | undefined, defaults: OperatorDefaults): string {

@@ -24,7 +24,9 @@ export interface OwnerReference {
 }
 
 export interface OperatorDefaults {
-  /** `repository` of the image for a cluster that names none; its tag is the cluster's version. */
+  /** For a cluster that names neither an image nor a version; absent: `imageRepository` with the operator's version. */
+  readonly image?: string;
+  /** For a cluster that names a version and no image; the tag is that version. */
   readonly imageRepository: string;
   /** The operator's own version: what a cluster runs that names none. */
   readonly version: string;

@@ -1,0 +1,22 @@
+import { expect, test } from '@jest/globals';
+import { ModelCluster } from '../plan/testing/model.ts';
+import { desired } from './desired.ts';
+
+const DEFAULTS = { imageRepository: 'mirror/walrus', version: '0.1.0' };
+/** The tag is not the version. */
+const MIRRORED = { ...DEFAULTS, image: 'mirror/walrus:v0.1.0-mirror' };
+
+test.each([
+  ['its own image', { image: 'mine:1', version: '0.2.0' }, MIRRORED, 'mine:1'],
+  ['its version of the repository', { version: '0.2.0' }, MIRRORED, 'mirror/walrus:0.2.0'],
+  ["the operator's image", {}, MIRRORED, 'mirror/walrus:v0.1.0-mirror'],
+  ["the operator's version, where its image is not known", {}, DEFAULTS, 'mirror/walrus:0.1.0'],
+])('a cluster runs %s', (_, spec, defaults, image) => {
+  const { cluster } = new ModelCluster(3).observe();
+  const { image: _image, ...unset } = cluster.spec;
+  const wanted = desired({ ...cluster, spec: { ...unset, ...spec } }, { defaults });
+  expect(wanted.image).toBe(image);
+  expect(wanted.statefulSet).toMatchObject({
+    spec: { template: { spec: { containers: [{ image }] } } },
+  });
+});
