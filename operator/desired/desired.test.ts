@@ -13,8 +13,9 @@ test.each([
   ["the operator's version, where its image is not known", {}, DEFAULTS, 'mirror/walrus:0.1.0'],
 ])('a cluster runs %s', (_, spec, defaults, image) => {
   const { cluster } = new ModelCluster(3).observe();
-  const { image: _image, ...unset } = cluster.spec;
-  const wanted = desired({ ...cluster, spec: { ...unset, ...spec } }, { defaults });
+  const { replicas, storage, placement, drainTimeout, networkPolicy, paused } = cluster.spec;
+  const without = { replicas, storage, placement, drainTimeout, networkPolicy, paused };
+  const wanted = desired({ ...cluster, spec: { ...without, ...spec } }, { defaults });
   expect(wanted.image).toBe(image);
   expect(wanted.statefulSet).toMatchObject({
     spec: { template: { spec: { containers: [{ image }] } } },
