@@ -1,7 +1,22 @@
 import { describe, expect, test } from '@jest/globals';
 import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
 import { ModelCluster } from './testing/model.ts';
-import { checkPlans, conditionOf, settle } from './testing/randomRuns.ts';
+import type { Plan } from './types.ts';
+import { checkPlans, checkStartingAgain, conditionOf, settle } from './testing/randomRuns.ts';
+
+/** @returns the last plan. */
+function pass(cluster: ModelCluster, times: number): Plan {
+  let last = cluster.pass();
+  for (let i = 1; i < times; i++) {
+    cluster.tick();
+    last = cluster.pass();
+  }
+  return last;
+}
+
+function uids(cluster: ModelCluster): readonly string[] {
+  return cluster.observe().pods.map(({ uid }) => uid);
+}
 
 describe('a plan', () => {
   test.each([1, 3, 5])('brings %i nodes up, and then does nothing more', (replicas) => {
@@ -36,6 +51,51 @@ describe('a plan', () => {
     expect(conditionOf(last, 'Available')).toBe('True QuorumServes');
     cluster.change({ image: 'good' });
     expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.violations).toEqual([]);
+  });
+
+  test.each(['Rolling', 'Paused'] as const)(
+    'where a change is stopped, a container that starts again stays what it is (%s)',
+    (strategy) => checkStartingAgain(strategy),
+  );
+
+  test('a revision that fails on one node still reaches what has been broken for long', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.badImages.add('bad').add('worse');
+    cluster.change({ image: 'bad' });
+    pass(cluster, 20);
+    const before = uids(cluster);
+    cluster.change({ image: 'worse' });
+    cluster.losePod(1);
+    pass(cluster, 20);
+    cluster.wait();
+    pass(cluster, 20);
+    expect(uids(cluster).filter((uid) => before.includes(uid))).toHaveLength(1);
+    cluster.change({ image: 'good' });
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+  });
+
+  test('the only voter of three is restarted without handing over: there is nobody to take it', () => {
+    const cluster = new ModelCluster(3);
+    cluster.nodes.metadataVoters = 1;
+    settle(cluster);
+    cluster.change({ image: 'better' });
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.violations).toEqual([]);
+  });
+
+  test('a node that finds no host and never joined does not keep the others from a change', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.hostless.add(4);
+    cluster.change({ replicas: 4 });
+    pass(cluster, 10);
+    cluster.change({ image: 'better' });
+    const last = pass(cluster, 60);
+    const revisions = new Set(cluster.observe().pods.map(({ revision }) => revision));
+    expect(revisions.size).toBe(1);
+    expect(conditionOf(last, 'UpgradeBlocked')).toBe('False NotBlocked');
     expect(cluster.violations).toEqual([]);
   });
 

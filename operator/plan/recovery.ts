@@ -1,17 +1,31 @@
 /**
  * A pod that serves nothing and is of another revision than new pods get: it was stopped by what it was made with, and
  * the StatefulSet, which replaces nothing by itself, would leave it so. That is how reverting a bad change heals.
+ * It may as well be starting again for a reason of its own: it is never moved to what is known not to run.
  */
-import { isRevisionKnown, servesNothing } from './situation.ts';
-import type { Situation } from './situation.ts';
+import {
+  failingPlace,
+  isPaused,
+  isRevisionKnown,
+  isUnschedulable,
+  servesNothing,
+} from './situation.ts';
+import type { Place, Situation } from './situation.ts';
 import { POLL_MS } from './step.ts';
 import type { Step } from './step.ts';
 
+/** Twice as long as the kubelet ever waits before it starts a container again. */
+const LASTING_MS = 600_000;
+
 export function recover(situation: Situation): Step | null {
-  if (!isRevisionKnown(situation)) return null;
+  if (!isRevisionKnown(situation) || isPaused(situation)) return null;
+  const isFailing = failingPlace(situation) !== null;
   const broken = situation.places.find(
     (place) =>
-      !place.isCurrent && servesNothing(situation, place) && place.pod?.isDeleting === false,
+      !place.isCurrent &&
+      servesNothing(situation, place) &&
+      place.pod?.isDeleting === false &&
+      (!isFailing || isBrokenForLong(situation, place)),
   );
   if (broken?.pod === undefined || broken.pod === null) return null;
   const { name, uid, trouble } = broken.pod;
@@ -24,4 +38,10 @@ export function recover(situation: Situation): Step | null {
     requeueAfterMs: POLL_MS,
     isLast: true,
   };
+}
+
+/** With what it runs it does not come back: even a revision that fails elsewhere takes nothing away. */
+function isBrokenForLong({ observed }: Situation, { pod }: Place): boolean {
+  if (pod === null || pod.trouble === null || isUnschedulable(pod)) return false;
+  return observed.nowMs - (pod.readyChangedAtMs ?? pod.createdAtMs) > LASTING_MS;
 }

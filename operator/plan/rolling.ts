@@ -4,8 +4,7 @@
  * up stops the roll where it is.
  */
 import { durationMs } from '../desired/duration.ts';
-import type { PodView } from '../observe/types.ts';
-import { isRevisionKnown } from './situation.ts';
+import { failingPlace, isPaused, isRevisionKnown } from './situation.ts';
 import type { Place, Situation } from './situation.ts';
 import { POLL_MS } from './step.ts';
 import type { Finding, Step } from './step.ts';
@@ -17,7 +16,7 @@ export function roll(situation: Situation): Step | null {
   if (!isRevisionKnown(situation)) return null;
   const outdated = situation.places.filter(({ pod, isCurrent }) => pod !== null && !isCurrent);
   if (outdated.length === 0) return comingUp(situation, false);
-  if (situation.observed.cluster.spec.upgrade?.strategy === 'Paused') {
+  if (isPaused(situation)) {
     const message = `${outdated.length} nodes wait for a change: spec.upgrade.strategy is Paused`;
     return blocked(null, { type: 'UpgradeBlocked', reason: 'StrategyPaused', message });
   }
@@ -69,9 +68,9 @@ function comingUp(situation: Situation, isRolling: boolean): Step | null {
 }
 
 /** A pod of the new revision that does not run. */
-function newRevisionFails({ places }: Situation): Step | null {
-  const failing = places.find(({ isCurrent, pod }) => isCurrent && isBroken(pod));
-  if (failing === undefined) return null;
+function newRevisionFails(situation: Situation): Step | null {
+  const failing = failingPlace(situation);
+  if (failing === null) return null;
   const { ordinal, pod } = failing;
   const what = `${pod?.name} of the new revision does not run (${pod?.trouble})`;
   const message = `${what}: the roll stops. Revert the change, or mend it`;
@@ -90,10 +89,6 @@ function isLate(situation: Situation, { pod }: Place): boolean {
   const sinceMs = pod?.readyChangedAtMs ?? pod?.createdAtMs;
   if (sinceMs === undefined) return false;
   return situation.observed.nowMs - sinceMs > durationMs(timeoutOf(situation));
-}
-
-function isBroken(pod: PodView | null): boolean {
-  return pod !== null && pod.trouble !== null && !pod.isReady;
 }
 
 /** A member that serves, but is not ready with what it runs: to wait for it might be in vain. */
@@ -116,18 +111,18 @@ function restart(situation: Situation, place: Place | undefined): Step {
   const { ordinal, pod, canRestart } = place;
   const epoch = observed.admin.cluster?.epoch;
   if (leader === null || epoch === undefined) return unknown('the metadata have no leader');
-  if (ordinal === leader && situation.places.length > 1) {
+  if (canRestart === null) return unknown(`whether node ${ordinal} can be restarted is not known`);
+  if (!canRestart.isAllowed) {
+    const message = `Node ${ordinal} cannot be restarted now (${canRestart.reason}): ${canRestart.message}`;
+    return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'RestartRefused', message });
+  }
+  if (ordinal === leader && hasHeir(situation, leader)) {
     return {
       risky: { type: 'TransferLeadership', from: leader, epoch },
       operation: operation(ordinal, `moving the metadata leadership off node ${ordinal}`),
       requeueAfterMs: POLL_MS,
       isLast: true,
     };
-  }
-  if (canRestart === null) return unknown(`whether node ${ordinal} can be restarted is not known`);
-  if (!canRestart.isAllowed) {
-    const message = `Node ${ordinal} cannot be restarted now (${canRestart.reason}): ${canRestart.message}`;
-    return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'RestartRefused', message });
   }
   const why = 'its template has changed';
   return {
@@ -147,6 +142,12 @@ function restart(situation: Situation, place: Place | undefined): Step {
     requeueAfterMs: POLL_MS,
     isLast: true,
   };
+}
+
+/** Another voter: with none, the metadata are without a leader while the only one restarts, as whoever wanted one chose. */
+function hasHeir({ observed }: Situation, leader: number): boolean {
+  const { nodes } = observed.admin.cluster ?? { nodes: [] };
+  return nodes.some(({ nodeId, role }) => role === 'Voter' && nodeId !== leader);
 }
 
 function unknown(why: string): Step {

@@ -85,3 +85,24 @@ export function servesNothing({ leader }: Situation, { pod, node, member }: Plac
   if (node !== null) return isIdle(node);
   return pod.trouble !== null || pod.phase === 'Pending' || leader !== null;
 }
+
+/** spec.upgrade.strategy: all pods are kept on what they run. */
+export function isPaused({ observed }: Situation): boolean {
+  return observed.cluster.spec.upgrade?.strategy === 'Paused';
+}
+
+/** It has no host: it has not run, whatever it is made of. */
+export function isUnschedulable({ phase, trouble }: PodView): boolean {
+  return phase === 'Pending' && trouble === 'Unschedulable';
+}
+
+/** A pod of the new revision that does not run; null: none is known. */
+export function failingPlace({ places, observed }: Situation): Place | null {
+  const isFailing = ({ isCurrent, pod, member }: Place): boolean => {
+    if (!isCurrent || pod === null || pod.trouble === null || pod.isReady) return false;
+    // One that finds no host, and never was a member, says nothing about the revision of the others.
+    const isExtra = observed.admin.cluster !== null && member === null && isUnschedulable(pod);
+    return !isExtra;
+  };
+  return places.find(isFailing) ?? null;
+}

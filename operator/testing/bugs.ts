@@ -1,7 +1,7 @@
 /** Planted bugs of the operator: each breaks one of its promises, to show that the stories notice. */
 import type { SourceChange } from '../../base/testing/plant.ts';
 
-export type StoryName = 'changedMinds' | 'plans' | 'troubled' | 'undisturbed';
+export type StoryName = 'changedMinds' | 'plans' | 'startingAgain' | 'troubled' | 'undisturbed';
 
 export interface OperatorBug {
   readonly name: string;
@@ -43,8 +43,47 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     changes: [
       {
         file: 'operator/plan/rolling.ts',
-        find: 'if (ordinal === leader && situation.places.length > 1) {',
+        find: 'if (ordinal === leader && hasHeir(situation, leader)) {',
         replace: 'if (ordinal < 0) {',
+      },
+    ],
+  },
+  {
+    name: 'TransfersWithoutHeir',
+    story: 'plans',
+    what: 'the only voter is asked for ever to hand over what nobody can take',
+    foundBy: ['Converges'],
+    changes: [
+      {
+        file: 'operator/plan/rolling.ts',
+        find: 'if (ordinal === leader && hasHeir(situation, leader)) {',
+        replace: 'if (ordinal === leader && situation.places.length > 1) {',
+      },
+    ],
+  },
+  {
+    name: 'RecoversOntoFailure',
+    story: 'startingAgain',
+    what: 'a node that starts again is moved to a revision that does not run',
+    foundBy: ['StopsWhereItFails'],
+    changes: [
+      {
+        file: 'operator/plan/recovery.ts',
+        find: '(!isFailing || isBrokenForLong(situation, place)),',
+        replace: '(!isFailing || isBrokenForLong !== undefined),',
+      },
+    ],
+  },
+  {
+    name: 'RecoversWhilePaused',
+    story: 'startingAgain',
+    what: 'a node that starts again is upgraded while upgrades are paused',
+    foundBy: ['PausedRestartsNobody'],
+    changes: [
+      {
+        file: 'operator/plan/recovery.ts',
+        find: 'if (!isRevisionKnown(situation) || isPaused(situation)) return null;',
+        replace: 'if (!isRevisionKnown(situation)) return null;',
       },
     ],
   },

@@ -21,6 +21,9 @@ async function tell(name: StoryName): Promise<void> {
   if (name === 'plans') {
     const { checkPlans } = await import('../plan/testing/randomRuns.ts');
     checkPlans({ numRuns: PLAN_RUNS, seed: 1 });
+  } else if (name === 'startingAgain') {
+    const { checkStartingAgain } = await import('../plan/testing/randomRuns.ts');
+    for (const strategy of ['Rolling', 'Paused'] as const) checkStartingAgain(strategy);
   } else if (name === 'undisturbed') await stories.undisturbed();
   else for (let seed = 1; seed <= SEEDS; seed += 1) await stories[name](seed);
 }

@@ -25,6 +25,8 @@ interface ModelPod {
   readonly image: string;
   readonly createdAtMs: number;
   isStarted: boolean;
+  isReady: boolean;
+  readyChangedAtMs: number;
 }
 
 export class ModelCluster {
@@ -34,6 +36,8 @@ export class ModelCluster {
   readonly unserved = new Map<string, string>();
   /** Images whose nodes serve, and whose pods never get ready. */
   readonly sickImages = new Set<string>();
+  /** Places whose pods find no host. */
+  readonly hostless = new Set<number>();
   /** The hosts are cut off from the API server and the operator: the nodes serve on. */
   isCutOff = false;
   nowMs = 1_700_000_000_000;
@@ -121,6 +125,11 @@ export class ModelCluster {
     this.#nodes.stop(ordinal);
   }
 
+  /** Its container ends and is started again, in the same pod: out of memory, or killed by hand. */
+  restartContainer(ordinal: number): void {
+    this.#nodes.stop(ordinal);
+  }
+
   /** An object turns out to be somebody else's. */
   disown(kind: string, name: string): void {
     const view = this.#children.get(keyOf({ kind, name }));
@@ -198,22 +207,30 @@ export class ModelCluster {
   }
 
   #podView(pod: ModelPod): PodView {
-    const isServing = this.#nodes.isUp(pod.ordinal);
     return {
       ordinal: pod.ordinal,
       name: podName(this.#cluster, pod.ordinal),
       uid: pod.uid,
       revision: pod.revision,
       phase: pod.isStarted ? 'Running' : 'Pending',
-      isReady: isServing && !this.sickImages.has(pod.image) && !this.isCutOff,
+      isReady: this.#isReady(pod),
       isDeleting: false,
       nodeName: null,
       ip: null,
-      trouble: pod.isStarted && this.badImages.has(pod.image) ? 'CrashLoopBackOff' : null,
+      trouble: this.#troubleOf(pod),
       restarts: 0,
       createdAtMs: pod.createdAtMs,
-      readyChangedAtMs: null,
+      readyChangedAtMs: pod.readyChangedAtMs,
     };
+  }
+
+  #isReady({ ordinal, image }: ModelPod): boolean {
+    return this.#nodes.isUp(ordinal) && !this.sickImages.has(image) && !this.isCutOff;
+  }
+
+  #troubleOf({ ordinal, image, isStarted }: ModelPod): string | null {
+    if (!isStarted) return this.hostless.has(ordinal) ? 'Unschedulable' : null;
+    return this.badImages.has(image) ? 'CrashLoopBackOff' : null;
   }
 
   #revision(): string {
@@ -242,12 +259,16 @@ export class ModelCluster {
     const { image, clusterId } = imageAndIdOf(this.#statefulSet?.object);
     this.#nodes.mount(ordinal, clusterId);
     const pod = { ordinal, uid: this.#next(), revision: this.#revision(), image };
-    this.#pods.set(ordinal, { ...pod, createdAtMs: this.nowMs, isStarted: false });
+    const { nowMs } = this;
+    const times = { createdAtMs: nowMs, readyChangedAtMs: nowMs };
+    this.#pods.set(ordinal, { ...pod, ...times, isStarted: false, isReady: false });
   }
 
   #advance(pod: ModelPod): void {
-    if (!pod.isStarted) pod.isStarted = true;
+    if (!pod.isStarted) pod.isStarted = !this.hostless.has(pod.ordinal);
     else if (!this.badImages.has(pod.image)) this.#nodes.start(pod.ordinal);
+    const isReady = this.#isReady(pod);
+    if (isReady !== pod.isReady) Object.assign(pod, { isReady, readyChangedAtMs: this.nowMs });
   }
 
   #write(write: Write): void {
@@ -294,9 +315,23 @@ export class ModelCluster {
       case 'RestartPod':
         if (this.#pods.get(action.ordinal)?.uid !== action.uid) break;
         this.#nodes.checkRestart(action.ordinal, action.isGated);
+        this.#checkMove(action.ordinal);
         this.losePod(action.ordinal);
         break;
     }
+  }
+
+  /** What runs, and only starts again, is not moved to what is seen not to run; nobody is while upgrades are paused. */
+  #checkMove(ordinal: number): void {
+    if (this.spec.upgrade?.strategy === 'Paused') {
+      this.#nodes.broken('PausedRestartsNobody', `node ${ordinal}`);
+    }
+    const { image } = this.#pods.get(ordinal) ?? { image: '' };
+    const failing = [...this.#pods.values()].find(
+      (pod) => pod.revision === this.#revision() && this.badImages.has(pod.image) && pod.isStarted,
+    );
+    if (failing === undefined || this.badImages.has(image)) return;
+    this.#nodes.broken('StopsWhereItFails', `node ${ordinal}, while ${failing.ordinal} fails`);
   }
 
   #scale({ from, to }: RiskyAction & { type: 'Scale' }): void {

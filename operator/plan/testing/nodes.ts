@@ -18,6 +18,8 @@ interface ModelDisk {
 }
 
 interface ModelProcess {
+  /** Ticks until the leader has registered its start; only then it serves. */
+  registering: number;
   /** Ticks until it has what the others have. */
   behind: number;
 }
@@ -34,11 +36,15 @@ export type Property =
   | 'LeaderMovesFirst'
   | 'NeverShrinks'
   | 'NoRefusedRestart'
+  | 'PausedRestartsNobody'
   | 'ScalesFromWhatIs'
+  | 'StopsWhereItFails'
   | 'VolumesKeepTheirCluster';
 
 /** How long a node that has started or joined takes to catch up, in ticks. */
 const CATCH_UP_TICKS = 3;
+/** How long a member that has started waits for the leader. */
+const REGISTER_TICKS = 1;
 
 export class ModelNodes {
   readonly violations: Violation[] = [];
@@ -46,6 +52,8 @@ export class ModelNodes {
   isRefusing = false;
   /** Nobody catches up. */
   isSlow = false;
+  /** At most so many nodes vote on the metadata. */
+  metadataVoters = 3;
   readonly #disks = new Map<number, ModelDisk>();
   readonly #processes = new Map<number, ModelProcess>();
   /** Disks on which the cluster was begun: never more than one. */
@@ -72,7 +80,7 @@ export class ModelNodes {
 
   /** Serves: it runs, and is part of the cluster. */
   isUp(ordinal: number): boolean {
-    return this.#processes.has(ordinal) && this.isMember(ordinal);
+    return this.#processes.get(ordinal)?.registering === 0 && this.isMember(ordinal);
   }
 
   isCaughtUp(ordinal: number): boolean {
@@ -92,7 +100,9 @@ export class ModelNodes {
   }
 
   start(ordinal: number): void {
-    if (!this.#processes.has(ordinal)) this.#processes.set(ordinal, { behind: CATCH_UP_TICKS });
+    if (this.#processes.has(ordinal)) return;
+    const registering = this.isMember(ordinal) ? REGISTER_TICKS : 0;
+    this.#processes.set(ordinal, { registering, behind: CATCH_UP_TICKS });
   }
 
   stop(ordinal: number): void {
@@ -109,6 +119,7 @@ export class ModelNodes {
   tick(): void {
     for (const [ordinal, running] of this.#processes) {
       const disk = this.#disks.get(ordinal);
+      if (running.registering > 0) running.registering -= 1;
       if (disk === undefined || this.#leader === null) continue;
       if (!disk.isMember) disk.isMember = true;
       else if (running.behind > 0 && !this.isSlow) running.behind -= 1;
@@ -120,10 +131,10 @@ export class ModelNodes {
   nodeStatus(ordinal: number): NodeStatus | null {
     const disk = this.#disks.get(ordinal);
     if (!this.#processes.has(ordinal) || disk === undefined) return null;
-    const { diskId, clusterId, isMember } = disk;
+    const { diskId, clusterId } = disk;
     return {
       ...{ nodeId: ordinal, diskId, clusterId, version: '1' },
-      phase: isMember ? 'Serving' : 'Joining',
+      phase: this.#phaseOf(ordinal),
       isDiskReadOnly: false,
       startedAtMs: 0,
     };
@@ -139,7 +150,7 @@ export class ModelNodes {
       clusterId,
       epoch: this.#epoch,
       leader: { nodeId: this.#leader, isFresh: this.#leader !== null },
-      metadataVoters: 3,
+      metadataVoters: this.metadataVoters,
       topics: 0,
       segments: { open: 0, recovering: 0, sealed: 0, underReplicated: 0, unavailable: 0 },
       nodes: members.map((ordinal) => this.#memberStatus(ordinal)),
@@ -175,8 +186,8 @@ export class ModelNodes {
 
   transferLeadership(epoch: number): RefusalReason | null {
     if (epoch !== this.#epoch) return 'StaleEpoch';
-    const heir = this.members.find((ordinal) => this.isUp(ordinal) && ordinal !== this.#leader);
-    if (heir === undefined) return 'StillLeading';
+    const heir = this.#voters.find((ordinal) => this.isUp(ordinal) && ordinal !== this.#leader);
+    if (heir === undefined) return 'AnotherNodeIsDown';
     this.#leader = heir;
     this.#epoch += 1;
     return null;
@@ -191,7 +202,7 @@ export class ModelNodes {
     if (!verdict.isAllowed) {
       this.broken('NoRefusedRestart', `node ${ordinal}: ${verdict.reason}`);
     }
-    if (ordinal === this.#leader && this.members.length > 1) {
+    if (ordinal === this.#leader && this.#voters.length > 1) {
       this.broken('LeaderMovesFirst', `node ${ordinal} leads the metadata`);
     }
   }
@@ -212,6 +223,15 @@ export class ModelNodes {
     this.violations.push({ property, detail });
   }
 
+  get #voters(): readonly number[] {
+    return this.members.slice(0, this.metadataVoters);
+  }
+
+  #phaseOf(ordinal: number): NodeStatus['phase'] {
+    if (!this.isMember(ordinal)) return 'Joining';
+    return this.isUp(ordinal) ? 'Serving' : 'Registering';
+  }
+
   #memberStatus(nodeId: number): MemberStatus {
     return {
       nodeId,
@@ -220,16 +240,16 @@ export class ModelNodes {
       isAlive: this.isUp(nodeId),
       isDraining: false,
       isDiskWritable: true,
-      role: 'Voter',
+      role: this.#voters.includes(nodeId) ? 'Voter' : 'Learner',
       isCaughtUp: this.isCaughtUp(nodeId),
       ...{ ledSegments: 0, replicas: 0, incompleteReplicas: 0 },
     };
   }
 
   #elect(): void {
-    const { members } = this;
-    const up = members.filter((ordinal) => this.isUp(ordinal));
-    const hasQuorum = up.length * 2 > members.length;
+    const voters = this.#voters;
+    const up = voters.filter((ordinal) => this.isUp(ordinal));
+    const hasQuorum = up.length * 2 > voters.length;
     if (!hasQuorum) this.#leader = null;
     else if (this.#leader === null || !up.includes(this.#leader)) {
       this.#leader = up[0] ?? null;

@@ -34,11 +34,15 @@ const SIMPLE = [
   'slow',
   'refuse',
   'loseFirstDisk',
+  'pauseUpgrades',
 ] as const;
 
 type Happening =
   | { readonly type: (typeof SIMPLE)[number] }
-  | { readonly type: 'losePod'; readonly ordinal: number }
+  | {
+      readonly type: 'losePod' | 'restartContainer' | 'loseHost' | 'findHost';
+      readonly ordinal: number;
+    }
   | { readonly type: 'image'; readonly image: string }
   | { readonly type: 'grow'; readonly by: number };
 
@@ -46,8 +50,14 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 6, arbitrary: fc.constant<Happening>({ type: 'tick' }) },
   { weight: 6, arbitrary: fc.constant<Happening>({ type: 'pass' }) },
   { weight: 2, arbitrary: fc.constant<Happening>({ type: 'passCutShort' }) },
-  { weight: 2, arbitrary: fc.constantFrom(...SIMPLE.map((type): Happening => ({ type }))) },
-  fc.record({ type: fc.constant('losePod' as const), ordinal: fc.integer({ min: 1, max: 5 }) }),
+  { weight: 3, arbitrary: fc.constantFrom(...SIMPLE.map((type): Happening => ({ type }))) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constantFrom('losePod', 'restartContainer', 'loseHost', 'findHost'),
+      ordinal: fc.integer({ min: 1, max: 5 }),
+    }),
+  },
   fc.record({
     type: fc.constant('image' as const),
     image: fc.constantFrom('good', 'better', 'bad', 'sick'),
@@ -55,42 +65,46 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ type: fc.constant('grow' as const), by: fc.integer({ min: 1, max: 2 }) }),
 );
 
+const ROLLING = { strategy: 'Rolling', catchUpTimeout: '10m' } as const;
+
+type Events = {
+  readonly [T in Happening['type']]: (
+    cluster: ModelCluster,
+    event: Happening & { type: T },
+  ) => void;
+};
+
+const EVENTS: Events = {
+  tick: (cluster) => cluster.tick(),
+  pass: (cluster) => void cluster.pass(),
+  passCutShort: (cluster) => void cluster.pass(true),
+  wait: (cluster) => cluster.wait(),
+  cutOff: (cluster) => {
+    cluster.isCutOff = !cluster.isCutOff;
+  },
+  slow: ({ nodes }) => {
+    nodes.isSlow = !nodes.isSlow;
+  },
+  refuse: ({ nodes }) => {
+    nodes.isRefusing = !nodes.isRefusing;
+  },
+  loseFirstDisk: (cluster) => cluster.loseDisk(1),
+  losePod: (cluster, { ordinal }) => cluster.losePod(ordinal),
+  restartContainer: (cluster, { ordinal }) => cluster.restartContainer(ordinal),
+  loseHost: (cluster, { ordinal }) => {
+    cluster.hostless.add(ordinal);
+    cluster.losePod(ordinal);
+  },
+  findHost: (cluster, { ordinal }) => void cluster.hostless.delete(ordinal),
+  pauseUpgrades: (cluster) => cluster.change({ upgrade: { ...ROLLING, strategy: 'Paused' } }),
+  image: (cluster, { image }) => cluster.change({ image }),
+  grow: (cluster, { by }) =>
+    cluster.change({ replicas: Math.min(NODES_MAX, cluster.spec.replicas + by) }),
+};
+
 function happen(cluster: ModelCluster, event: Happening): void {
-  switch (event.type) {
-    case 'tick':
-      cluster.tick();
-      break;
-    case 'pass':
-      cluster.pass();
-      break;
-    case 'passCutShort':
-      cluster.pass(true);
-      break;
-    case 'cutOff':
-      cluster.isCutOff = !cluster.isCutOff;
-      break;
-    case 'slow':
-      cluster.nodes.isSlow = !cluster.nodes.isSlow;
-      break;
-    case 'refuse':
-      cluster.nodes.isRefusing = !cluster.nodes.isRefusing;
-      break;
-    case 'wait':
-      cluster.wait();
-      break;
-    case 'loseFirstDisk':
-      cluster.loseDisk(1);
-      break;
-    case 'losePod':
-      cluster.losePod(event.ordinal);
-      break;
-    case 'image':
-      cluster.change({ image: event.image });
-      break;
-    case 'grow':
-      cluster.change({ replicas: Math.min(NODES_MAX, cluster.spec.replicas + event.by) });
-      break;
-  }
+  const apply = EVENTS[event.type] as (cluster: ModelCluster, event: Happening) => void;
+  apply(cluster, event);
 }
 
 function check({ violations }: ModelCluster): void {
@@ -98,8 +112,18 @@ function check({ violations }: ModelCluster): void {
   if (violation !== undefined) throw new Error(`${violation.property}: ${violation.detail}`);
 }
 
-function run(replicas: number, hasBegun: boolean, happenings: readonly Happening[]): void {
+interface Start {
+  readonly replicas: number;
+  readonly metadataVoters: number;
+  readonly hasBegun: boolean;
+}
+
+function run(
+  { replicas, metadataVoters, hasBegun }: Start,
+  happenings: readonly Happening[],
+): void {
   const cluster = new ModelCluster(replicas);
+  cluster.nodes.metadataVoters = metadataVoters;
   cluster.badImages.add('bad');
   cluster.sickImages.add('sick');
   if (hasBegun) settle(cluster);
@@ -108,8 +132,9 @@ function run(replicas: number, hasBegun: boolean, happenings: readonly Happening
     check(cluster);
   }
   cluster.isCutOff = false;
+  cluster.hostless.clear();
   Object.assign(cluster.nodes, { isSlow: false, isRefusing: false });
-  cluster.change({ image: 'good' });
+  cluster.change({ image: 'good', upgrade: ROLLING });
   const { conditions, operation } = settle(cluster);
   check(cluster);
   // Nothing replaces it yet.
@@ -119,9 +144,45 @@ function run(replicas: number, hasBegun: boolean, happenings: readonly Happening
   throw new Error(`Converges: ${JSON.stringify({ ready, operation })}`);
 }
 
+/**
+ * Containers end and start again where a change is stopped, by a failure of its own or by hand.
+ * @throws {Error} that begins with the property that does not hold.
+ */
+export function checkStartingAgain(strategy: 'Rolling' | 'Paused'): void {
+  const cluster = new ModelCluster(5);
+  settle(cluster);
+  cluster.badImages.add('bad');
+  cluster.change({
+    image: strategy === 'Paused' ? 'better' : 'bad',
+    upgrade: { ...ROLLING, strategy },
+  });
+  const restarts: readonly (() => void)[] = [
+    () => undefined,
+    () => cluster.restartContainer(4),
+    () => cluster.restartContainer(3),
+  ];
+  for (const restart of restarts) {
+    restart();
+    for (let i = 0; i < 20; i++) {
+      cluster.pass();
+      cluster.tick();
+    }
+    check(cluster);
+  }
+  cluster.change({ image: 'good', upgrade: ROLLING });
+  const { operation } = settle(cluster);
+  check(cluster);
+  if (operation !== null) throw new Error(`Converges: ${JSON.stringify(operation)}`);
+}
+
 /** @throws {Error} that begins with the property that does not hold. */
 export function checkPlans({ numRuns, seed }: { numRuns: number; seed?: number }): void {
   const lists = fc.array(happening, { maxLength: 60 });
-  const property = fc.property(fc.constantFrom(1, 3, 5), fc.boolean(), lists, run);
+  const start = fc.record({
+    replicas: fc.constantFrom(1, 3, 5),
+    metadataVoters: fc.constantFrom(1, 3, 5),
+    hasBegun: fc.boolean(),
+  });
+  const property = fc.property(start, lists, run);
   fc.assert(property, { numRuns, ...(seed === undefined ? {} : { seed }) });
 }
