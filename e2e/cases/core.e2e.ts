@@ -23,6 +23,9 @@ describe('a WalrusCluster under load', () => {
   test('installed by Helm, takes records and gives them back', async () => {
     const report = await sea.underLoad('installed', () => Promise.resolve());
     expect(report).toMatchObject(WHOLE);
+    expect(await sea.helm(['test', 'walrus', '--timeout=120s'])).toContain(
+      'Phase:          Succeeded',
+    );
   });
 
   test('a pod is deleted', async () => {
