@@ -4,7 +4,7 @@ import type { Verdict } from '../../protocol/admin/types.ts';
 import { Scheduler } from '../../node/sim/scheduler.ts';
 import { SimClock, SimProcess } from '../../node/sim/simProcess.ts';
 import { API_VERSION, KIND } from '../api/walrusCluster.ts';
-import type { WalrusCluster } from '../api/walrusCluster.ts';
+import type { WalrusCluster, WalrusClusterStatus } from '../api/walrusCluster.ts';
 import type { KubernetesObject } from '../desired/types.ts';
 import { KubeError } from '../kube/api.ts';
 import { Deposed } from '../kube/lease.ts';
@@ -23,7 +23,7 @@ const ALLOWED: Verdict = { isAllowed: true, epoch: 1, message: '' };
 let scheduler: Scheduler;
 let server: FakeApiServer;
 let client: FakeClient;
-let term: { isHeld: boolean };
+let term: { isHeld: boolean; signal: AbortSignal };
 let verdict: Verdict | null;
 /** What nodes were asked to do, or about. */
 let asked: string[];
@@ -43,7 +43,7 @@ beforeEach(() => {
   scheduler = new Scheduler();
   server = new FakeApiServer(() => scheduler.nowMs);
   client = new FakeClient({ server, scheduler, process: new SimProcess(), user: 'a' });
-  term = { isHeld: true };
+  term = { isHeld: true, signal: new AbortController().signal };
   verdict = ALLOWED;
   asked = [];
 });
@@ -67,6 +67,10 @@ function statefulSet(image: string): KubernetesObject {
 
 function specOf(kind: string): unknown {
   return server.find(kind, NAMESPACE, 'sea')?.['spec'];
+}
+
+function versionOf(kind: string): string {
+  return server.find(kind, NAMESPACE, 'sea')?.metadata.resourceVersion ?? '';
 }
 
 /** What comes of it: 'done', or the error. */
@@ -180,6 +184,29 @@ describe('the applier', () => {
     await expect(events.record(cluster(), event)).rejects.toBeInstanceOf(Deposed);
     expect([server.asked.length, asked]).toEqual([before, []]);
   });
+});
+
+test('whatever it asks of the API server ends with its term', async () => {
+  const signals: (AbortSignal | undefined)[] = [];
+  client.onWritten = ({ signal }) => signals.push(signal);
+  await write({ type: 'Apply', object: statefulSet('one') });
+  await act(scale(3));
+  const kept = { replicas: 3, resourceVersion: versionOf('StatefulSet') };
+  await write({ type: 'Apply', object: statefulSet('two'), kept });
+  await write({
+    type: 'Annotate',
+    annotations: {},
+    resourceVersion: cluster().metadata.resourceVersion,
+  });
+  await outcome((applier) => applier.writeStatus(cluster(), {} as WalrusClusterStatus));
+  const events = new EventRecorder({
+    ...{ api: client, logger: SILENT, term, identity: 'a' },
+    clock: new SimClock(scheduler, new SimProcess(), { offsetMs: 0 }),
+  });
+  void events.record(cluster(), { type: 'Normal', reason: 'R', message: 'm' });
+  await scheduler.run(scheduler.nowMs + 100);
+  expect(signals).toEqual(Array(7).fill(term.signal));
+  expect(specOf('StatefulSet')).toEqual({ image: 'two', replicas: 3 });
 });
 
 describe('the recorder of events', () => {

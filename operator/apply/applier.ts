@@ -164,8 +164,9 @@ export class Applier {
   }
 
   async #request(request: Parameters<KubeApi['request']>[0]): Promise<void> {
-    assertHeld(this.#options.term);
-    await this.#options.api.request(request);
+    const { api, term } = this.#options;
+    assertHeld(term);
+    await api.request({ ...request, signal: term.signal });
   }
 
   #log(message: string, fields: Readonly<Record<string, string | number>>): void {

@@ -45,6 +45,7 @@ export class EventRecorder {
     try {
       await api.request({
         method: 'POST',
+        signal: term.signal,
         path: collectionPath(kindOf('Event'), namespace),
         body: {
           apiVersion: 'events.k8s.io/v1',

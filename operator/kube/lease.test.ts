@@ -105,6 +105,7 @@ describe('a leader election', () => {
     await run(5000);
     expect(a.election.isLeading).toBe(true);
     expect(a.terms.map(({ isHeld }) => isHeld)).toEqual([false, true]);
+    expect(a.terms.map(({ signal }) => signal.aborted)).toEqual([true, false]);
   });
 
   test('who finds another in the lease stops at once', async () => {

@@ -21,6 +21,8 @@ const LEASE = kindOf('Lease');
 export interface Term {
   /** Whether it may act at this moment. */
   readonly isHeld: boolean;
+  /** Aborted when it ends: a write that is still on its way then would come when another may act. */
+  readonly signal: AbortSignal;
 }
 
 /** The term in which this was decided has ended. */
@@ -29,7 +31,7 @@ export class Deposed extends Error {
 }
 
 /** Asked before everything that changes something. @throws {Deposed} */
-export function assertHeld({ isHeld }: Term): void {
+export function assertHeld({ isHeld }: Pick<Term, 'isHeld'>): void {
   if (!isHeld) throw new Deposed('This operator does not hold the lease any more');
 }
 
@@ -203,7 +205,7 @@ export class LeaderElection {
   #lost(why: string): void {
     this.#deadline?.cancel();
     if (this.#term === null) return;
-    this.#term.untilMs = -Infinity;
+    this.#term.end();
     this.#term = null;
     this.#options.logger.log('warn', 'this operator does not lead any more', { why });
     this.#options.onStopped();
@@ -212,6 +214,7 @@ export class LeaderElection {
 
 class HeldTerm implements Term {
   readonly #clock: Clock;
+  readonly #abort = new AbortController();
   /** On the monotonic clock. */
   untilMs = -Infinity;
 
@@ -221,6 +224,15 @@ class HeldTerm implements Term {
 
   get isHeld(): boolean {
     return this.#clock.monotonicMs() < this.untilMs;
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  end(): void {
+    this.untilMs = -Infinity;
+    this.#abort.abort();
   }
 }
 

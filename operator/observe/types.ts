@@ -53,6 +53,8 @@ export interface ClaimView {
   readonly volumeName: string | null;
   /** Annotation `walrus.io/cluster-id`: whose data it holds; null when there is none. */
   readonly clusterId: string | null;
+  /** It is there until no pod uses it any more. */
+  readonly isDeleting: boolean;
 }
 
 /** By its own word it serves nothing: it is part of no cluster yet, or not again. */

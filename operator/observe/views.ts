@@ -137,7 +137,7 @@ function statusView(status: PodStatus): StatusView {
 }
 
 export function claimView(object: Stored, cluster: WalrusCluster): ClaimView | null {
-  const { name, uid, annotations = {} } = metaOf(object);
+  const { name, uid, annotations = {}, deletionTimestamp } = metaOf(object);
   if (!name.startsWith(`${DATA}-`)) return null;
   const ordinal = ordinalOf(name, (candidate) => claimName(cluster, candidate));
   if (ordinal === null) return null;
@@ -152,5 +152,6 @@ export function claimView(object: Stored, cluster: WalrusCluster): ClaimView | n
     phase: status?.phase ?? 'Pending',
     volumeName: spec.volumeName ?? null,
     clusterId: annotations[CLUSTER_ID_ANNOTATION] ?? null,
+    isDeleting: deletionTimestamp !== undefined,
   };
 }

@@ -1,6 +1,7 @@
 /** How a cluster begins, once (ADR 0150). */
 import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
 import { FIRST_ORDINAL } from '../desired/names.ts';
+import type { ClaimView } from '../observe/types.ts';
 import type { Situation } from './situation.ts';
 import { POLL_MS } from './step.ts';
 import type { Step } from './step.ts';
@@ -8,6 +9,9 @@ import type { Operation, Write } from './types.ts';
 
 /** Instead of a disk: the volumes held a cluster already, so that none is begun here. */
 export const ON_EXISTING_VOLUMES = 'existing-volumes';
+
+/** As a condition has it, with the step before it. */
+const BLOCKED_BY_LENGTH_MAX = 900;
 
 function operation(step: string, blockedBy: string | null = null): Operation {
   return { kind: 'Bootstrap', ordinal: FIRST_ORDINAL, step, blockedBy };
@@ -24,6 +28,8 @@ function annotate({ observed }: Situation, annotations: Readonly<Record<string, 
  */
 export function identify(situation: Situation, newId: string): Step | null {
   if (situation.clusterId !== null) return null;
+  const leaving = situation.observed.claims.filter(({ isDeleting }) => isDeleting);
+  if (leaving.length > 0) return waitingToGo(leaving);
   const ids = new Set(
     situation.observed.claims.flatMap(({ clusterId }) => (clusterId === null ? [] : [clusterId])),
   );
@@ -48,6 +54,17 @@ export function identify(situation: Situation, newId: string): Step | null {
       ),
     ],
     operation: operation('writing the cluster id down'),
+    isLast: true,
+  };
+}
+
+/** What is on them is lost, and new pods could not have them: neither taken over nor begun upon. */
+function waitingToGo(leaving: readonly ClaimView[]): Step {
+  const names = leaving.map(({ name }) => name).join(', ');
+  const blockedBy = `being deleted: ${names}`.slice(0, BLOCKED_BY_LENGTH_MAX);
+  return {
+    operation: operation('waiting until the old volume claims are gone', blockedBy),
+    requeueAfterMs: POLL_MS,
     isLast: true,
   };
 }
@@ -101,11 +118,14 @@ function beginning(clusterId: string, diskId: string): string {
 }
 
 function lost(noted: string, found: string): Step {
-  const where = noted === ON_EXISTING_VOLUMES ? 'on volumes that existed' : `on disk ${noted}`;
+  const past =
+    noted === ON_EXISTING_VOLUMES
+      ? 'The WalrusCluster was made on volume claims that existed, of a cluster that had not begun yet or has lost its volumes:'
+      : `The cluster was begun on disk ${noted}, but`;
   const message =
-    `The cluster was begun ${where}, but node ${FIRST_ORDINAL} has the new disk ${found}, and no node that can be asked ` +
+    `${past} node ${FIRST_ORDINAL} has the new disk ${found}, and no node that can be asked ` +
     'knows the cluster. Bring the old volumes back, or, if no data is to be kept, delete the WalrusCluster and its ' +
-    'volume claims and make it again';
+    'volume claims, and make it again';
   return {
     findings: [{ type: 'ConfigurationValid', reason: 'BootstrapDiskLost', message }],
     operation: operation('beginning the cluster', 'BootstrapDiskLost'),

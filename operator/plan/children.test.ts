@@ -82,7 +82,7 @@ class Children {
     },
     admin: {} as AdminClient,
     logger: SILENT,
-    term: { isHeld: true },
+    term: { isHeld: true, signal: new AbortController().signal },
   });
 
   /** Until nothing is to be written. */
@@ -115,6 +115,7 @@ class Children {
     const [set] = this.#server.all('StatefulSet');
     const views = this.#all().map(([kind, object]) => childView(kind, object, cluster));
     return {
+      ...{ cluster, claims: [] },
       statefulSet: set === undefined ? null : statefulSetView(set, cluster),
       children: new Map(
         views.filter(({ kind }) => kind !== 'StatefulSet').map((view) => [keyOf(view), view]),

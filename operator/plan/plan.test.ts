@@ -186,6 +186,41 @@ describe('a plan', () => {
     expect(cluster.violations).toEqual([]);
   });
 
+  test('volumes that are being deleted are waited for, and a new cluster begins without them', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    const id = cluster.observe().cluster.metadata.annotations?.[CLUSTER_ID_ANNOTATION];
+    cluster.isDroppingVolumes = true;
+    cluster.recreate();
+    for (let i = 0; i < 5; i++) {
+      cluster.tick();
+      const last = cluster.pass();
+      expect([last.writes, last.risky]).toEqual([[], null]);
+      expect(conditionOf(last, 'Progressing')).toBe('True Waiting');
+    }
+    cluster.dropVolumes();
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.observe().cluster.metadata.annotations?.[CLUSTER_ID_ANNOTATION]).not.toBe(id);
+    expect(cluster.violations).toEqual([]);
+  });
+
+  test('a cluster that never began and is made again on its claims: what is said is true', () => {
+    const cluster = new ModelCluster(3);
+    cluster.badImages.add('bad');
+    cluster.change({ image: 'bad' });
+    for (let i = 0; i < 10; i++) {
+      cluster.pass();
+      cluster.tick();
+    }
+    cluster.recreate();
+    cluster.change({ image: 'good' });
+    const { conditions } = settle(cluster);
+    const found = conditions.find(({ type }) => type === 'ConfigurationValid');
+    expect(found).toMatchObject({ reason: 'BootstrapDiskLost' });
+    expect(found?.message).toMatch('of a cluster that had not begun yet or has lost its volumes');
+    expect(cluster.violations).toEqual([]);
+  });
+
   test('the disk on which a cluster began is lost before anybody joined: it never begins again', () => {
     const cluster = new ModelCluster(1);
     settle(cluster);

@@ -40,6 +40,8 @@ export class ModelCluster {
   readonly hostless = new Set<number>();
   /** The hosts are cut off from the API server and the operator: the nodes serve on. */
   isCutOff = false;
+  /** The volume claims are being deleted: they go when the pods are gone. */
+  isDroppingVolumes = false;
   nowMs = 1_700_000_000_000;
   readonly #nodes = new ModelNodes();
   #sequence = 0;
@@ -141,6 +143,12 @@ export class ModelCluster {
     this.losePod(ordinal);
   }
 
+  /** Its volumes are gone, as was wanted. */
+  dropVolumes(): void {
+    this.#nodes.forget();
+    this.isDroppingVolumes = false;
+  }
+
   /** Long enough for every time-out. */
   wait(): void {
     this.nowMs += 60 * MINUTE_MS;
@@ -180,6 +188,7 @@ export class ModelCluster {
         phase: 'Bound',
         volumeName: diskId,
         clusterId,
+        isDeleting: this.isDroppingVolumes,
       })),
       admin: {
         nodes,

@@ -115,6 +115,14 @@ export class ModelNodes {
     this.stop(ordinal);
   }
 
+  /** The cluster is gone with its disks: another one may begin. */
+  forget(): void {
+    this.#disks.clear();
+    this.#processes.clear();
+    this.#begunOn.clear();
+    this.#elect();
+  }
+
   /** Nodes come a step further. */
   tick(): void {
     for (const [ordinal, running] of this.#processes) {
