@@ -3,7 +3,8 @@
  * anything that it changes is imported. A bug cannot quietly stop being one: a text that is not there exactly once fails, and
  * so does a file that was loaded before, or is not loaded at all.
  */
-import { registerHooks } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { registerHooks, stripTypeScriptTypes } from 'node:module';
 
 export interface SourceChange {
   /** Path from the root of the repository. */
@@ -45,4 +46,14 @@ export function applyChange(text: string, change: SourceChange): string {
     );
   }
   return parts.join(change.replace);
+}
+
+/** For a test: that every change applies to the source as it is, changes it, and leaves code. @throws {Error} otherwise */
+export function checkChanges(changes: readonly SourceChange[]): void {
+  for (const file of new Set(changes.map((change) => change.file))) {
+    const source = readFileSync(file, 'utf8');
+    const planted = changes.filter((change) => change.file === file).reduce(applyChange, source);
+    if (planted === source) throw new Error(`Nothing is changed in ${file}`);
+    stripTypeScriptTypes(planted);
+  }
 }
