@@ -127,6 +127,16 @@ export class Cluster {
     }
   }
 
+  /** How many nodes vote on the metadata; null while nobody can say. */
+  async votersCount(): Promise<number | null> {
+    try {
+      return (await this.#client.admin.describeCluster()).raft.voters.length;
+    } catch (error) {
+      if (isWalrusError(error)) return null;
+      throw error;
+    }
+  }
+
   /** How many of the topics' sealed segments lack a copy or have a damaged one, and how many segments there are; null: cannot be asked. */
   async segments(
     topics: readonly string[],

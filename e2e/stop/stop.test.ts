@@ -18,6 +18,7 @@ const SHUTDOWN_TIMEOUT_MS = 2000;
 const STOP_MS_MAX = SHUTDOWN_TIMEOUT_MS + 6000;
 const TEST_MS_MAX = 120_000;
 const START_MS_MAX = 60_000;
+const NODES_COUNT = 3;
 const SETTINGS = ['--shutdown-timeout', `${SHUTDOWN_TIMEOUT_MS}ms`];
 
 const cleanups: (() => Promise<void> | void)[] = [];
@@ -33,10 +34,13 @@ function newDirectory(): string {
 
 async function startCluster(): Promise<Cluster> {
   const directory = newDirectory();
-  const options = { nodesCount: 3, directory, command: WALRUS, settings: SETTINGS };
+  const options = { nodesCount: NODES_COUNT, directory, command: WALRUS, settings: SETTINGS };
   const cluster = await Cluster.start(options);
   cleanups.push(() => cluster.end());
   await cluster.createTopic('t');
+  // They serve before they vote, and a node that alone votes waits for nobody.
+  const isVoted = async (): Promise<boolean> => (await cluster.votersCount()) === NODES_COUNT;
+  await waitFor('every node votes', START_MS_MAX, isVoted);
   return cluster;
 }
 
