@@ -2,6 +2,7 @@
 import type { Condition, ConditionType, Judgement, ReasonOf } from '../api/conditions.ts';
 import { CONDITION_TYPES } from '../api/conditions.ts';
 import { monitored } from './monitoring.ts';
+import { isRevisionKnown } from './situation.ts';
 import type { Situation } from './situation.ts';
 import type { Finding } from './step.ts';
 import type { Operation } from './types.ts';
@@ -49,10 +50,11 @@ function found<T extends ConditionType>(
 }
 
 function ready(
-  { observed, places, bootstrapDisk }: Situation,
+  situation: Situation,
   operation: Operation | null,
   findings: readonly Finding[],
 ): Judgement<'Ready'> {
+  const { observed, places, bootstrapDisk } = situation;
   if (observed.cluster.metadata.deletionTimestamp !== undefined) return ['False', 'Deleting', ''];
   if (bootstrapDisk === null) return ['False', 'NotBootstrapped', 'The cluster has not begun yet'];
   const missing = places.filter(({ isWhole }) => !isWhole).map(({ ordinal }) => ordinal);
@@ -61,11 +63,17 @@ function ready(
   if (missing.length > 0) {
     return ['False', 'NodesNotReady', `Not serving, or not caught up: node ${missing.join(', ')}`];
   }
-  const hasAll = places.length === observed.cluster.spec.replicas;
-  if (operation !== null || findings.length > 0 || !hasAll) {
+  if (operation !== null || findings.length > 0 || !isAsSpecified(situation)) {
     return ['False', 'InProgress', operation?.step ?? 'The spec is not what the cluster is'];
   }
   return ['True', 'AllNodesServe', ''];
+}
+
+/** Also where nothing is done about it, or not yet: the pods are as many as wanted, and all of the wanted template. */
+function isAsSpecified(situation: Situation): boolean {
+  const { observed, places } = situation;
+  const hasAll = places.length === observed.cluster.spec.replicas;
+  return hasAll && isRevisionKnown(situation) && places.every(({ isCurrent }) => isCurrent);
 }
 
 function available({ observed, bootstrapDisk, leader }: Situation): Judgement<'Available'> {

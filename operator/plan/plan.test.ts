@@ -99,6 +99,32 @@ describe('a plan', () => {
     expect(cluster.violations).toEqual([]);
   });
 
+  test('a drained node is the first that a change restarts, which ends the drain', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.nodes.drain(2);
+    cluster.change({ image: 'better' });
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.violations).toEqual([]);
+  });
+
+  test('Ready is not said of a change that has only been written, and a second one does not end the roll', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.change({ image: 'better' });
+    expect(conditionOf(cluster.pass(), 'Ready')).toBe('False InProgress');
+    expect(conditionOf(cluster.pass(), 'Ready')).toBe('False InProgress');
+    cluster.tick();
+    expect(cluster.pass().operation?.kind).toBe('Roll');
+    cluster.change({ image: 'best' });
+    expect(cluster.pass().operation?.kind).toBe('Roll');
+    expect(cluster.pass().operation?.kind).toBe('Roll');
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    cluster.change({ paused: true, image: 'better' });
+    expect(conditionOf(cluster.pass(), 'Ready')).toBe('False InProgress');
+    expect(cluster.violations).toEqual([]);
+  });
+
   test('no node is restarted while the nodes refuse it, and the roll goes on once they do not', () => {
     const cluster = new ModelCluster(3);
     settle(cluster);
@@ -247,8 +273,7 @@ describe('a plan', () => {
     const cluster = new ModelCluster(3);
     settle(cluster);
     cluster.change({ image: 'better', upgrade: { strategy: 'Paused', catchUpTimeout: '10m' } });
-    cluster.pass();
-    const last = cluster.pass();
+    const last = pass(cluster, 3);
     expect(last.risky).toBeNull();
     expect(conditionOf(last, 'UpgradeBlocked')).toBe('True StrategyPaused');
   });

@@ -15,7 +15,7 @@ import { scale } from './scaling.ts';
 import { situationOf } from './situation.ts';
 import type { Situation } from './situation.ts';
 import type { Finding, Step } from './step.ts';
-import type { Plan } from './types.ts';
+import type { Plan, Write } from './types.ts';
 
 export interface PlanInput {
   readonly desired: Desired;
@@ -30,7 +30,8 @@ export interface PlanInput {
 const STEPS: readonly ((situation: Situation) => Step | null)[] = [bootstrap, recover, scale, roll];
 
 export function plan({ desired, observed, newClusterId, refusals = [] }: PlanInput): Plan {
-  const situation = situationOf(observed);
+  const writes = childWrites(desired, observed);
+  const situation = situationOf(observed, !writes.some(isOfTemplate));
   const { metadata, spec } = observed.cluster;
   // Its children go with it, by their owner; its volumes by the policy of the StatefulSet.
   if (metadata.deletionTimestamp !== undefined || spec.paused) return planOf(situation, []);
@@ -38,7 +39,6 @@ export function plan({ desired, observed, newClusterId, refusals = [] }: PlanInp
   if (findings.length > 0) return planOf(situation, [{ findings, isLast: true }]);
   const identity = identify(situation, newClusterId);
   if (identity !== null) return planOf(situation, [identity]);
-  const writes = childWrites(desired, observed);
   const steps = stepsOf(situation);
   if (refusals.length === 0) return planOf(situation, [{ writes, isLast: false }, ...steps]);
   return planOf(situation, [{ findings: refusals, isLast: false }, ...steps.map(withoutRisk)]);
@@ -53,6 +53,10 @@ function withoutRisk(step: Step): Step {
     ...(findings === undefined ? {} : { findings }),
     isLast,
   };
+}
+
+function isOfTemplate(write: Write): boolean {
+  return write.type === 'Apply' && write.object.kind === 'StatefulSet';
 }
 
 function stepsOf(situation: Situation): readonly Step[] {

@@ -13,7 +13,7 @@ import type { Operation } from './types.ts';
 const CATCH_UP_TIMEOUT = '10m';
 
 export function roll(situation: Situation): Step | null {
-  if (!isRevisionKnown(situation)) return null;
+  if (!isRevisionKnown(situation)) return takingUp(situation);
   const outdated = situation.places.filter(({ pod, isCurrent }) => pod !== null && !isCurrent);
   if (outdated.length === 0) return comingUp(situation, false);
   if (isPaused(situation)) {
@@ -26,6 +26,16 @@ export function roll(situation: Situation): Step | null {
     comingUp(situation, true) ??
     next(situation, outdated)
   );
+}
+
+/** Another change on the way: nobody knows yet whom it concerns, and the roll is not over. */
+function takingUp(situation: Situation): Step | null {
+  if (!wasRolling(situation)) return null;
+  return {
+    operation: operation(null, 'applying the changed template'),
+    requeueAfterMs: POLL_MS,
+    isLast: true,
+  };
 }
 
 function operation(
@@ -91,10 +101,17 @@ function isLate(situation: Situation, { pod }: Place): boolean {
   return situation.observed.nowMs - sinceMs > durationMs(timeoutOf(situation));
 }
 
-/** A member that serves, but is not ready with what it runs: to wait for it might be in vain. */
+/**
+ * A member that is not whole with what it runs (not ready, drained by hand, behind): to wait for it might be in vain. Not
+ * while one of the new revision is not whole: a revision that is no good stays where it is.
+ */
 function unready(situation: Situation, outdated: readonly Place[]): Step | null {
+  const isComing = situation.places.some(
+    ({ isCurrent, isWhole, member }) => isCurrent && !isWhole && member !== null,
+  );
+  if (isComing) return null;
   const place = outdated.find(
-    ({ pod, member }) => member !== null && pod?.isReady === false && !pod.isDeleting,
+    ({ pod, member, isWhole }) => member !== null && !isWhole && pod?.isDeleting === false,
   );
   return place?.canRestart?.isAllowed === true ? restart(situation, place) : null;
 }

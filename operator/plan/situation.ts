@@ -23,6 +23,8 @@ export interface Place {
 export interface Situation {
   readonly observed: Observed;
   readonly statefulSet: StatefulSetView | null;
+  /** The StatefulSet is what the spec asks for: it is not about to be written. */
+  readonly isApplied: boolean;
   /** Those of the StatefulSet's replicas, in order. */
   readonly places: readonly Place[];
   /** The ordinal of the metadata leader. */
@@ -32,13 +34,14 @@ export interface Situation {
   readonly bootstrapDisk: string | null;
 }
 
-export function situationOf(observed: Observed): Situation {
+export function situationOf(observed: Observed, isApplied = true): Situation {
   const { cluster, statefulSet, admin } = observed;
   const { annotations = {} } = cluster.metadata;
   const leader = admin.cluster?.leader;
   return {
     observed,
     statefulSet,
+    isApplied,
     places: Array.from({ length: statefulSet?.replicas ?? 0 }, (_, index) =>
       placeOf(observed, FIRST_ORDINAL + index),
     ),
@@ -71,9 +74,11 @@ function isInStep(member: MemberStatus | null): boolean {
   return member?.isAlive === true && member.isCaughtUp;
 }
 
-/** Whether the StatefulSet's status speaks of its present template: before that nobody knows which pods are old. */
-export function isRevisionKnown({ statefulSet }: Situation): boolean {
-  return statefulSet !== null && statefulSet.observedGeneration === statefulSet.generation;
+/** Whether the StatefulSet's status speaks of the wanted template: before that nobody knows which pods are old. */
+export function isRevisionKnown({ statefulSet, isApplied }: Situation): boolean {
+  return (
+    isApplied && statefulSet !== null && statefulSet.observedGeneration === statefulSet.generation
+  );
 }
 
 /**

@@ -88,6 +88,19 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     ],
   },
   {
+    name: 'ReadyTooEarly',
+    story: 'plans',
+    what: 'a change that is only written is called Ready',
+    foundBy: ['ReadyIsTrue'],
+    changes: [
+      {
+        file: 'operator/plan/conditions.ts',
+        find: 'return hasAll && isRevisionKnown(situation) && places.every(({ isCurrent }) => isCurrent);',
+        replace: 'return hasAll && typeof isRevisionKnown === "function";',
+      },
+    ],
+  },
+  {
     name: 'VerdictNotAskedAgain',
     story: 'changedMinds',
     what: 'a restart is done on a verdict that is old by then',
@@ -142,7 +155,7 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     name: 'AppliesEachPass',
     story: 'undisturbed',
     what: 'children are applied although they are as they should be',
-    foundBy: ['IdleWritesNothing'],
+    foundBy: ['Converges', 'IdleWritesNothing'],
     changes: [
       {
         file: 'operator/plan/children.ts',

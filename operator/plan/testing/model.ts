@@ -52,6 +52,8 @@ export class ModelCluster {
     object: KubernetesObject;
     uid: string;
     version: number;
+    /** What its status speaks of: a tick behind. */
+    observedVersion: number;
   } | null = null;
   readonly #pods = new Map<number, ModelPod>();
 
@@ -115,6 +117,9 @@ export class ModelCluster {
   tick(): void {
     this.nowMs += 1000;
     this.#nodes.tick();
+    if (this.#statefulSet !== null) {
+      this.#statefulSet.observedVersion = this.#statefulSet.version;
+    }
     for (const pod of this.#pods.values()) this.#advance(pod);
     for (let ordinal = 1; ordinal <= (this.#statefulSet?.replicas ?? 0); ordinal++) {
       if (!this.#pods.has(ordinal)) this.#createPod(ordinal);
@@ -160,6 +165,7 @@ export class ModelCluster {
     const wanted = desired(observed.cluster, { defaults: DEFAULTS });
     const newClusterId = this.#next().padStart(32, '0');
     const result = plan({ desired: wanted, observed, newClusterId });
+    this.#checkReady(result);
     for (const write of result.writes) this.#write(write);
     const status = statusOf(wanted, observed, result);
     this.#cluster = { ...this.#cluster, status };
@@ -248,7 +254,7 @@ export class ModelCluster {
 
   #statefulSetView(): StatefulSetView | null {
     if (this.#statefulSet === null) return null;
-    const { replicas, object, uid, version } = this.#statefulSet;
+    const { replicas, object, uid, version, observedVersion } = this.#statefulSet;
     return {
       kind: 'StatefulSet',
       name: object.metadata.name,
@@ -258,8 +264,8 @@ export class ModelCluster {
       isOwned: true,
       isDeleting: false,
       replicas,
-      updateRevision: this.#revision(),
-      observedGeneration: version,
+      updateRevision: String(observedVersion),
+      observedGeneration: observedVersion,
       generation: version,
     };
   }
@@ -299,10 +305,17 @@ export class ModelCluster {
   #apply(object: KubernetesObject): void {
     const { kind } = object;
     if (kind === 'StatefulSet') {
-      const { replicas = 1, uid = this.#next(), version = 0 } = this.#statefulSet ?? {};
+      const {
+        replicas = 1,
+        uid = this.#next(),
+        version = 0,
+        observedVersion = 0,
+      } = this.#statefulSet ?? {};
       const { replicas: applied = replicas } = object['spec'] as { replicas?: number };
       if (version > 0) this.#nodes.checkScale(replicas, applied);
-      this.#statefulSet = { object, replicas: applied, uid, version: version + 1 };
+      this.#statefulSet = {
+        ...{ object, replicas: applied, uid, version: version + 1, observedVersion },
+      };
       return;
     }
     const { name } = object.metadata;
@@ -328,6 +341,14 @@ export class ModelCluster {
         this.losePod(action.ordinal);
         break;
     }
+  }
+
+  /** Ready, of this generation: scripts go on. */
+  #checkReady({ conditions }: Plan): void {
+    const isReady = conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
+    const old = [...this.#pods.values()].find(({ image }) => image !== this.spec.image);
+    if (isReady && old !== undefined)
+      this.#nodes.broken('ReadyIsTrue', `node ${old.ordinal} is old`);
   }
 
   /** What runs, and only starts again, is not moved to what is seen not to run; nobody is while upgrades are paused. */

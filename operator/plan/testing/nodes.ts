@@ -22,6 +22,8 @@ interface ModelProcess {
   registering: number;
   /** Ticks until it has what the others have. */
   behind: number;
+  /** By hand; until it is restarted. */
+  isDraining: boolean;
 }
 
 /** A promise of the operator that it broke. */
@@ -37,6 +39,7 @@ export type Property =
   | 'NeverShrinks'
   | 'NoRefusedRestart'
   | 'PausedRestartsNobody'
+  | 'ReadyIsTrue'
   | 'ScalesFromWhatIs'
   | 'StopsWhereItFails'
   | 'VolumesKeepTheirCluster';
@@ -102,7 +105,12 @@ export class ModelNodes {
   start(ordinal: number): void {
     if (this.#processes.has(ordinal)) return;
     const registering = this.isMember(ordinal) ? REGISTER_TICKS : 0;
-    this.#processes.set(ordinal, { registering, behind: CATCH_UP_TICKS });
+    this.#processes.set(ordinal, { registering, behind: CATCH_UP_TICKS, isDraining: false });
+  }
+
+  drain(ordinal: number): void {
+    const running = this.#processes.get(ordinal);
+    if (running !== undefined) running.isDraining = true;
   }
 
   stop(ordinal: number): void {
@@ -174,7 +182,7 @@ export class ModelNodes {
     if (this.#leader === null) return refused('NoLeader');
     if (this.isRefusing) return refused('SegmentQuorum');
     const others = this.members.filter((member) => member !== ordinal);
-    const isAllowed = others.every((other) => this.isCaughtUp(other));
+    const isAllowed = others.every((other) => this.isCaughtUp(other) && !this.#isDraining(other));
     return isAllowed ? { isAllowed, epoch, message: '' } : refused('AnotherNodeIsDown');
   }
 
@@ -237,7 +245,12 @@ export class ModelNodes {
 
   #phaseOf(ordinal: number): NodeStatus['phase'] {
     if (!this.isMember(ordinal)) return 'Joining';
-    return this.isUp(ordinal) ? 'Serving' : 'Registering';
+    if (!this.isUp(ordinal)) return 'Registering';
+    return this.#isDraining(ordinal) ? 'Draining' : 'Serving';
+  }
+
+  #isDraining(ordinal: number): boolean {
+    return this.#processes.get(ordinal)?.isDraining === true;
   }
 
   #memberStatus(nodeId: number): MemberStatus {
@@ -246,7 +259,7 @@ export class ModelNodes {
       diskId: this.#disks.get(nodeId)?.diskId ?? '',
       ...{ zone: '', version: '1', peerAddress: '', clientAddress: '', httpAddress: '' },
       isAlive: this.isUp(nodeId),
-      isDraining: false,
+      isDraining: this.#isDraining(nodeId),
       isDiskWritable: true,
       role: this.#voters.includes(nodeId) ? 'Voter' : 'Learner',
       isCaughtUp: this.isCaughtUp(nodeId),
