@@ -7,7 +7,7 @@ import { plant } from '../../base/testing/plant.ts';
 import { OPERATOR_BUGS } from './bugs.ts';
 import type { StoryName } from './bugs.ts';
 
-const PLAN_RUNS = 1500;
+const PLAN_RUNS = 6000;
 const SEEDS = 40;
 
 const { values } = parseArgs({ options: { bug: { type: 'string' } } });

@@ -17,7 +17,10 @@ export function settle(cluster: ModelCluster): Plan {
 }
 
 function isQuiet(cluster: ModelCluster, { writes, risky, operation }: Plan): boolean {
-  return cluster.isDone && writes.length === 0 && risky === null && operation === null;
+  const { statefulSet } = cluster.observe();
+  const isTakenUp = statefulSet?.observedGeneration === statefulSet?.generation;
+  const hasNothing = writes.length === 0 && risky === null && operation === null;
+  return cluster.isDone && isTakenUp && hasNothing;
 }
 
 export function conditionOf({ conditions }: Plan, type: string): string {
