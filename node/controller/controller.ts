@@ -30,7 +30,7 @@ import { nextCopies } from './replicationPlan.ts';
 import { Roller } from './roller.ts';
 import { Sessions } from './sessions.ts';
 import type { SessionTimeouts } from './sessions.ts';
-import type { MetadataService, PeerRpc } from './types.ts';
+import type { MetadataService, PeerRpc, Propose } from './types.ts';
 
 /** How often the leader looks at everything that has no event of its own. */
 export const PASS_INTERVAL_MS = 100;
@@ -267,13 +267,14 @@ export class Controller {
 
   /** S2: gives sealed segments with too few copies new homes; the nodes copy by themselves. */
   #planCopies(): void {
-    const { metadata } = this.#options.metadata;
-    for (const command of nextCopies(metadata, this.#planner.candidates()))
+    const { metadata } = this.#options;
+    for (const command of nextCopies(metadata.metadata, this.#planner.candidates()))
       this.#proposeQuietly(command);
   }
 
   #proposeQuietly(command: Command): void {
-    this.#options.metadata.propose(command).catch((error: unknown) => {
+    const propose = this.#options.metadata.asLeader();
+    propose(command).catch((error: unknown) => {
       this.#options.logger.log('info', 'a metadata change has to wait', {
         command: command.type,
         error: String(error),
@@ -283,17 +284,17 @@ export class Controller {
 
   /** A leader's close: the seal and the next segment in one command. Repeats get the same answer. */
   #close(request: CloseSegmentRequest): Promise<SegmentId> {
-    this.#checkLeads();
+    const propose = this.#options.metadata.asLeader();
     const underWay = this.#closing.get(request.segmentId);
     if (underWay !== undefined) return underWay;
-    const closing = this.#sealAndOpen(request).finally(() => {
+    const closing = this.#sealAndOpen(request, propose).finally(() => {
       this.#closing.delete(request.segmentId);
     });
     this.#closing.set(request.segmentId, closing);
     return closing;
   }
 
-  async #sealAndOpen(request: CloseSegmentRequest): Promise<SegmentId> {
+  async #sealAndOpen(request: CloseSegmentRequest, propose: Propose): Promise<SegmentId> {
     const { segmentId, token, endOffset, digest } = request;
     const { metadata } = this.#options.metadata;
     const segment = metadata.segments.get(segmentId);
@@ -307,33 +308,34 @@ export class Controller {
     ) {
       return successorOf(metadata, segment)?.segmentId ?? segmentId;
     }
-    const result = await this.#options.metadata.propose({
-      type: 'SealAndOpen',
-      segmentId,
-      expected: { state: 'OPEN', token },
-      endOffset,
-      digest,
-      replicas: segment.ensemble,
-      lossy: null,
-      next: this.#planner.successor(segment),
-      nowMs: this.#options.clock.wallMs(),
-    });
-    if (!result.ok) {
+    try {
+      const value = await propose({
+        type: 'SealAndOpen',
+        segmentId,
+        expected: { state: 'OPEN', token },
+        endOffset,
+        digest,
+        replicas: segment.ensemble,
+        lossy: null,
+        next: this.#planner.successor(segment),
+        nowMs: this.#options.clock.wallMs(),
+      });
+      return value.type === 'Segment' ? value.nextSegmentId : segmentId;
+    } catch (error) {
       // Leaders do not close without room; one that had begun never goes on (ADR 0112), a recovery has to end it.
-      if (result.code === 'LIMIT_REACHED') this.#startRecovery(segment);
-      throw new WalrusError(result.code, result.message);
+      if (isWalrusError(error, 'LIMIT_REACHED')) this.#startRecovery(segment);
+      throw error;
     }
-    return result.value.type === 'Segment' ? result.value.nextSegmentId : segmentId;
   }
 
   async #register(request: RegisterNodeRequest): Promise<void> {
-    this.#checkLeads();
+    const propose = this.#options.metadata.asLeader();
     const { replacesLostDisk, bootEpoch, bootNonce, ...node } = request;
     const earlier = this.#options.metadata.metadata.nodes.get(node.nodeId)?.diskId;
     if (replacesLostDisk && earlier !== undefined && earlier !== node.diskId) {
-      await this.#proposeOrThrow({ type: 'MarkDiskLost', diskId: earlier });
+      await propose({ type: 'MarkDiskLost', diskId: earlier });
     }
-    await this.#proposeOrThrow({ type: 'RegisterNode', node, bootEpoch, bootNonce });
+    await propose({ type: 'RegisterNode', node, bootEpoch, bootNonce });
     this.sessions.expect(node.nodeId);
     void this.#changeMembership();
   }
@@ -363,11 +365,6 @@ export class Controller {
     }
   }
 
-  async #proposeOrThrow(command: Command): Promise<void> {
-    const result = await this.#options.metadata.propose(command);
-    if (!result.ok) throw new WalrusError(result.code, result.message);
-  }
-
   /**
    * Creates a topic; every partition gets its first segment. Only on the metadata leader.
    * @returns the topic's id.
@@ -378,7 +375,7 @@ export class Controller {
     readonly partitions: number;
     readonly replication: Replication | null;
   }): Promise<number> {
-    this.#checkLeads();
+    const propose = this.#options.metadata.asLeader();
     const { metadata } = this.#options.metadata;
     const { lastApplied, lastIndex } = this.#options.raft.status();
     // Elected right after its start, a leader may know of no node yet: that is no word about the cluster.
@@ -389,14 +386,8 @@ export class Controller {
     if (refusal !== null) throw new WalrusError(refusal.code, refusal.message);
     const plans = this.#planner.topic(topic.partitions, replication);
     const nowMs = this.#options.clock.wallMs();
-    const result = await this.#options.metadata.propose({
-      type: 'CreateTopic',
-      name: topic.name,
-      replication,
-      plans,
-      nowMs,
-    });
-    if (!result.ok) throw new WalrusError(result.code, result.message);
-    return result.value.type === 'Topic' ? result.value.topicId : 0;
+    const { name } = topic;
+    const value = await propose({ type: 'CreateTopic', name, replication, plans, nowMs });
+    return value.type === 'Topic' ? value.topicId : 0;
   }
 }

@@ -52,6 +52,7 @@ function start(answers: readonly string[]) {
     },
     leaderNodeId: null,
     propose: () => new Promise(() => undefined),
+    asLeader: () => () => new Promise(() => undefined),
     barrier: () => Promise.resolve(),
     applied: (index, timeoutMs) => {
       return new Promise((resolve, reject) => {

@@ -76,13 +76,16 @@ test('a node that is back has no lease while a recovery of its segment is propos
   );
   const ids = ledBy(scenario, node);
   const { metadata } = leader.parts!;
-  const propose = metadata.propose.bind(metadata);
+  const asLeader = metadata.asLeader.bind(metadata);
   const held: (() => void)[] = [];
-  metadata.propose = async (command) => {
-    if (command.type === 'BeginRecovery') {
-      await new Promise<void>((resolve) => held.push(resolve));
-    }
-    return await propose(command);
+  metadata.asLeader = () => {
+    const propose = asLeader();
+    return async (command) => {
+      if (command.type === 'BeginRecovery') {
+        await new Promise<void>((resolve) => held.push(resolve));
+      }
+      return await propose(command);
+    };
   };
   node.process!.pause();
   await scenario.cluster.runUntil(() => held.length > 0, 3000);
@@ -108,3 +111,28 @@ function followHeartbeats({ parts }: Machine): { answered: number } {
   };
   return count;
 }
+
+test('a recovery that a metadata leader decided before it was deposed never begins', async () => {
+  const scenario = await Scenario.startSpread(9);
+  const { cluster } = scenario;
+  const deposed = scenario.metadataLeader();
+  const [node, heir] = cluster.machines.filter((machine) => machine !== deposed);
+  const ids = ledBy(scenario, node!);
+  expect(ids).not.toEqual([]);
+  // It does not hear the node. What it proposes from now on waits in its queue until it leads no more.
+  cluster.network.cut(node!.address, deposed.address);
+  await cluster.runUntil(() => !node!.parts!.session.isFresh, 3000);
+  const { raft } = deposed.parts!;
+  const propose = raft.propose.bind(raft);
+  const queue: (() => void)[] = [];
+  raft.propose = async (...proposal) => {
+    await new Promise<void>((resolve) => queue.push(resolve));
+    return await propose(...proposal);
+  };
+  await cluster.runUntil(() => queue.length > 0, 3000);
+  void raft.transferLeadership(heir!.parts!.raft.status().id);
+  await cluster.runUntil(() => node!.parts!.session.isFresh, 3000);
+  for (const goOn of queue.splice(0)) goOn();
+  await cluster.run(3000);
+  expect(isTaken(scenario, ids)).toBe(false);
+});

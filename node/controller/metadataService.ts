@@ -15,7 +15,7 @@ import { encodeCommand } from '../state/codec/commandCodec.ts';
 import type { ApplyResult, Command } from '../state/commands.ts';
 import type { MetadataStateMachine } from '../state/metadataStateMachine.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
-import type { MetadataService, PeerRpc } from './types.ts';
+import type { MetadataService, PeerRpc, Propose } from './types.ts';
 
 /** How long a proposal may take before its outcome counts as unknown. */
 export const PROPOSE_TIMEOUT_MS = 5000;
@@ -151,6 +151,21 @@ export class RaftMetadata implements MetadataService {
       }
       await this.#sleep(LEADER_POLL_MS);
     }
+  }
+
+  asLeader(): Propose {
+    const raft = this.#attached();
+    const { role, currentTerm } = raft.status();
+    if (role !== 'Leader') {
+      throw new WalrusError('NOT_LEADER', 'This node does not lead the metadata');
+    }
+    return async (command) => {
+      const deadlineMs = this.#options.clock.monotonicMs() + PROPOSE_TIMEOUT_MS;
+      const { index } = await raft.propose(encodeCommand(command), currentTerm);
+      const result = await this.#resultAt(index, deadlineMs);
+      if (!result.ok) throw new WalrusError(result.code, result.message);
+      return result.value;
+    };
   }
 
   /** null: for certain not proposed, the leader has to be found again. */

@@ -48,7 +48,11 @@ beforeEach(() => {
   sources = [];
   const metadata = {
     metadata: cluster.state,
-    propose: (command: Command) => Promise.resolve(cluster.apply(command)),
+    asLeader: () => (command: Command) => {
+      const result = cluster.apply(command);
+      if (result.ok) return Promise.resolve(result.value);
+      return Promise.reject(new WalrusError(result.code, result.message));
+    },
   } as unknown as MetadataService; // a double: a recovery asks nothing else of it
   // `call` answers as the api of each request says, which its type cannot say.
   const rpc = { handle: () => undefined, call } as unknown as PeerRpc;

@@ -22,7 +22,7 @@ import { consistent, evidenceNeeded, highest } from './evidence.ts';
 import type { Evidence } from './evidence.ts';
 import { RecoveryCopies } from './recoveryCopies.ts';
 import type { RecoveryCopiesOptions } from './recoveryCopies.ts';
-import type { MetadataService } from './types.ts';
+import type { Propose } from './types.ts';
 
 const FENCE_TIMEOUT_MS = 1000;
 /** How long an unclean seal waits for a member: what a slow one has would be given up. */
@@ -57,12 +57,13 @@ export class Recovery {
 
   /**
    * Recovers a segment to its seal.
-   * @throws {WalrusError} CONFLICT when another recovery or the leader's close came first; REPLICA_UNKNOWN while
+   * @throws {WalrusError} NOT_LEADER as MetadataService.asLeader; CONFLICT when another recovery or the leader's close came first; REPLICA_UNKNOWN while
    *   fewer than F members answer; NOT_ENOUGH_REPLICAS while fewer than W disks can take the copy.
    */
   async run(found: SegmentRecord): Promise<void> {
-    const segment = await this.#begin(found);
-    await this.#seal(segment, await this.#fence(segment), null);
+    const propose = this.#options.metadata.asLeader();
+    const segment = await this.#begin(found, propose);
+    await this.#seal(segment, { evidence: await this.#fence(segment), lossy: null }, propose);
   }
 
   /**
@@ -77,7 +78,8 @@ export class Recovery {
       const why = `it is ${found.state}, and not waiting for its recovery`;
       throw new WalrusError('CONFLICT', `Cannot seal segment ${found.segmentId} unclean: ${why}`);
     }
-    const segment = confirmedEnd === null ? found : await this.#begin(found);
+    const propose = this.#options.metadata.asLeader();
+    const segment = confirmedEnd === null ? found : await this.#begin(found, propose);
     const answers = await this.#fenceAll(segment);
     const believed = consistent(answers.filter(({ isDamaged = false }) => !isDamaged));
     const isWhole = believed.length >= evidenceNeeded(segment);
@@ -88,16 +90,16 @@ export class Recovery {
       : { from: tail, to: offset(segment.baseOffset + HANDED_OUT_COUNT_MAX) };
     if (confirmedEnd !== null) {
       if (tail !== confirmedEnd) throw endsElsewhere(segment, tail, confirmedEnd);
-      await this.#seal(segment, evidence, lossy);
+      await this.#seal(segment, { evidence, lossy }, propose);
     }
     return { endOffset: tail, lossy };
   }
 
   /** R1 */
-  async #begin(found: SegmentRecord): Promise<SegmentRecord> {
+  async #begin(found: SegmentRecord, propose: Propose): Promise<SegmentRecord> {
     const epoch = found.epoch + 1;
     const { segmentId } = found;
-    await this.#propose({ type: 'BeginRecovery', segmentId, epoch });
+    await propose({ type: 'BeginRecovery', segmentId, epoch });
     const segment = this.#options.metadata.metadata.segments.get(segmentId);
     if (segment?.state !== 'RECOVERING' || segment.epoch !== epoch) {
       throw new WalrusError('CONFLICT', `Segment ${segmentId} is being recovered by another one`);
@@ -108,13 +110,13 @@ export class Recovery {
   /** R4-R6 */
   async #seal(
     segment: SegmentRecord,
-    evidence: readonly Evidence[],
-    lossy: LossyRange | null,
+    { evidence, lossy }: { evidence: readonly Evidence[]; lossy: LossyRange | null },
+    propose: Propose,
   ): Promise<void> {
     const { segmentId, epoch } = segment;
     const source = highest(evidence);
-    const replicas = await this.#copies.make(segment, evidence, source);
-    await this.#propose({
+    const replicas = await this.#copies.make(segment, { evidence, end: source }, propose);
+    await propose({
       type: 'SealAndOpen',
       segmentId,
       expected: { state: 'RECOVERING', epoch },
@@ -133,11 +135,6 @@ export class Recovery {
       lostFrom: lossy?.from,
       lostTo: lossy?.to,
     });
-  }
-
-  async #propose(command: Parameters<MetadataService['propose']>[0]): Promise<void> {
-    const result = await this.#options.metadata.propose(command);
-    if (!result.ok) throw new WalrusError(result.code, result.message);
   }
 
   /** R2, R3: fences every member; resolves with F answers that do not contradict each other, or more. */

@@ -11,7 +11,7 @@ import { registeredAddress } from '../state/queries.ts';
 import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
 import type { ReplicaTail } from '../storage/types.ts';
 import type { Evidence } from './evidence.ts';
-import type { MetadataService, PeerRpc } from './types.ts';
+import type { MetadataService, PeerRpc, Propose } from './types.ts';
 
 const COPY_TIMEOUT_MS = 10_000;
 /** Bytes of one copied piece. */
@@ -23,6 +23,12 @@ export interface RecoveryCopiesOptions {
   readonly metadata: MetadataService;
   /** Healthy disks that hold nothing of the segment, best first: for copies when members are missing (R5). */
   freshPlaces(segment: SegmentRecord): readonly ReplicaPlace[];
+}
+
+/** What a recovery has found out. */
+export interface Found {
+  readonly evidence: readonly Evidence[];
+  readonly end: ReplicaTail;
 }
 
 /** One segment's copying. */
@@ -45,12 +51,12 @@ export class RecoveryCopies {
 
   /**
    * Resolves with the disks that hold everything up to the end durably, W or more.
-   * @throws {WalrusError} NOT_ENOUGH_REPLICAS; what the metadata refuse
+   * @throws {WalrusError} NOT_ENOUGH_REPLICAS; NOT_LEADER; what the metadata refuse
    */
   async make(
     segment: SegmentRecord,
-    evidence: readonly Evidence[],
-    end: ReplicaTail,
+    { evidence, end }: Found,
+    propose: Propose,
   ): Promise<readonly ReplicaPlace[]> {
     const holders = evidence
       .filter(({ tail, digest }) => tail === end.tail && digest === end.digest)
@@ -63,7 +69,7 @@ export class RecoveryCopies {
     for (const place of this.#freshFor(segment)) {
       if (holders.length >= segment.ackQuorum) break;
       const { segmentId, baseOffset } = segment;
-      await this.#propose({ type: 'PlanCopies', segmentId, places: [place] });
+      await propose({ type: 'PlanCopies', segmentId, places: [place] });
       await this.#fill(job, place, baseOffset);
     }
     if (holders.length >= segment.ackQuorum) return holders;
@@ -79,11 +85,6 @@ export class RecoveryCopies {
     return this.#options
       .freshPlaces(segment)
       .filter((place) => !segment.ensemble.some((member) => member.diskId === place.diskId));
-  }
-
-  async #propose(command: Parameters<MetadataService['propose']>[0]): Promise<void> {
-    const result = await this.#options.metadata.propose(command);
-    if (!result.ok) throw new WalrusError(result.code, result.message);
   }
 
   /** Copies to one disk from whichever holder can be read; it is a holder, too, once it has the end. */

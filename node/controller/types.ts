@@ -7,7 +7,7 @@ import type { LogIndex, NodeId, SegmentId } from '../../base/units.ts';
 import type { Api } from '../../protocol/client/codec.ts';
 import type { AckLevel, AppendCallback } from '../replication/pendingAppends.ts';
 import type { MetadataChange } from '../state/change.ts';
-import type { ApplyResult, Command } from '../state/commands.ts';
+import type { ApplyResult, ApplyValue, Command } from '../state/commands.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
 import type { SegmentRecord } from '../state/types.ts';
 
@@ -31,6 +31,9 @@ export interface PeerRpc {
   ): void;
 }
 
+/** Proposes a command; resolves with what it came to, once it was applied here. */
+export type Propose = (command: Command) => Promise<ApplyValue>;
+
 /** The metadata as this node has applied it, and the way to change it. */
 export interface MetadataService {
   readonly metadata: IndexedMetadata;
@@ -45,6 +48,14 @@ export interface MetadataService {
    *   OVERLOADED, SHUTTING_DOWN
    */
   propose(command: Command): Promise<ApplyResult>;
+  /**
+   * How to propose what only the metadata leader may decide, in the term in which it leads now. Never through another one,
+   * which may know better by then: it may have given the node a lease that is taken for dead.
+   * @returns a Propose that throws NOT_LEADER (for certain not proposed) once this node does not lead in that term any
+   *   more; TIMED_OUT (outcome unknown), OVERLOADED, SHUTTING_DOWN; and what the metadata refuse.
+   * @throws {WalrusError} NOT_LEADER
+   */
+  asLeader(): Propose;
   /**
    * Resolves once everything committed before the call is applied here.
    * @throws {WalrusError} METADATA_UNAVAILABLE

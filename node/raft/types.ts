@@ -103,8 +103,14 @@ export interface RaftStatus {
  * SHUTTING_DOWN, INVALID_MEMBERSHIP.
  */
 export interface RaftNode {
-  /** Proposes a command on the leader; resolves after it was applied here, with the apply result. */
-  propose(command: Uint8Array): Promise<{ readonly index: LogIndex; readonly result: unknown }>;
+  /**
+   * Proposes a command on the leader; resolves after it was applied here, with the apply result.
+   * @param term - Only while it leads in this term: what a leader decided in one is not for a later one.
+   */
+  propose(
+    command: Uint8Array,
+    term?: Term,
+  ): Promise<{ readonly index: LogIndex; readonly result: unknown }>;
   /**
    * Resolves once this node has applied everything that was committed when the call was made (read index,
    * thesis §6.4), on any server: followers ask the leader.

@@ -85,9 +85,7 @@ export class ClusterAdmin {
 
   async #markAsLeader({ diskId, confirm }: MarkDiskLostRequest): Promise<MarkDiskLostResponse> {
     const { metadata, controller } = this.#context.parts;
-    if (!metadata.isLeader) {
-      throw new WalrusError('NOT_LEADER', 'This node does not lead the metadata');
-    }
+    const propose = metadata.asLeader();
     const disk = metadata.metadata.disks.get(diskId);
     if (disk === undefined) {
       const message = `Cannot mark disk ${diskId} lost: the cluster does not know it`;
@@ -101,10 +99,7 @@ export class ClusterAdmin {
     }
     const hit = isLost ? [] : this.#membersOn(diskId);
     const blocked = hit.filter((segment) => this.#isBlockedWithout(segment, diskId)).length;
-    if (confirm && !isLost) {
-      const result = await metadata.propose({ type: 'MarkDiskLost', diskId });
-      if (!result.ok) throw new WalrusError(result.code, result.message);
-    }
+    if (confirm && !isLost) await propose({ type: 'MarkDiskLost', diskId });
     return { nodeId, isLost, segments: hit.length, blocked };
   }
 

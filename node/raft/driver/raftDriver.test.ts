@@ -3,7 +3,7 @@ import { concatBytes, decodeUtf8, encodeUtf8 } from '../../../base/bytes.ts';
 import type { WalrusError } from '../../../base/errors.ts';
 import { SILENT } from '../../../base/log.ts';
 import { between, chance, SeededRandom } from '../../../base/random.ts';
-import { logIndex } from '../../../base/units.ts';
+import { logIndex, term } from '../../../base/units.ts';
 import type { LogIndex } from '../../../base/units.ts';
 import { MemoryDisk } from '../testing/memoryDisk.ts';
 import { idOf, memberOf } from '../testing/simCluster.ts';
@@ -188,6 +188,20 @@ describe('RaftDriver', () => {
       code: 'NOT_LEADER',
       details: { leader: idOf(leader) },
     });
+    cluster.stop();
+  });
+
+  test('what is proposed for a term is not proposed in another one', async () => {
+    const cluster = new Cluster([1, 2, 3]);
+    const driver = cluster.driver(await cluster.leader());
+    const { currentTerm } = driver.status();
+    for (const other of [currentTerm - 1, currentTerm + 1]) {
+      const proposed = driver.propose(encodeUtf8('a'), term(other));
+      await expect(proposed).rejects.toMatchObject({ code: 'NOT_LEADER' });
+    }
+    await cluster.settle(driver.propose(encodeUtf8('b'), currentTerm));
+    await cluster.clock.advance(20);
+    expect(cluster.words()).toEqual([['b'], ['b'], ['b']]);
     cluster.stop();
   });
 

@@ -13,7 +13,7 @@ import type { Timer } from '../../../base/clock.ts';
 import { isWalrusError, WalrusError } from '../../../base/errors.ts';
 import { randomHex } from '../../../base/random.ts';
 import { logIndex } from '../../../base/units.ts';
-import type { LogIndex } from '../../../base/units.ts';
+import type { LogIndex, Term } from '../../../base/units.ts';
 import type { Entry } from '../entry.ts';
 import type { Envelope, RaftEvent, RaftOutput } from '../events.ts';
 import type { SnapshotInfo } from '../snapshotInfo.ts';
@@ -102,9 +102,12 @@ export class RaftDriver implements RaftNode {
     this.#armTimer();
   }
 
-  propose(command: Uint8Array): Promise<{ readonly index: LogIndex; readonly result: unknown }> {
+  propose(
+    command: Uint8Array,
+    term?: Term,
+  ): Promise<{ readonly index: LogIndex; readonly result: unknown }> {
     return new Promise((resolve, reject) => {
-      const refusal = this.#whyRefused(command);
+      const refusal = this.#whyRefused(command, term);
       if (refusal !== null) {
         reject(refusal);
         return;
@@ -114,10 +117,12 @@ export class RaftDriver implements RaftNode {
     });
   }
 
-  #whyRefused(command: Uint8Array): WalrusError | null {
+  /** What is taken waits in the queue, which is emptied when the leadership ends: it is never proposed in a later term. */
+  #whyRefused(command: Uint8Array, term: Term | undefined): WalrusError | null {
     const { commandBytesMax, proposalsMax, proposalBytesMax } = this.#settings;
     if (this.#isStopped) return shuttingDown();
-    if (this.#raft.role !== 'Leader') return notLeader(this.#raft.leaderId);
+    const { role, currentTerm, leaderId } = this.#raft;
+    if (role !== 'Leader' || (term ?? currentTerm) !== currentTerm) return notLeader(leaderId);
     if (command.length > commandBytesMax)
       return new WalrusError(
         'TOO_LARGE',
