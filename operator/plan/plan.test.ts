@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
 import { ModelCluster } from './testing/model.ts';
 import type { Plan } from './types.ts';
-import { checkPlans, checkStartingAgain, conditionOf, settle } from './testing/randomRuns.ts';
+import { checkPlans, conditionOf, settle } from './testing/randomRuns.ts';
+import { checkCutOff, checkRefused, checkStartingAgain } from './testing/scripted.ts';
 
 /** @returns the last plan. */
 function pass(cluster: ModelCluster, times: number): Plan {
@@ -126,21 +127,7 @@ describe('a plan', () => {
   });
 
   test('no node is restarted while the nodes refuse it, and the roll goes on once they do not', () => {
-    const cluster = new ModelCluster(3);
-    settle(cluster);
-    cluster.change({ image: 'better' });
-    cluster.nodes.isRefusing = true;
-    const before = cluster.observe().pods.map(({ uid }) => uid);
-    let last = cluster.pass();
-    for (let i = 0; i < 20; i++) {
-      cluster.tick();
-      last = cluster.pass();
-    }
-    expect(cluster.observe().pods.map(({ uid }) => uid)).toEqual(before);
-    expect(conditionOf(last, 'UpgradeBlocked')).toBe('True RestartRefused');
-    cluster.nodes.isRefusing = false;
-    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
-    expect(cluster.violations).toEqual([]);
+    expect(conditionOf(checkRefused(), 'UpgradeBlocked')).toBe('True RestartRefused');
   });
 
   test('fewer nodes are refused, with a condition, and nothing is done', () => {
@@ -154,21 +141,10 @@ describe('a plan', () => {
     expect(conditionOf(settle(cluster), 'ConfigurationValid')).toBe('True Valid');
   });
 
-  test('nodes that serve are not restarted for want of readiness, however many are cut off', () => {
-    const cluster = new ModelCluster(3);
-    settle(cluster);
-    cluster.isCutOff = true;
-    cluster.change({ image: 'better' });
-    const before = cluster.observe().pods.map(({ uid }) => uid);
-    for (let i = 0; i < 20; i++) {
-      cluster.tick();
-      expect(cluster.pass().risky).toBeNull();
-    }
-    expect(cluster.observe().pods.map(({ uid }) => uid)).toEqual(before);
-    cluster.isCutOff = false;
-    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
-    expect(cluster.violations).toEqual([]);
-  });
+  test(
+    'nodes that serve are not restarted for want of readiness, however many are cut off',
+    checkCutOff,
+  );
 
   test('what serves without getting ready is restarted first, when the nodes allow it', () => {
     const cluster = new ModelCluster(3);

@@ -1,7 +1,16 @@
 /** Planted bugs of the operator: each breaks one of its promises, to show that the stories notice. */
 import type { SourceChange } from '../../base/testing/plant.ts';
 
-export type StoryName = 'changedMinds' | 'plans' | 'startingAgain' | 'troubled' | 'undisturbed';
+export type StoryName =
+  | 'changedMinds'
+  | 'cutOff'
+  | 'hung'
+  | 'joinedMeanwhile'
+  | 'plans'
+  | 'refused'
+  | 'startingAgain'
+  | 'troubled'
+  | 'undisturbed';
 
 export interface OperatorBug {
   readonly name: string;
@@ -23,7 +32,7 @@ const NOT_ASKED_AGAIN: SourceChange = {
 export const OPERATOR_BUGS: readonly OperatorBug[] = [
   {
     name: 'RollIgnoresCanRestart',
-    story: 'plans',
+    story: 'refused',
     what: 'a roll restarts a node that the nodes refuse to let go',
     foundBy: ['NoRefusedRestart'],
     changes: [
@@ -109,7 +118,7 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
   },
   {
     name: 'JoinedMeanwhile',
-    story: 'troubled',
+    story: 'joinedMeanwhile',
     what: 'a node that waited to join is restarted for it after it has joined',
     foundBy: ['NoRefusedRestart'],
     changes: [
@@ -180,7 +189,7 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
   },
   {
     name: 'FenceIgnored',
-    story: 'troubled',
+    story: 'hung',
     what: 'an operator that does not hold the lease any more writes on',
     foundBy: ['DeposedWritesNothing', 'NoRefusedRestart'],
     changes: [
@@ -232,7 +241,7 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
   },
   {
     name: 'NotReadyServesNothing',
-    story: 'plans',
+    story: 'cutOff',
     what: 'a pod that is not ready is taken for one that serves nothing',
     foundBy: ['NoRefusedRestart'],
     changes: [

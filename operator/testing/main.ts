@@ -18,14 +18,24 @@ plant(bug.changes);
 async function tell(name: StoryName): Promise<void> {
   // Nothing that a bug may be planted in is loaded before.
   const stories = await import('./stories.ts');
-  if (name === 'plans') {
-    const { checkPlans } = await import('../plan/testing/randomRuns.ts');
-    checkPlans({ numRuns: PLAN_RUNS, seed: 1 });
-  } else if (name === 'startingAgain') {
-    const { checkStartingAgain } = await import('../plan/testing/randomRuns.ts');
-    for (const strategy of ['Rolling', 'Paused'] as const) checkStartingAgain(strategy);
-  } else if (name === 'undisturbed') await stories.undisturbed();
-  else for (let seed = 1; seed <= SEEDS; seed += 1) await stories[name](seed);
+  const runs = await import('../plan/testing/randomRuns.ts');
+  const scripted = await import('../plan/testing/scripted.ts');
+  const told: Readonly<Record<StoryName, () => unknown>> = {
+    plans: () => runs.checkPlans({ numRuns: PLAN_RUNS, seed: 1 }),
+    startingAgain: () => (['Rolling', 'Paused'] as const).forEach(scripted.checkStartingAgain),
+    refused: scripted.checkRefused,
+    cutOff: scripted.checkCutOff,
+    undisturbed: stories.undisturbed,
+    joinedMeanwhile: stories.joinedMeanwhile,
+    hung: stories.hung,
+    troubled: () => eachSeed(stories.troubled),
+    changedMinds: () => eachSeed(stories.changedMinds),
+  };
+  await told[name]();
+}
+
+async function eachSeed(story: (seed: number) => Promise<void>): Promise<void> {
+  for (let seed = 1; seed <= SEEDS; seed += 1) await story(seed);
 }
 
 try {

@@ -3,7 +3,14 @@ import { execFile } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
 import { checkChanges } from '../../base/testing/plant.ts';
 import { OPERATOR_BUGS } from './bugs.ts';
-import { changedMinds, killedAfterWrite, troubled, undisturbed } from './stories.ts';
+import {
+  changedMinds,
+  hung,
+  joinedMeanwhile,
+  killedAfterWrite,
+  troubled,
+  undisturbed,
+} from './stories.ts';
 
 const STORIES_MS_MAX = 120_000;
 const HUNTS_MS_MAX = 240_000;
@@ -37,6 +44,10 @@ describe('operators', () => {
     },
     STORIES_MS_MAX,
   );
+
+  test('one that hung while another came to lead does nothing more', hung, STORIES_MS_MAX);
+
+  test('restart nobody who has joined meanwhile', joinedMeanwhile, STORIES_MS_MAX);
 
   test(
     'restart nobody whom the nodes have come to refuse meanwhile',

@@ -11,6 +11,7 @@ const SETTLE_MS = 300_000;
 /** In which an idle cluster has several passes. */
 const IDLE_MS = 150_000;
 const RESTART_MS = 3000;
+const MINUTE_MS = 60_000;
 const NODES_MAX = 6;
 
 /** @throws {Error} */
@@ -123,6 +124,56 @@ export async function changedMinds(seed: number): Promise<void> {
   };
   world.startOperator('a');
   await life(world);
+  check(world);
+}
+
+/** What happens once, between the status that tells of an operation and the action that it tells of. */
+async function onceDecided(world: World, kind: string, happen: () => void): Promise<void> {
+  const decided: string[] = [];
+  world.onWritten = () => {
+    const { operation } = world.clusterOf(NAME).status ?? {};
+    if (operation?.kind !== kind || decided.length > 0) return;
+    decided.push(operation.step);
+    happen();
+  };
+  await world.run(MINUTE_MS);
+  if (decided.length === 0) world.breach('Converges', `there was no ${kind}`);
+}
+
+/** Whoever leads hangs in the midst of a pass, before what it has decided, and comes to itself when the other one leads. */
+export async function hung(): Promise<void> {
+  const world = new World();
+  const first = world.startOperator('a');
+  world.apply(NAME, { replicas: 3 });
+  await world.settle(NAME, SETTLE_MS);
+  world.startOperator('b');
+  world.apply(NAME, { image: 'better' });
+  await onceDecided(world, 'Roll', () => {
+    first.process.pause();
+    world.scheduler.schedule(MINUTE_MS, () => first.process.resume());
+  });
+  await world.run(SETTLE_MS);
+  await world.settle(NAME, SETTLE_MS);
+  check(world);
+}
+
+/** Who waits to join is to be made anew, of a changed template; before that is done it has joined, and is needed. */
+export async function joinedMeanwhile(): Promise<void> {
+  const world = new World();
+  const nodes = world.kubernetes.nodesOf(NAMESPACE, NAME);
+  world.startOperator('a');
+  world.apply(NAME, { replicas: 3 });
+  await world.settle(NAME, SETTLE_MS);
+  nodes.isClosed = true;
+  world.apply(NAME, { replicas: 4 });
+  await world.run(MINUTE_MS);
+  world.apply(NAME, { image: 'better' });
+  await onceDecided(world, 'Recover', () => {
+    Object.assign(nodes, { isClosed: false, isRefusing: true });
+    nodes.tick();
+  });
+  nodes.isRefusing = false;
+  await world.settle(NAME, SETTLE_MS);
   check(world);
 }
 

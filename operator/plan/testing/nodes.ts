@@ -55,6 +55,8 @@ export class ModelNodes {
   isRefusing = false;
   /** Nobody catches up. */
   isSlow = false;
+  /** Nobody is taken in as a member. */
+  isClosed = false;
   /** At most so many nodes vote on the metadata. */
   metadataVoters = 3;
   readonly #disks = new Map<number, ModelDisk>();
@@ -137,7 +139,7 @@ export class ModelNodes {
       const disk = this.#disks.get(ordinal);
       if (running.registering > 0) running.registering -= 1;
       if (disk === undefined || this.#leader === null) continue;
-      if (!disk.isMember) disk.isMember = true;
+      if (!disk.isMember) disk.isMember = !this.isClosed;
       else if (running.behind > 0 && !this.isSlow) running.behind -= 1;
     }
     this.#elect();

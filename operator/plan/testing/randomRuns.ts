@@ -68,7 +68,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ type: fc.constant('grow' as const), by: fc.integer({ min: 1, max: 2 }) }),
 );
 
-const ROLLING = { strategy: 'Rolling', catchUpTimeout: '10m' } as const;
+export const ROLLING = { strategy: 'Rolling', catchUpTimeout: '10m' } as const;
 
 type Events = {
   readonly [T in Happening['type']]: (
@@ -110,7 +110,8 @@ function happen(cluster: ModelCluster, event: Happening): void {
   apply(cluster, event);
 }
 
-function check({ violations }: ModelCluster): void {
+/** @throws {Error} that begins with the property that does not hold. */
+export function check({ violations }: ModelCluster): void {
   const [violation] = violations;
   if (violation !== undefined) throw new Error(`${violation.property}: ${violation.detail}`);
 }
@@ -145,37 +146,6 @@ function run(
   const ready = conditions.find(({ type }) => type === 'Ready');
   if (ready?.status === 'True' && operation === null && cluster.isDone) return;
   throw new Error(`Converges: ${JSON.stringify({ ready, operation })}`);
-}
-
-/**
- * Containers end and start again where a change is stopped, by a failure of its own or by hand.
- * @throws {Error} that begins with the property that does not hold.
- */
-export function checkStartingAgain(strategy: 'Rolling' | 'Paused'): void {
-  const cluster = new ModelCluster(5);
-  settle(cluster);
-  cluster.badImages.add('bad');
-  cluster.change({
-    image: strategy === 'Paused' ? 'better' : 'bad',
-    upgrade: { ...ROLLING, strategy },
-  });
-  const restarts: readonly (() => void)[] = [
-    () => undefined,
-    () => cluster.restartContainer(4),
-    () => cluster.restartContainer(3),
-  ];
-  for (const restart of restarts) {
-    restart();
-    for (let i = 0; i < 20; i++) {
-      cluster.pass();
-      cluster.tick();
-    }
-    check(cluster);
-  }
-  cluster.change({ image: 'good', upgrade: ROLLING });
-  const { operation } = settle(cluster);
-  check(cluster);
-  if (operation !== null) throw new Error(`Converges: ${JSON.stringify(operation)}`);
 }
 
 /** @throws {Error} that begins with the property that does not hold. */

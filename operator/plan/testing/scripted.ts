@@ -1,0 +1,92 @@
+/** What a plan is put through by construction: where chance would seldom come. */
+import type { Plan } from '../types.ts';
+import { ModelCluster } from './model.ts';
+import { ROLLING, check, conditionOf, settle } from './randomRuns.ts';
+
+/** A change to a cluster that is whole; then what `trouble` does to it; then nobody may be restarted. @returns the last plan. */
+function changed(trouble: (cluster: ModelCluster) => void): { cluster: ModelCluster; last: Plan } {
+  const cluster = new ModelCluster(3);
+  settle(cluster);
+  cluster.change({ image: 'better' });
+  trouble(cluster);
+  const before = uids(cluster);
+  let last = cluster.pass();
+  for (let i = 0; i < 20; i++) {
+    cluster.tick();
+    last = cluster.pass();
+    check(cluster);
+  }
+  if (uids(cluster) !== before) throw new Error('NoRefusedRestart: a pod is another one');
+  return { cluster, last };
+}
+
+function uids(cluster: ModelCluster): string {
+  return cluster
+    .observe()
+    .pods.map(({ uid }) => uid)
+    .join(' ');
+}
+
+function checkEnd(cluster: ModelCluster): void {
+  const last = settle(cluster);
+  check(cluster);
+  if (conditionOf(last, 'Ready') === 'True AllNodesServe') return;
+  throw new Error(`Converges: ${JSON.stringify(last.operation)}`);
+}
+
+/**
+ * The nodes refuse all restarts.
+ * @returns what was said meanwhile.
+ * @throws {Error} that begins with the property that does not hold.
+ */
+export function checkRefused(): Plan {
+  const { cluster, last } = changed(({ nodes }) => {
+    nodes.isRefusing = true;
+  });
+  cluster.nodes.isRefusing = false;
+  checkEnd(cluster);
+  return last;
+}
+
+/**
+ * All hosts are cut off, and their nodes serve on.
+ * @throws {Error} that begins with the property that does not hold.
+ */
+export function checkCutOff(): void {
+  const { cluster } = changed((troubled) => {
+    troubled.isCutOff = true;
+  });
+  cluster.isCutOff = false;
+  checkEnd(cluster);
+}
+
+/**
+ * Containers end and start again where a change is stopped, by a failure of its own or by hand.
+ * @throws {Error} that begins with the property that does not hold.
+ */
+export function checkStartingAgain(strategy: 'Rolling' | 'Paused'): void {
+  const cluster = new ModelCluster(5);
+  settle(cluster);
+  cluster.badImages.add('bad');
+  cluster.change({
+    image: strategy === 'Paused' ? 'better' : 'bad',
+    upgrade: { ...ROLLING, strategy },
+  });
+  const restarts: readonly (() => void)[] = [
+    () => undefined,
+    () => cluster.restartContainer(4),
+    () => cluster.restartContainer(3),
+  ];
+  for (const restart of restarts) {
+    restart();
+    for (let i = 0; i < 20; i++) {
+      cluster.pass();
+      cluster.tick();
+    }
+    check(cluster);
+  }
+  cluster.change({ image: 'good', upgrade: ROLLING });
+  const { operation } = settle(cluster);
+  check(cluster);
+  if (operation !== null) throw new Error(`Converges: ${JSON.stringify(operation)}`);
+}
