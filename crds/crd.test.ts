@@ -1,13 +1,20 @@
 import { describe, expect, test } from '@jest/globals';
 import fs from 'node:fs';
 import path from 'node:path';
-import { parse } from 'yaml';
-import { SETTING_NAMES, settingOf } from '../node/config/settings.ts';
+import { parse, parseAllDocuments } from 'yaml';
+import { CREATIONS } from '../e2e/crd/cases.ts';
+import { resolveConfig } from '../node/config.ts';
+import { SETTING_NAMES } from '../node/config/settings.ts';
+import { environmentOf } from '../operator/desired/environment.ts';
+import { ModelCluster } from '../operator/plan/testing/model.ts';
 import { customResourceDefinition } from './crd.ts';
+import { CONFIG_RULES } from './nodeSettings.ts';
 import { referenceDocument } from './reference.ts';
 import { spec } from './schema.ts';
+import { settingEdges } from './testing/settingEdges.ts';
 
 const ROOT = path.resolve(__dirname, '..');
+const { cluster: CLUSTER } = new ModelCluster(3).observe();
 
 interface Schema {
   readonly type?: string;
@@ -33,6 +40,12 @@ describe('the CustomResourceDefinition', () => {
   test.each(['crds', 'helm/walrus/crds'])('is what %s holds: run `npm run crds`', (folder) => {
     const file = path.join(ROOT, folder, 'walrusclusters.walrus.io.yaml');
     expect(parse(fs.readFileSync(file, 'utf8'))).toEqual(customResourceDefinition());
+  });
+
+  test('is in the manifests that the chart makes: run `UPDATE_GOLDEN=1 npm run e2e -- e2e/helm`', () => {
+    const made = fs.readFileSync(path.join(ROOT, 'helm', 'walrus-operator.yaml'), 'utf8');
+    const [first] = parseAllDocuments(made);
+    expect(first?.toJS()).toEqual(customResourceDefinition());
   });
 
   test('docs/kubernetes-reference.md is made from it: run `npm run crds`', () => {
@@ -62,15 +75,36 @@ describe('the CustomResourceDefinition', () => {
     expect(missing).toEqual([]);
   });
 
-  test('has as `config` settings that the nodes know, within their ranges', () => {
-    // A literal type, as above.
-    const config = (spec.properties.config as unknown as Schema).properties ?? {};
-    for (const [name, schema] of Object.entries(config)) {
-      expect(SETTING_NAMES).toContain(name);
-      for (const value of [schema['minimum'], schema['maximum']].filter((v) => v !== undefined)) {
-        const setting = settingOf(name as (typeof SETTING_NAMES)[number]);
-        expect(setting.parse([String(value as number)])).toMatchObject({ ok: true });
-      }
+  test('has as `config` settings that the nodes know', () => {
+    const unknown = Object.keys(spec.properties.config.properties).filter(
+      (name) => !(SETTING_NAMES as readonly string[]).includes(name),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  test('takes what the nodes take, to the edge: those of e2e/crd are asked of an API server', () => {
+    for (const { spec: given, isTaken } of settingEdges()) {
+      expect([given, problemsOf(given).length === 0]).toEqual([given, isTaken]);
+    }
+    for (const { spec: given, refusal } of CREATIONS) {
+      if (refusal === undefined) expect([given, problemsOf(given)]).toEqual([given, []]);
     }
   });
+
+  test.each(CONFIG_RULES)('has a rule of the nodes about several settings: $message', (rule) => {
+    const refused = CREATIONS.filter(({ refusal }) => rule.message.startsWith(refusal ?? '-'));
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { spec: given } of refused) expect(problemsOf(given)).toHaveLength(1);
+  });
 });
+
+/** What a node says of the environment that it gets for a spec. */
+function problemsOf(given: object): readonly string[] {
+  const { replicas, storage, placement, drainTimeout, networkPolicy, paused } = CLUSTER.spec;
+  const defaults = { replicas, storage, placement, drainTimeout, networkPolicy, paused };
+  const variables = environmentOf({ ...CLUSTER, spec: { ...defaults, ...given } });
+  const env = Object.fromEntries(variables.map(({ name, value = '1' }) => [name, value]));
+  const { POD_NAME, ...settings } = env;
+  expect(POD_NAME).toBeDefined();
+  return resolveConfig({ argv: [], env: settings }).errors.map(({ message }) => message);
+}

@@ -14,8 +14,18 @@ interface Schema {
   readonly 'x-kubernetes-validations'?: readonly { readonly message: string }[];
 }
 
+function isGroup({ properties }: Schema): boolean {
+  return properties !== undefined;
+}
+
+function rulesOf(schema: Schema): readonly { readonly message: string }[] {
+  return schema['x-kubernetes-validations'] ?? [];
+}
+
 function valuesOf(schema: Schema): string {
   const { enum: values, minimum, maximum, type = 'amount' } = schema;
+  const [rule] = isGroup(schema) ? [] : rulesOf(schema);
+  if (rule !== undefined) return rule.message.replace('must be ', '');
   if (values !== undefined) return values.map((value) => `\`${String(value)}\``).join(', ');
   if (minimum !== undefined && maximum !== undefined) return `${minimum} to ${maximum}`;
   return type;
@@ -24,12 +34,13 @@ function valuesOf(schema: Schema): string {
 function* rows(properties: Readonly<Record<string, Schema>>, at: string): Generator<string> {
   for (const [name, schema] of Object.entries(properties)) {
     const path = `${at}${name}`;
-    const isGroup = schema.properties !== undefined;
     const fallback =
-      isGroup || schema.default === undefined ? '' : `\`${JSON.stringify(schema.default)}\``;
+      isGroup(schema) || schema.default === undefined
+        ? ''
+        : `\`${JSON.stringify(schema.default)}\``;
     const cells = [
       `\`${path}\``,
-      isGroup ? '' : valuesOf(schema),
+      isGroup(schema) ? '' : valuesOf(schema),
       fallback,
       schema.description ?? '',
     ];
@@ -39,8 +50,8 @@ function* rows(properties: Readonly<Record<string, Schema>>, at: string): Genera
 }
 
 function* rules(schema: Schema, at: string): Generator<string> {
-  for (const { message } of schema['x-kubernetes-validations'] ?? [])
-    yield `- \`${at}\`: ${message}`;
+  if (!isGroup(schema)) return; // told beside the field
+  for (const { message } of rulesOf(schema)) yield `- \`${at}\`: ${message}`;
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     yield* rules(property, `${at}.${name}`);
   }

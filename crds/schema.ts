@@ -4,94 +4,33 @@
  * bounded, so that the cost of its CEL rules is. No field without a function.
  */
 import { Type } from '@sinclair/typebox';
-import type { Static, TObject, TProperties, TSchema, TUnsafe } from '@sinclair/typebox';
-
-/** A rule in CEL, and what the user is told when it does not hold. */
-interface Rule {
-  readonly rule: string;
-  readonly message: string;
-}
-
-function described<S extends TSchema>(description: string, schema: S): S {
-  return { ...schema, description };
-}
-
-function oneOf<const T extends string | number>(values: readonly T[], fallback?: T): TUnsafe<T> {
-  return Type.Unsafe<T>({
-    type: typeof values[0] === 'number' ? 'integer' : 'string',
-    enum: [...values],
-    ...(fallback === undefined ? {} : { default: fallback }),
-  });
-}
-
-/** A map of short strings: labels, annotations, selectors. */
-function strings(
-  maxValueLength: number,
-  pattern?: string,
-): TUnsafe<Readonly<Record<string, string>>> {
-  const bounded = { type: 'string', maxLength: maxValueLength };
-  return Type.Unsafe({
-    type: 'object',
-    maxProperties: 32,
-    additionalProperties: pattern === undefined ? bounded : { ...bounded, pattern },
-  });
-}
-
-/** What a label may be. */
-const LABEL_VALUE = '^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$';
-
-function listOf<S extends TSchema>(item: S, maxItems: number): TUnsafe<readonly Static<S>[]> {
-  return Type.Unsafe({ type: 'array', maxItems, items: item, 'x-kubernetes-list-type': 'atomic' });
-}
-
-function object<P extends TProperties>(properties: P, rules: readonly Rule[] = []): TObject<P> {
-  const validations = rules.length === 0 ? {} : { 'x-kubernetes-validations': rules };
-  return Type.Object(properties, validations);
-}
-
-/** An object that may be left out: the defaults of its fields then. */
-function defaulted<P extends TProperties>(schema: TObject<P>): TUnsafe<Static<TObject<P>>> {
-  const defaults = Object.entries(schema.properties)
-    .map(([name, property]) => [name, (property as { default?: unknown }).default])
-    .filter(([, value]) => value !== undefined);
-  return Type.Unsafe({ ...schema, default: Object.fromEntries(defaults) as unknown });
-}
-
-/** As Kubernetes takes it; it is checked there. */
-function asKubernetesHasIt(): TUnsafe<Readonly<Record<string, unknown>>> {
-  return Type.Unsafe({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
-}
-
-/** An amount as Kubernetes writes it: `10Gi`, `500m`. */
-const QUANTITY = String.raw`^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$`;
-const quantity = Type.Unsafe<string | number>({
-  anyOf: [{ type: 'integer' }, { type: 'string' }],
-  'x-kubernetes-int-or-string': true,
-  maxLength: 32,
-  pattern: QUANTITY,
-});
-const amounts = Type.Unsafe<Readonly<Record<string, string | number>>>({
-  type: 'object',
-  maxProperties: 8,
-  additionalProperties: quantity,
-});
-
-/** A duration of the nodes: `500ms`, `30s`, `5m`. */
-const duration = (fallback?: string): TUnsafe<string> =>
-  Type.Unsafe<string>({
-    type: 'string',
-    maxLength: 16,
-    pattern: '^[0-9]+(ms|s|m|h|d)$',
-    ...(fallback === undefined ? {} : { default: fallback }),
-  });
-const size = Type.String({ maxLength: 16, pattern: '^[0-9]+(KiB|MiB|GiB)?$' });
+import type { Static } from '@sinclair/typebox';
+import { SETTINGS } from '../node/config/settings.ts';
+import {
+  LABEL_KEY,
+  LABEL_VALUE,
+  QUANTITY,
+  amounts,
+  asKubernetesHasIt,
+  defaulted,
+  described,
+  duration,
+  imageName,
+  listOf,
+  object,
+  objectName,
+  oneOf,
+  strings,
+} from './fields.ts';
+import type { Rule } from './fields.ts';
+import { CONFIG_RULES, amountSetting, numberSetting } from './nodeSettings.ts';
 
 const storage = object(
   {
     storageClassName: Type.Optional(
       described(
         "The StorageClass of the nodes' volumes: local NVMe, best. Absent: the default class.",
-        Type.String({ minLength: 1, maxLength: 253 }),
+        objectName(),
       ),
     ),
     size: described(
@@ -129,47 +68,70 @@ const storage = object(
 /** Settings that the cluster takes once, when it begins. */
 const AT_THE_BEGINNING = ['maxSegmentEntries', 'maxSegmentBytes', 'maxSegmentAge'] as const;
 
-const config = object({
-  maxSegmentEntries: Type.Optional(
-    described(
-      'A segment with so many records is sealed. Taken when the cluster begins.',
-      Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+const config = object(
+  {
+    maxSegmentEntries: Type.Optional(
+      numberSetting(
+        'maxSegmentEntries',
+        'A segment with so many records is sealed. Taken when the cluster begins.',
+      ),
     ),
-  ),
-  maxSegmentBytes: Type.Optional(
-    described('The same for the bytes of a segment. Taken when the cluster begins.', size),
-  ),
-  maxSegmentAge: Type.Optional(
-    described('The same for the age of a segment. Taken when the cluster begins.', duration()),
-  ),
-  sessionTimeout: Type.Optional(
-    described('A node that is not heard of for so long counts as down.', duration()),
-  ),
-  requestTimeout: Type.Optional(
-    described('A request that is not answered within it fails.', duration()),
-  ),
-  maxFrameBytes: Type.Optional(described('The largest request of a client.', size)),
-  maxConnections: Type.Optional(
-    described('Client connections at once.', Type.Integer({ minimum: 1, maximum: 1_000_000 })),
-  ),
-  maxConnectionInFlightBytes: Type.Optional(
-    described('Requests and replies in memory for one connection.', size),
-  ),
-  maxNodeInFlightBytes: Type.Optional(
-    described('The same for all connections of a node together.', size),
-  ),
-  maxPeerQueueBytes: Type.Optional(described('Messages that wait for one other node.', size)),
-  maxFetchBytes: Type.Optional(described('The most that one fetch gets.', size)),
-  scrubInterval: Type.Optional(
-    described('Between two passes of the scrub over the copies on a disk.', duration()),
-  ),
-  scrubBytesPerSecond: Type.Optional(
-    described('How much a pass of the scrub reads in a second; 0: no scrub.', size),
-  ),
-  logLevel: Type.Optional(
-    described('The least severe log lines.', oneOf(['debug', 'info', 'warn', 'error'])),
-  ),
-});
+    maxSegmentBytes: Type.Optional(
+      amountSetting('maxSegmentBytes', {
+        description: 'The same for the bytes of a segment. Taken when the cluster begins.',
+      }),
+    ),
+    maxSegmentAge: Type.Optional(
+      amountSetting('maxSegmentAge', {
+        description: 'The same for the age of a segment. Taken when the cluster begins.',
+      }),
+    ),
+    sessionTimeout: Type.Optional(
+      amountSetting('sessionTimeout', {
+        description: 'A node that is not heard of for so long counts as down.',
+      }),
+    ),
+    requestTimeout: Type.Optional(
+      amountSetting('requestTimeout', {
+        description: 'A request that is not answered within it fails.',
+      }),
+    ),
+    maxFrameBytes: Type.Optional(
+      amountSetting('maxFrameBytes', { description: 'The largest request of a client.' }),
+    ),
+    maxConnections: Type.Optional(numberSetting('maxConnections', 'Client connections at once.')),
+    maxConnectionInFlightBytes: Type.Optional(
+      amountSetting('maxConnectionInFlightBytes', {
+        description: 'Requests and replies in memory for one connection.',
+      }),
+    ),
+    maxNodeInFlightBytes: Type.Optional(
+      amountSetting('maxNodeInFlightBytes', {
+        description: 'The same for all connections of a node together.',
+      }),
+    ),
+    maxPeerQueueBytes: Type.Optional(
+      amountSetting('maxPeerQueueBytes', { description: 'Messages that wait for one other node.' }),
+    ),
+    maxFetchBytes: Type.Optional(
+      amountSetting('maxFetchBytes', { description: 'The most that one fetch gets.' }),
+    ),
+    scrubInterval: Type.Optional(
+      amountSetting('scrubInterval', {
+        description: 'Between two passes of the scrub over the copies on a disk.',
+      }),
+    ),
+    scrubBytesPerSecond: Type.Optional(
+      amountSetting('scrubBytesPerSecond', {
+        description: 'How much a pass of the scrub reads in a second; 0: no scrub.',
+      }),
+    ),
+    logLevel: Type.Optional(
+      described('The least severe log lines.', oneOf(SETTINGS.logLevel.values)),
+    ),
+  },
+  CONFIG_RULES,
+);
 
 /** A rule of the whole spec: one of `config` alone would not see it come, or go, as a whole. */
 function takenOnce(field: string): Rule {
@@ -179,6 +141,13 @@ function takenOnce(field: string): Rule {
     message: `${field} is taken when the cluster begins and cannot be changed`,
   };
 }
+
+const resources = object({ requests: Type.Optional(amounts), limits: Type.Optional(amounts) }, [
+  {
+    rule: '!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || !isQuantity(string(self.requests[name])) || !isQuantity(string(self.limits[name])) || !quantity(string(self.requests[name])).isGreaterThan(quantity(string(self.limits[name]))))',
+    message: 'requests cannot be more than limits',
+  },
+]);
 
 const toleration = object({
   key: Type.Optional(Type.String({ maxLength: 316 })),
@@ -191,7 +160,7 @@ const toleration = object({
 const placement = object({
   topologyKey: described(
     'The label of Kubernetes nodes whose values are failure domains: pods, and the copies of each segment, are spread over them.',
-    Type.String({ minLength: 1, maxLength: 316, default: 'topology.kubernetes.io/zone' }),
+    Type.String({ maxLength: 316, pattern: LABEL_KEY, default: 'topology.kubernetes.io/zone' }),
   ),
   nodeSelector: Type.Optional(described('Only nodes with these labels.', strings(63, LABEL_VALUE))),
   tolerations: Type.Optional(described('Taints that the pods tolerate.', listOf(toleration, 16))),
@@ -220,24 +189,18 @@ export const spec = object(
       ),
     ),
     image: Type.Optional(
-      described(
-        'The whole image, instead of the one by `version`.',
-        Type.String({ minLength: 1, maxLength: 512 }),
-      ),
+      described('The whole image, instead of the one by `version`.', imageName()),
     ),
     imagePullPolicy: Type.Optional(
       described('When the image is pulled.', oneOf(['Always', 'IfNotPresent', 'Never'])),
     ),
     imagePullSecrets: Type.Optional(
-      described(
-        'Secrets by which the image is pulled.',
-        listOf(object({ name: Type.String({ minLength: 1, maxLength: 253 }) }), 8),
-      ),
+      described('Secrets by which the image is pulled.', listOf(object({ name: objectName() }), 8)),
     ),
     metadataVoters: Type.Optional(
       described(
         'How many nodes vote on the metadata. Absent: 3, and fewer while there are fewer nodes. Taken when the cluster begins.',
-        oneOf([1, 3, 5, 7]),
+        oneOf(SETTINGS.metadataVoters.values),
       ),
     ),
     storage: described("The nodes' volumes.", defaulted(storage)),
@@ -262,7 +225,7 @@ export const spec = object(
     resources: Type.Optional(
       described(
         'Of each node. Absent: requests of 250m CPU and 256Mi, a limit of 1Gi memory.',
-        object({ requests: Type.Optional(amounts), limits: Type.Optional(amounts) }),
+        resources,
       ),
     ),
     podTemplate: Type.Optional(
@@ -274,9 +237,7 @@ export const spec = object(
         }),
       ),
     ),
-    priorityClassName: Type.Optional(
-      described('The PriorityClass of the pods.', Type.String({ maxLength: 253 })),
-    ),
+    priorityClassName: Type.Optional(described('The PriorityClass of the pods.', objectName())),
     upgrade: Type.Optional(
       described(
         'How a change reaches the pods.',
@@ -292,7 +253,10 @@ export const spec = object(
         }),
       ),
     ),
-    drainTimeout: described('How long a stopping node hands over what it leads.', duration('30s')),
+    drainTimeout: amountSetting('shutdownTimeout', {
+      description: 'How long a stopping node hands over what it leads.',
+      default: '30s',
+    }),
     networkPolicy: described(
       'Make a NetworkPolicy: peers and http port from the cluster and the operator only, clients from everywhere.',
       Type.Boolean({ default: false }),

@@ -1,6 +1,7 @@
 /** The image that the tests on Kubernetes run: that of this checkout, made when anything that is in it has changed. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { buildImage } from '../scripts/image/build.ts';
 import { LocalCluster } from './kube/cluster.ts';
@@ -48,6 +49,24 @@ export async function loadSuiteImage(cluster: KubeCluster): Promise<string> {
     await buildImage({ root: ROOT, out, name, version: VERSION });
   }
   await cluster.loadImage(out);
+  return name;
+}
+
+/**
+ * Gives the nodes an image of which every container ends at once with a failure.
+ * @returns Its name.
+ */
+export async function loadCrashingImage(cluster: LocalCluster): Promise<string> {
+  const name = `walrus.local/walrus:e2e-${sourceHash()}-crashing`;
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'walrus-crashing-'));
+  try {
+    const out = path.join(dir, 'image.tar');
+    const config = { Entrypoint: ['/usr/bin/walrus', 'no-such-command'] };
+    await buildImage({ root: ROOT, out, name, version: VERSION, config });
+    await cluster.loadImage(out);
+  } finally {
+    fs.rmSync(dir, { recursive: true });
+  }
   return name;
 }
 

@@ -4,7 +4,7 @@
  */
 import { WalrusError } from '../base/errors.ts';
 import type { Parsed } from './config/kinds.ts';
-import { SETTING_NAMES, flagsOf, settingOf } from './config/settings.ts';
+import { NO_LESS_THAN, SETTING_NAMES, flagsOf, settingOf } from './config/settings.ts';
 import type { NodeSettings, SettingName } from './config/settings.ts';
 import { readEnvironment, readFile, readFlags } from './config/sources.ts';
 import type { CommandFlags, Given, Source } from './config/sources.ts';
@@ -91,11 +91,9 @@ function contradictions(settings: NodeSettings): string[] {
         `raftElectionTicks (${settings.raftElectionTicks})`,
     );
   }
-  if (settings.maxConnectionInFlightBytes < settings.maxFrameBytes) {
-    problems.push('Invalid maxConnectionInFlightBytes: it must be at least maxFrameBytes');
-  }
-  if (settings.maxNodeInFlightBytes < settings.maxConnectionInFlightBytes) {
-    problems.push('Invalid maxNodeInFlightBytes: it must be at least maxConnectionInFlightBytes');
+  for (const [larger, smaller] of NO_LESS_THAN) {
+    if (settings[larger] < settings[smaller])
+      problems.push(`Invalid ${larger}: it must be at least ${smaller}`);
   }
   return problems;
 }

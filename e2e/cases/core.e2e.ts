@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { waitFor } from '../chaos/wait.ts';
+import { loadCrashingImage } from '../image.ts';
 import { TestedCluster, WHOLE, changed } from './testedCluster.ts';
 
 const MS_MAX = 120_000;
@@ -87,13 +88,14 @@ describe('a WalrusCluster under load', () => {
 
   test('a new version that crashes stops at one pod, and reverting heals', async () => {
     const before = await sea.uids();
+    const { image } = await sea.spec();
+    const crashing = await loadCrashingImage(sea.kube);
     const report = await sea.underLoad('crashing', async () => {
-      // The API server takes it, the node does not start with it.
-      await sea.patch({ config: { maxFrameBytes: '1' } });
+      await sea.patch({ image: crashing });
       await sea.becomes('UpgradeBlocked', 'NewRevisionFails');
       expect(changed(before, await sea.uids())).toHaveLength(1);
       expect(await sea.reason('Available')).toBe('QuorumServes');
-      await sea.patch({ config: null });
+      await sea.patch({ image });
       await sea.ready();
     });
     expect(report).toMatchObject(WHOLE);

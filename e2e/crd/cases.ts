@@ -1,4 +1,5 @@
 /** What the API server takes as a WalrusCluster, and what it refuses, rule by rule. */
+import { settingEdges } from '../../crds/testing/settingEdges.ts';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -20,6 +21,41 @@ const TWO_NODES = 'replicas must be 1, or 3 and more';
 const VOTERS = 'metadataVoters cannot be more than replicas';
 const NAME = 'metadata.name must be lower-case letters';
 
+const CONNECTION = 'maxConnectionInFlightBytes must be at least maxFrameBytes';
+const ALL_CONNECTIONS = 'maxNodeInFlightBytes must be at least maxConnectionInFlightBytes';
+const REQUESTS = 'requests cannot be more than limits';
+
+const DIGEST = `sha256:${'0a'.repeat(32)}`;
+const IMAGES = [
+  'walrus',
+  'walrus:0.1.0',
+  'library/walrus__x:V1_2.3-rc',
+  'localhost:5000/a/b-c/walrus:1',
+  'Registry.Example.com/walrus',
+  '[fd00::1]:5000/walrus:1',
+  `example.com/walrus:1@${DIGEST}`,
+  `example.com/walrus@${DIGEST}`,
+];
+const NO_IMAGES = [
+  '',
+  'UPPER',
+  'walrus:',
+  'wal rus',
+  ' walrus',
+  'a//b',
+  'a:1:2',
+  'walrus@sha256:0a',
+  '-a',
+];
+
+/** Of one resource. */
+function amounts(request: unknown, limit: unknown, refusal?: string): readonly Creation[] {
+  return ['cpu', 'memory', 'example.com/fpga'].map((name) => ({
+    spec: { resources: { requests: { [name]: request }, limits: { [name]: limit } } },
+    ...(refusal === undefined ? {} : { refusal }),
+  }));
+}
+
 export const CREATIONS: readonly Creation[] = [
   { spec: {} },
   { spec: { replicas: 1 } },
@@ -34,17 +70,40 @@ export const CREATIONS: readonly Creation[] = [
   { spec: { storage: { size: '255Mi' } }, refusal: 'size must be at least 256Mi' },
   { spec: { storage: { size: 'much' } }, refusal: 'spec.storage.size' },
   { spec: { drainTimeout: '90s' } },
+  ...settingEdges().map(({ spec, isTaken, refusal }) => (isTaken ? { spec } : { spec, refusal })),
+  { spec: { drainTimeout: '30' }, refusal: 'must be a time' },
+  { spec: { config: { maxFrameBytes: '2MiB', maxFetchBytes: '65536', scrubBytesPerSecond: '0' } } },
+  { spec: { config: { maxFrameBytes: '1.5MiB' } }, refusal: 'must be a size' },
+  { spec: { config: { maxFrameBytes: '16MiB' } }, refusal: CONNECTION },
+  { spec: { config: { maxFrameBytes: '16MiB', maxConnectionInFlightBytes: '16MiB' } } },
+  { spec: { config: { maxConnectionInFlightBytes: '512KiB' } }, refusal: CONNECTION },
+  { spec: { config: { maxConnectionInFlightBytes: '65MiB' } }, refusal: ALL_CONNECTIONS },
+  { spec: { config: { maxNodeInFlightBytes: '8191KiB' } }, refusal: ALL_CONNECTIONS },
   { spec: { drainTimeout: 'soon' }, refusal: 'spec.drainTimeout' },
   { spec: { config: { logLevel: 'warn', maxSegmentEntries: 1000 } } },
   { spec: { config: { logLevel: 'loud' } }, refusal: 'spec.config.logLevel' },
   { spec: { config: { maxSegmentEntries: 0 } }, refusal: 'spec.config.maxSegmentEntries' },
   { spec: { config: { logLevl: 'warn' } }, refusal: 'logLevl' },
-  { spec: { image: '' }, refusal: 'spec.image' },
+  ...IMAGES.map((image) => ({ spec: { image } })),
+  ...NO_IMAGES.map((image) => ({ spec: { image }, refusal: 'spec.image' })),
   { spec: { version: 'a version' }, refusal: 'spec.version' },
   { spec: { imagePullPolicy: 'Sometimes' }, refusal: 'spec.imagePullPolicy' },
   { spec: { upgrade: { strategy: 'Paused', catchUpTimeout: '1h' } } },
   { spec: { upgrade: { strategy: 'Recreate' } }, refusal: 'spec.upgrade.strategy' },
   { spec: { resources: { limits: { memory: 'lots' } } }, refusal: 'spec.resources.limits' },
+  { spec: { resources: { requests: { cpu: -1 } } }, refusal: 'spec.resources.requests' },
+  ...amounts('1Gi', '1Gi'),
+  ...amounts('1023Mi', '1Gi'),
+  ...amounts('1025Mi', '1Gi', REQUESTS),
+  ...amounts(2, '2.0'),
+  ...amounts(2, '1999m', REQUESTS),
+  { spec: { resources: { requests: { cpu: 4, memory: '1Gi' }, limits: { memory: '2Gi' } } } },
+  { spec: { placement: { topologyKey: 'example.com/rack' } } },
+  { spec: { placement: { topologyKey: "zone'" } }, refusal: 'spec.placement.topologyKey' },
+  { spec: { priorityClassName: 'Most Important' }, refusal: 'spec.priorityClassName' },
+  { spec: { storage: { storageClassName: 'NVMe' } }, refusal: 'spec.storage.storageClassName' },
+  { spec: { imagePullSecrets: [{ name: 'pull.me' }] } },
+  { spec: { imagePullSecrets: [{ name: '' }] }, refusal: 'spec.imagePullSecrets' },
   { spec: { listeners: { client: { serviceType: 'ExternalName' } } }, refusal: 'serviceType' },
   { name: 'sea-1', spec: {} },
   { name: '1sea', spec: {}, refusal: NAME },

@@ -37,6 +37,18 @@ interface Unit {
   readonly factor: number;
 }
 
+/** A number within bounds; who checks it before a node does has them from here. */
+export interface BoundedSetting extends Setting<number> {
+  readonly min: number;
+  readonly max: number;
+  /** What may follow the number; none: it stands alone. */
+  readonly units: readonly Unit[];
+}
+
+export interface ChoiceSetting<T> extends Setting<T> {
+  readonly values: readonly T[];
+}
+
 const BYTE_UNITS: readonly Unit[] = [
   { name: 'GiB', factor: 1024 ** 3 },
   { name: 'MiB', factor: 1024 ** 2 },
@@ -55,19 +67,19 @@ const TIME_UNITS: readonly Unit[] = [
 /** A whole number within bounds. */
 export function integer(
   options: Common<number> & { readonly min: number; readonly max: number },
-): Setting<number> {
+): BoundedSetting {
   return bounded(options, [], String, `an integer in ${options.min}..${options.max}`);
 }
 
 /** A TCP port to listen on. */
-export function port(options: Common<number>): Setting<number> {
+export function port(options: Common<number>): BoundedSetting {
   return integer({ ...options, min: 0, max: 65535 });
 }
 
 /** A size, in bytes. */
 export function bytes(
   options: Common<number> & { readonly min: number; readonly max: number },
-): Setting<number> {
+): BoundedSetting {
   const show = (value: number): string => withUnit(value, BYTE_UNITS);
   const range = `a size in ${show(options.min)}..${show(options.max)} (units KiB, MiB, GiB)`;
   return bounded(options, BYTE_UNITS, show, range);
@@ -76,7 +88,7 @@ export function bytes(
 /** A span of time, in milliseconds. */
 export function duration(
   options: Common<number> & { readonly min: number; readonly max: number },
-): Setting<number> {
+): BoundedSetting {
   const show = (value: number): string => withUnit(value, TIME_UNITS);
   const range = `a time in ${show(options.min)}..${show(options.max)} (units ms, s, m, h, d)`;
   return bounded(options, TIME_UNITS, show, range);
@@ -87,8 +99,8 @@ function bounded(
   units: readonly Unit[],
   format: (value: number) => string,
   range: string,
-): Setting<number> {
-  const { min, max, ...common } = options;
+): BoundedSetting {
+  const { min, max } = options;
   const parse = ([text = '']: readonly string[]): Parsed<number> => {
     const value = readNumber(text, units);
     if (value === undefined || !Number.isSafeInteger(value) || value < min || value > max) {
@@ -96,7 +108,7 @@ function bounded(
     }
     return { ok: true, value };
   };
-  return { ...common, range, isList: false, parse, format };
+  return { ...options, units, range, isList: false, parse, format };
 }
 
 function readNumber(text: string, units: readonly Unit[]): number | undefined {
@@ -133,11 +145,11 @@ export function text(
 /** One of a few words (or numbers). */
 export function choice<T extends string | number>(
   options: Common<T> & { readonly values: readonly T[] },
-): Setting<T> {
-  const { values, ...common } = options;
+): ChoiceSetting<T> {
+  const { values } = options;
   const range = `one of ${values.join(', ')}`;
   return {
-    ...common,
+    ...options,
     range,
     isList: false,
     parse: ([given = '']) => {

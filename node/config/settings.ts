@@ -304,6 +304,12 @@ export type NodeSettings = {
   readonly [Name in SettingName]: Settings[Name] extends Setting<infer Value> ? Value : never;
 };
 
+/** Settings of which the first is at least as large as the second: no request, and no connection, fills all alone. */
+export const NO_LESS_THAN = [
+  ['maxConnectionInFlightBytes', 'maxFrameBytes'],
+  ['maxNodeInFlightBytes', 'maxConnectionInFlightBytes'],
+] as const satisfies readonly (readonly [SettingName, SettingName])[];
+
 /** The names of all settings, in the order of the documentation. */
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[];
 
