@@ -11,7 +11,7 @@ import type { RaftStatus, ServerId } from '../raft/types.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
 import { registeredDisk } from '../state/queries.ts';
 import type { NodeRecord } from '../state/types.ts';
-import { PROMOTION_LAG_MAX } from './membership.ts';
+import { CAUGHT_UP_LAG_MAX } from './membership.ts';
 import type { Sessions } from './sessions.ts';
 
 /** How a node is. */
@@ -118,11 +118,11 @@ function viewOf(
 /** Both its Raft log and what it has applied of it are near the leader's. */
 function hasMetadata(status: RaftStatus, record: NodeRecord, beat: HeartbeatRequest): boolean {
   const id = serverId(record.nodeId, record.diskId);
-  if (beat.appliedIndex + PROMOTION_LAG_MAX < status.commitIndex) return false;
+  if (beat.appliedIndex + CAUGHT_UP_LAG_MAX < status.commitIndex) return false;
   if (id === status.id) return true;
   const peer = status.progress.find((each) => each.id === id);
   return (
-    peer !== undefined && peer.isActive && peer.matchIndex + PROMOTION_LAG_MAX >= status.lastIndex
+    peer !== undefined && peer.isActive && peer.matchIndex + CAUGHT_UP_LAG_MAX >= status.lastIndex
   );
 }
 

@@ -1,11 +1,12 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { logIndex, nodeId, term } from '../../base/units.ts';
 import { idOf, memberOf } from '../raft/testing/simCluster.ts';
 import { serverId } from '../raft/types.ts';
 import type { Member, RaftStatus } from '../raft/types.ts';
 import { Scheduler } from '../sim/scheduler.ts';
 import { SimClock, SimProcess } from '../sim/simProcess.ts';
-import { place, TestCluster } from '../state/testing/fixture.ts';
+import type { IndexedMetadata } from '../state/mutableMetadata.ts';
+import { CONFIG, place, TestCluster } from '../state/testing/fixture.ts';
 import { nextMembershipChange, successorOf } from './membership.ts';
 import { Sessions } from './sessions.ts';
 
@@ -37,20 +38,28 @@ test('successorOf() names the voter that is alive and has the most', () => {
   expect(successorOf(statusOf(peers.slice(2)))).toBeNull();
 });
 
+/** Sessions in which these nodes were just heard of. */
+function sessionsOf(...numbers: readonly number[]): Sessions {
+  const clock = new SimClock(new Scheduler(), new SimProcess(), { offsetMs: 0 });
+  const sessions = new Sessions(clock, { sessionTimeoutMs: 1000, silentTimeoutMs: 800 });
+  for (const number of numbers) sessions.expect(nodeId(number));
+  return sessions;
+}
+
+function placed(number: number): Member {
+  const { diskId } = place(number);
+  return { id: serverId(nodeId(number), diskId), address: `node-${number}:6000` };
+}
+
 test('a lost voter is removed before its place is filled, so that a majority of those who live is enough', () => {
   const { state } = new TestCluster(4).ok({
     type: 'MarkDiskLost',
     diskId: place(2).diskId,
   });
-  const sessions = new Sessions(new SimClock(new Scheduler(), new SimProcess(), { offsetMs: 0 }), {
-    sessionTimeoutMs: 1000,
-    silentTimeoutMs: 800,
-  });
-  for (const number of [1, 3, 4]) sessions.expect(nodeId(number));
-  const [first, second, third, learner] = [1, 2, 3, 4].map((number): Member => {
-    const { diskId } = place(number);
-    return { id: serverId(nodeId(number), diskId), address: `node-${number}:6000` };
-  }) as [Member, Member, Member, Member];
+  const sessions = sessionsOf(1, 3, 4);
+  const [first, second, third, learner] = [1, 2, 3, 4].map(placed) as [
+    ...[Member, Member, Member, Member],
+  ];
   const status: RaftStatus = {
     ...statusOf([]),
     id: first.id,
@@ -63,4 +72,57 @@ test('a lost voter is removed before its place is filled, so that a majority of 
   const configuration = { voters: [first, third], learners: [learner] };
   const promotion = { type: 'PromoteLearner', id: learner.id };
   expect(nextMembershipChange({ ...status, configuration }, state, sessions)).toEqual(promotion);
+});
+
+describe('with fewer voters wanted, nextMembershipChange()', () => {
+  const [FIRST, LEADER, LAST] = [1, 2, 5];
+
+  interface Heard {
+    readonly answered: readonly number[];
+    readonly alive?: readonly number[];
+    readonly behind?: readonly number[];
+  }
+
+  /** What node 2, which leads five voters of which three are wanted, changes next: [kind, node]. */
+  function next({ answered, alive = [1, 2, 3, 4, 5], behind = [] }: Heard, wanted = 3): unknown {
+    const { state } = new TestCluster(5).ok({
+      type: 'SetConfig',
+      config: { ...CONFIG, metadataVoters: wanted },
+    }) as { state: IndexedMetadata };
+    const numbers = [FIRST, LEADER, 3, 4, LAST];
+    const status: RaftStatus = {
+      ...statusOf([]),
+      id: placed(LEADER).id,
+      leaderId: placed(LEADER).id,
+      lastIndex: logIndex(1000),
+      configuration: { voters: numbers.map(placed), learners: [] },
+      progress: numbers
+        .filter((number) => number !== LEADER)
+        .map((number) => ({
+          id: placed(number).id,
+          matchIndex: logIndex(behind.includes(number) ? 800 : 990),
+          isActive: true,
+          hasAnswered: answered.includes(number),
+        })),
+    };
+    const change = nextMembershipChange(status, state, sessionsOf(...alive));
+    if (change?.type !== 'DemoteVoter') return change;
+    return numbers.find((number) => placed(number).id === change.id);
+  }
+
+  test('demotes the last one of those that are up, and nobody when there are as many as wanted', () => {
+    expect(next({ answered: [1, 3, 4, 5] })).toBe(LAST);
+    expect(next({ answered: [1, 3, 4, 5] }, 5)).toBeNull();
+  });
+
+  test('rather demotes one that is down, that has not answered this leader, or that is behind', () => {
+    expect(next({ answered: [1, 3, 4, 5], alive: [2, 3, 4, 5] })).toBe(FIRST);
+    expect(next({ answered: [3, 4, 5] })).toBe(FIRST);
+    expect(next({ answered: [1, 3, 4, 5], behind: [3] })).toBe(3);
+    expect(next({ answered: [1, 3] })).toBe(4);
+  });
+
+  test('demotes nobody while those that are known to be up would be no majority of the rest', () => {
+    expect(next({ answered: [3] })).toBeNull();
+  });
 });

@@ -3,14 +3,15 @@
  * Pure: given what is, says the one change to make next, or none.
  */
 import { nodeId } from '../../base/units.ts';
+import { majority } from '../raft/configuration.ts';
 import { nodeOfServer, serverId } from '../raft/types.ts';
 import type { Member, MembershipChange, RaftStatus, ServerId } from '../raft/types.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
 import { registeredPlaces, votersWanted } from '../state/queries.ts';
 import type { Sessions } from './sessions.ts';
 
-/** How many entries a learner may be behind to be promoted. */
-export const PROMOTION_LAG_MAX = 100;
+/** How many entries a server may be behind for it to be promoted, or kept rather than another one. */
+export const CAUGHT_UP_LAG_MAX = 100;
 
 /** The next membership change, or null when all is as wanted. Called on the Raft leader. */
 export function nextMembershipChange(
@@ -58,25 +59,41 @@ function voterChange(
   return voters.length > count ? demotion(status, sessions) : null;
 }
 
-/** A learner that is alive and has nearly everything. */
+/** A learner that is up, and was heard of just now. */
 function promotable(status: RaftStatus, sessions: Sessions): MembershipChange | null {
-  for (const learner of status.configuration.learners) {
-    const progress = status.progress.find((peer) => peer.id === learner.id);
-    const isCaughtUp =
-      progress !== undefined && progress.matchIndex + PROMOTION_LAG_MAX >= status.lastIndex;
-    if (isCaughtUp && progress.isActive && sessions.isAlive(nodeId(nodeOfServer(learner.id)))) {
-      return { type: 'PromoteLearner', id: learner.id };
-    }
-  }
-  return null;
+  const chosen = status.configuration.learners.find(
+    ({ id }) => isUp(status, sessions, id) && progressOf(status, id)?.isActive === true,
+  );
+  return chosen === undefined ? null : { type: 'PromoteLearner', id: chosen.id };
 }
 
-/** One voter too many: rather one that is not alive, never the leader itself. */
+/**
+ * One voter too many: never the leader itself, and rather one that is not known to be up. A leader that was just elected
+ * gives everybody time to be heard of, the dead as well: were one that is up demoted in place of a dead one, those that
+ * are left might be no majority, and the change itself could never be committed.
+ */
 function demotion(status: RaftStatus, sessions: Sessions): MembershipChange | null {
-  const others = status.configuration.voters.filter((member) => member.id !== status.id);
-  const down = others.find((member) => !sessions.isAlive(nodeId(nodeOfServer(member.id))));
-  const chosen = down ?? others.at(-1);
-  return chosen === undefined ? null : { type: 'DemoteVoter', id: chosen.id };
+  const others = status.configuration.voters.filter(({ id }) => id !== status.id);
+  const doubtful = others.filter(({ id }) => !isUp(status, sessions, id));
+  const chosen = doubtful[0] ?? others.at(-1);
+  if (chosen === undefined) return null;
+  // Of those that are left, who are as many as the others of now.
+  const upCount = status.configuration.voters.length - Math.max(1, doubtful.length);
+  return upCount < majority(others.length) ? null : { type: 'DemoteVoter', id: chosen.id };
+}
+
+/** Whether a server is alive, has answered this leader, and has nearly everything. */
+function isUp(status: RaftStatus, sessions: Sessions, id: ServerId): boolean {
+  const progress = progressOf(status, id);
+  if (progress?.hasAnswered !== true || !sessions.isAlive(nodeId(nodeOfServer(id)))) return false;
+  return progress.matchIndex + CAUGHT_UP_LAG_MAX >= status.lastIndex;
+}
+
+function progressOf(
+  { progress }: RaftStatus,
+  id: ServerId,
+): RaftStatus['progress'][number] | undefined {
+  return progress.find((peer) => peer.id === id);
 }
 
 /** Who should lead the metadata when this server stops: the voter that is alive and has the most; null: nobody. */

@@ -28,6 +28,7 @@ beforeEach(async () => {
       throw new WalrusError('DISK_FAILED', 'broken');
     },
     moveLeadership: noted('moveLeadership'),
+    setVoters: noted('setVoters'),
   };
   server = await startHttpServer({
     host: '127.0.0.1',
@@ -57,10 +58,15 @@ test('requests reach what answers them', async () => {
     200,
     { what: 'moveLeadership' },
   ]);
+  expect(await ask('POST', '/voters', '{"metadataVoters":5}')).toEqual([
+    200,
+    { what: 'setVoters' },
+  ]);
   expect(asked.slice(1)).toEqual([
     ['canRestart', '3'],
     ['drain', undefined],
     ['moveLeadership', { to: 2, epoch: 7 }],
+    ['setVoters', { metadataVoters: 5 }],
   ]);
 });
 

@@ -40,6 +40,10 @@ export function adminRoutes(api: AdminApi): Router {
     '/leadership',
     answer(({ body }) => api.moveLeadership(body)),
   );
+  router.post(
+    '/voters',
+    answer(({ body }) => api.setVoters(body)),
+  );
   router.use(refuse);
   return express.Router().use('/admin/v1', router);
 }

@@ -11,6 +11,7 @@
  * | `POST /admin/v1/drain` | `DrainStatus` | of the node asked; repeated until `isDrained` |
  * | `DELETE /admin/v1/drain` | `DrainStatus` | takes it back |
  * | `POST /admin/v1/leadership` | `LeadershipResult` | `LeadershipRequest` |
+ * | `POST /admin/v1/voters` | `VotersStatus` | `VotersRequest`; repeated until as many vote as are wanted |
  *
  * Every request may be repeated. A refusal is an `AdminError` with status 409 (unsafe or stale: `reason` says which),
  * 400 (malformed), 404, or 503 (cannot say at the moment: try again). docs/admin-api.md says all of it to people.
@@ -105,6 +106,8 @@ export const REFUSAL_REASONS = [
   'AnotherNodeIsDown',
   /** Too little time to move the leadership. */
   'StillLeading',
+  /** More metadata voters than there are nodes. */
+  'NotEnoughNodes',
   /** The node belongs to a cluster, or is another disk than the one that was to begin it. */
   'AlreadyBootstrapped',
   'OtherDisk',
@@ -153,6 +156,19 @@ export interface LeadershipRequest {
 
 export interface LeadershipResult {
   readonly nodeId: number;
+}
+
+export interface VotersRequest {
+  /** Wanted from now on: 1, 3, 5 or 7. */
+  readonly metadataVoters: number;
+  readonly epoch: number;
+}
+
+export interface VotersStatus {
+  /** Wanted number of metadata voters. */
+  readonly metadataVoters: number;
+  /** How many there are. */
+  readonly voters: number;
 }
 
 export interface AdminError {

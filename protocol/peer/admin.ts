@@ -3,7 +3,7 @@
  * answers are JSON, as they go to the one who asked: a node passes on what a later version says, and need not know it.
  */
 import type { NodeId } from '../../base/units.ts';
-import type { ClusterStatus, Verdict } from '../admin/types.ts';
+import type { ClusterStatus, Verdict, VotersRequest, VotersStatus } from '../admin/types.ts';
 import { INTERNAL_API_KEY_MIN } from '../client/apis.ts';
 import { readNodeId } from '../client/codec.ts';
 import type { Api } from '../client/codec.ts';
@@ -62,4 +62,15 @@ export const MOVE_LEADERSHIP: Api<MoveLeadershipRequest, { readonly nodeId: Node
   readRequest: (r) => ({ to: r.optional(readNodeId), epoch: r.u64() }),
   writeResponse: (w, response) => w.u64(response.nodeId),
   readResponse: (r) => ({ nodeId: readNodeId(r) }),
+};
+
+/** SetVoters: how many voters the metadata are to have, if their epoch is still the one that was decided upon. */
+export const SET_VOTERS: Api<VotersRequest, VotersStatus> = {
+  apiKey: INTERNAL_API_KEY_MIN + 19,
+  name: 'SetVoters',
+  ...VERSIONS,
+  writeRequest: (w, request) => w.u64(request.metadataVoters).u64(request.epoch),
+  readRequest: (r) => ({ metadataVoters: r.u64(), epoch: r.u64() }),
+  writeResponse: (w, status) => w.u64(status.metadataVoters).u64(status.voters),
+  readResponse: (r) => ({ metadataVoters: r.u64(), voters: r.u64() }),
 };

@@ -11,6 +11,7 @@ import { LeaderAdmin } from './leaderAdmin.ts';
 import { answerOf } from './refusal.ts';
 
 const SINGLE: Replication = { replicas: 1, ackQuorum: 1 };
+const FIVEFOLD: Replication = { replicas: 5, ackQuorum: 3 };
 
 class Admins {
   readonly scenario: Scenario;
@@ -218,6 +219,93 @@ describe('leadership', () => {
     await api.moveLeadership(body).catch((error: unknown) => (said = error));
     expect(said).toMatchObject({ code: 'MALFORMED', message: expect.any(String) });
     expect(messageOf(said)).not.toContain('undefined');
+  });
+});
+
+describe('voters', () => {
+  /** The ids of those who vote, as the leader has it. */
+  async function votersOf(admins: Admins, asked: Machine): Promise<number[]> {
+    const { nodes } = await admins.ask(asked, (api) => api.cluster());
+    return nodes.flatMap(({ nodeId, role }) => (role === 'Voter' ? [nodeId] : []));
+  }
+
+  async function setVoters(admins: Admins, asked: Machine, metadataVoters: number): Promise<void> {
+    const { epoch } = await admins.ask(asked, (api) => api.cluster());
+    const wanted = { metadataVoters, epoch };
+    let status = await admins.ask(asked, (api) => api.setVoters(wanted));
+    expect(status.metadataVoters).toBe(metadataVoters);
+    for (let tries = 0; tries < 100 && status.voters !== metadataVoters; tries += 1) {
+      await admins.scenario.cluster.run(50);
+      status = await admins.ask(asked, (api) => api.setVoters(wanted));
+    }
+    expect(status).toEqual({ metadataVoters, voters: metadataVoters });
+  }
+
+  test('grow to five, which survive any two, and shrink to three, and all can vote again', async () => {
+    const admins = await Admins.start({ nodeCount: 5, replication: FIVEFOLD });
+    const { scenario } = admins;
+    const { cluster } = scenario;
+    const leader = scenario.metadataLeader();
+    const asked = cluster.machines.find((each) => each !== leader)!;
+    const before = await votersOf(admins, asked);
+    expect(before).toHaveLength(3);
+    await setVoters(admins, asked, 5);
+    expect(await votersOf(admins, asked)).toHaveLength(5);
+    await setVoters(admins, asked, 3);
+    // Whoever leads goes on leading.
+    expect(scenario.metadataLeader()).toBe(leader);
+    expect(await votersOf(admins, asked)).toContain(leader.nodeId);
+    await setVoters(admins, asked, 1);
+    expect(await votersOf(admins, asked)).toEqual([leader.nodeId]);
+    await setVoters(admins, asked, 5);
+    await scenario.write(3);
+    const other = cluster.machines.find((each) => each !== leader && each !== asked)!;
+    for (const machine of [leader, other]) cluster.kill(machine);
+    await scenario.write(3);
+    expect(scenario.metadataLeader()).not.toBe(leader);
+  });
+
+  test('shrink although the leader and another one die right then: the dead do not keep their votes', async () => {
+    const admins = await Admins.start({
+      nodeCount: 5,
+      metadataVoters: 5,
+      replication: FIVEFOLD,
+    });
+    const { scenario } = admins;
+    const { cluster } = scenario;
+    const leader = scenario.metadataLeader();
+    const others = cluster.machines.filter((each) => each !== leader);
+    const { epoch } = await admins.ask(leader, (api) => api.cluster());
+    await admins.ask(leader, (api) => api.setVoters({ metadataVoters: 3, epoch }));
+    // Not the one that would be demoted if all were up.
+    for (const machine of [leader, others[0]!]) cluster.kill(machine);
+    const survivors = others.slice(1);
+    const isShrunk = (): boolean =>
+      survivors.some(({ parts }) => {
+        const { role, configuration, commitIndex } = parts!.raft.status();
+        const isCommitted = parts!.raft.latestConfiguration().index <= commitIndex;
+        return role === 'Leader' && configuration.voters.length === 3 && isCommitted;
+      });
+    await cluster.runUntil(isShrunk, 10_000);
+    await scenario.write(3);
+  });
+
+  test('are refused when there are too few nodes, or with an old epoch; a repeat is a success', async () => {
+    const admins = await Admins.start();
+    const [asked] = admins.scenario.cluster.machines;
+    const { epoch } = await admins.ask(asked!, (api) => api.cluster());
+    const set = (metadataVoters: unknown, at: unknown) => (api: AdminApi) =>
+      api.setVoters({ metadataVoters, epoch: at });
+    expect(await admins.refusal(asked!, set(5, epoch))).toEqual([409, 'NotEnoughNodes']);
+    expect(await admins.refusal(asked!, set(1, epoch - 1))).toEqual([409, 'StaleEpoch']);
+    expect(await admins.ask(asked!, set(3, epoch - 1))).toEqual({ metadataVoters: 3, voters: 3 });
+    for (const count of [0, 2, 4, 9, '3', null, undefined]) {
+      expect(await admins.refusal(asked!, set(count, epoch))).toEqual([400, 'MALFORMED']);
+    }
+    expect(await admins.refusal(asked!, set(3, '1'))).toEqual([400, 'MALFORMED']);
+    const { cluster } = admins.scenario;
+    for (const machine of cluster.machines) if (machine !== asked) cluster.kill(machine);
+    expect(await admins.refusal(asked!, set(1, epoch))).toEqual([503, 'NoLeader']);
   });
 });
 

@@ -12,18 +12,24 @@ import type {
   NodePhase,
   NodeStatus,
   Verdict,
+  VotersStatus,
 } from '../../../protocol/admin/types.ts';
 import type { Api } from '../../../protocol/client/codec.ts';
-import { CAN_RESTART, CLUSTER_STATUS, MOVE_LEADERSHIP } from '../../../protocol/peer/admin.ts';
+import {
+  CAN_RESTART,
+  CLUSTER_STATUS,
+  MOVE_LEADERSHIP,
+  SET_VOTERS,
+} from '../../../protocol/peer/admin.ts';
 import { viewOfFollower } from '../../controller/clusterView.ts';
 import type { NodeParts } from '../../walrusNode.ts';
 import { clusterStatusOf } from './clusterStatus.ts';
 import { refusal } from './refusal.ts';
-import { bootstrapRequestOf, leadershipRequestOf, nodeIdOf } from './requests.ts';
+import { bootstrapRequestOf, leadershipRequestOf, nodeIdOf, votersRequestOf } from './requests.ts';
 
 /** How long the metadata leader may take: a barrier, and an answer from memory. */
 const ASK_TIMEOUT_MS = 2000;
-/** A transfer is given up by the leader itself after an election time-out; then its answer has to come. */
+/** A transfer, or a proposal, is given up by the leader itself before that; then its answer has to come. */
 const MOVE_TIMEOUT_MS = 6000;
 
 /** Of a node that has not opened its disk. */
@@ -120,6 +126,11 @@ export class AdminApi {
     const { to, epoch } = leadershipRequestOf(body);
     const request = { to: to === null ? undefined : nodeId(to), epoch };
     return await this.#askLeader(MOVE_LEADERSHIP, request, MOVE_TIMEOUT_MS);
+  }
+
+  /** @throws {WalrusError} MALFORMED; reasons NoLeader, StaleEpoch, NotEnoughNodes. */
+  async setVoters(body: unknown): Promise<VotersStatus> {
+    return await this.#askLeader(SET_VOTERS, votersRequestOf(body), MOVE_TIMEOUT_MS);
   }
 
   /** Begins, and says how far it is; to be repeated. A node without a cluster leads nothing, and has nothing to drain. */

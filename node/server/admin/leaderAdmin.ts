@@ -4,14 +4,20 @@
  */
 import { isWalrusError } from '../../../base/errors.ts';
 import type { NodeId } from '../../../base/units.ts';
-import type { Verdict } from '../../../protocol/admin/types.ts';
-import { CAN_RESTART, CLUSTER_STATUS, MOVE_LEADERSHIP } from '../../../protocol/peer/admin.ts';
+import type { Verdict, VotersRequest, VotersStatus } from '../../../protocol/admin/types.ts';
+import {
+  CAN_RESTART,
+  CLUSTER_STATUS,
+  MOVE_LEADERSHIP,
+  SET_VOTERS,
+} from '../../../protocol/peer/admin.ts';
 import type { MoveLeadershipRequest } from '../../../protocol/peer/admin.ts';
 import { viewOfLeader } from '../../controller/clusterView.ts';
 import type { ClusterView } from '../../controller/clusterView.ts';
 import type { Controller } from '../../controller/controller.ts';
 import { transferLeadership } from '../../controller/leadershipTransfer.ts';
 import { restartVerdict } from '../../controller/restartVerdict.ts';
+import { setWantedVoters } from '../../controller/wantedVoters.ts';
 import type { MetadataService, PeerRpc } from '../../controller/types.ts';
 import type { RaftNode } from '../../raft/types.ts';
 import { clusterStatusOf } from './clusterStatus.ts';
@@ -34,6 +40,7 @@ export class LeaderAdmin {
     rpc.handle(CLUSTER_STATUS, async () => clusterStatusOf(await this.#view()));
     rpc.handle(CAN_RESTART, ({ nodeId }) => this.#canRestart(nodeId));
     rpc.handle(MOVE_LEADERSHIP, async (request) => ({ nodeId: await this.#move(request) }));
+    rpc.handle(SET_VOTERS, (request) => this.#setVoters(request));
   }
 
   async #view(): Promise<ClusterView> {
@@ -53,10 +60,7 @@ export class LeaderAdmin {
   async #move({ to, epoch }: MoveLeadershipRequest): Promise<NodeId> {
     const view = await this.#view();
     if (to !== undefined && to === view.leaderId) return to; // a repeat
-    if (epoch !== view.epoch) {
-      const message = `The metadata have the epoch ${view.epoch}, and not ${epoch}: look again and decide again`;
-      throw refusal('StaleEpoch', message);
-    }
+    checkEpoch(view, epoch);
     if (to !== undefined && !view.members.has(to)) {
       throw refusal('UnknownNode', `The cluster has no node ${to}`);
     }
@@ -71,4 +75,28 @@ export class LeaderAdmin {
       throw error;
     }
   }
+
+  async #setVoters({ metadataVoters, epoch }: VotersRequest): Promise<VotersStatus> {
+    const { metadata, voters, ...view } = await this.#view();
+    if (metadata.config.metadataVoters !== metadataVoters) {
+      checkEpoch(view, epoch);
+      await this.#want(metadataVoters);
+    }
+    return { metadataVoters, voters: voters.length };
+  }
+
+  async #want(metadataVoters: number): Promise<void> {
+    try {
+      await setWantedVoters(this.#options.metadata, metadataVoters);
+    } catch (error) {
+      if (!isWalrusError(error, 'INVALID_MEMBERSHIP')) throw error;
+      throw refusal('NotEnoughNodes', error.message, error);
+    }
+  }
+}
+
+function checkEpoch(view: { readonly epoch: number }, epoch: number): void {
+  if (epoch === view.epoch) return;
+  const message = `The metadata have the epoch ${view.epoch}, and not ${epoch}: look again and decide again`;
+  throw refusal('StaleEpoch', message);
 }

@@ -16,6 +16,7 @@ const REASONS: Readonly<
   AnotherNodeIsDown: { code: 'CONFLICT', status: 409 },
   LastWholeCopy: { code: 'CONFLICT', status: 409 },
   StillLeading: { code: 'TIMED_OUT', status: 503 },
+  NotEnoughNodes: { code: 'INVALID_MEMBERSHIP', status: 409 },
   AlreadyBootstrapped: { code: 'WRONG_CLUSTER', status: 409 },
   OtherDisk: { code: 'DISK_REFUSED', status: 409 },
 };

@@ -2,7 +2,12 @@
 import { WalrusError } from '../../../base/errors.ts';
 import { nodeId } from '../../../base/units.ts';
 import type { NodeId } from '../../../base/units.ts';
-import type { BootstrapRequest, LeadershipRequest } from '../../../protocol/admin/types.ts';
+import type {
+  BootstrapRequest,
+  LeadershipRequest,
+  VotersRequest,
+} from '../../../protocol/admin/types.ts';
+import { VOTER_COUNTS } from '../../state/handlers/clusterConfig.ts';
 
 function malformed(message: string): WalrusError {
   return new WalrusError('MALFORMED', message);
@@ -37,11 +42,24 @@ function fieldsOf(body: unknown, wanted: string): Readonly<Record<string, unknow
 /** @throws {WalrusError} MALFORMED */
 export function leadershipRequestOf(body: unknown): LeadershipRequest {
   const wanted = '{"to": node id or null, "epoch": number}';
-  const { to, epoch } = fieldsOf(body, wanted);
-  if (typeof epoch !== 'number' || !Number.isSafeInteger(epoch) || epoch < 0) {
-    throw malformed(`"epoch" is missing or no whole number: ${wanted}`);
-  }
+  const { to, ...rest } = fieldsOf(body, wanted);
+  const epoch = epochOf(rest, wanted);
   if (to === null || to === undefined) return { to: null, epoch };
   if (typeof to !== 'number') throw malformed(`"to" is no node id: ${wanted}`);
   return { to: nodeIdOf(String(to)), epoch };
+}
+
+function epochOf({ epoch }: Readonly<Record<string, unknown>>, wanted: string): number {
+  if (typeof epoch === 'number' && Number.isSafeInteger(epoch) && epoch >= 0) return epoch;
+  throw malformed(`"epoch" is missing or no whole number: ${wanted}`);
+}
+
+/** @throws {WalrusError} MALFORMED */
+export function votersRequestOf(body: unknown): VotersRequest {
+  const wanted = '{"metadataVoters": 1, 3, 5 or 7, "epoch": number}';
+  const { metadataVoters, ...rest } = fieldsOf(body, wanted);
+  const epoch = epochOf(rest, wanted);
+  const count = VOTER_COUNTS.find((each) => each === metadataVoters);
+  if (count === undefined) throw malformed(`"metadataVoters" is no such number: ${wanted}`);
+  return { metadataVoters: count, epoch };
 }

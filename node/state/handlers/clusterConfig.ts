@@ -4,7 +4,8 @@ import { refuse } from '../result.ts';
 import type { Refusal } from '../result.ts';
 import type { ClusterConfig } from '../types.ts';
 
-const VOTER_COUNTS: readonly number[] = [1, 3, 5, 7];
+/** How many voters the metadata may have. */
+export const VOTER_COUNTS: readonly number[] = [1, 3, 5, 7];
 const MAX_SEGMENT_ENTRIES = 1_000_000_000;
 const MAX_SEGMENT_BYTES = 1024 * GIB;
 const MAX_SEGMENT_AGE_MS = 10 * 365 * 24 * 3600 * 1000;
