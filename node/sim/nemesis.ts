@@ -132,6 +132,7 @@ export class Nemesis {
     return {
       cluster: this.#cluster,
       random: this.#random,
+      isUndisturbed: this.#plan.faults.length === 0,
       later,
       atAcknowledgement: (withinMs, callback) => {
         let isDone = false;

@@ -122,6 +122,7 @@ const FOCUSED_BY_KIND: Readonly<Partial<Record<ScenarioKind, Partial<RunPlan>>>>
     streams: CALM_STREAMS,
     endsWithPowerFailure: false,
   },
+  changeVoters: { isFiveFold: true, recordsPerProducer: 400, paceMs: 100 },
   lateProposals: { libraryCount: 400, recordsPerProducer: 50 },
 };
 

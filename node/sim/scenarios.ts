@@ -20,7 +20,13 @@ import {
   whenState,
 } from './stage.ts';
 import type { Cast, Stage } from './stage.ts';
-import { emptyVoter, forgottenVote, promotedUnaware, putBackVoter } from './voterScenarios.ts';
+import {
+  changeVoters,
+  emptyVoter,
+  forgottenVote,
+  promotedUnaware,
+  putBackVoter,
+} from './voterScenarios.ts';
 
 /** Returns how long it takes; what it has done by then is taken back; null when there is nothing to do. */
 type Scenario = (stage: Stage) => number | null;
@@ -93,6 +99,8 @@ export const SCENARIOS = {
   noFaults: () => null,
   /** A leader of the shared cursor dies, and its successor is among those who hear late that it is the one. */
   lateSuccessor,
+  /** The number of voters changes while machines die: when two of five die, the others are to be the three. */
+  changeVoters,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;
@@ -103,6 +111,7 @@ export const MACHINES_MIN: Readonly<Partial<Record<ScenarioKind, number>>> = {
   copyMadeByFence: 4,
   emptyWitness: 5,
   lonelyTail: 5,
+  changeVoters: 5,
 };
 
 function powerFailureAtAcknowledgement(stage: Stage): number | null {

@@ -11,6 +11,8 @@ const STATE_POLL_MS = 3;
 export interface Stage {
   readonly cluster: SimCluster;
   readonly random: Random;
+  /** The run has no faults but those of its scenarios. */
+  readonly isUndisturbed: boolean;
   /** Runs after a time, unless the scenario has ended by then. */
   later(delayMs: number, callback: () => void): void;
   /** Runs at the next acknowledgement, or after a time. */

@@ -1,6 +1,9 @@
-/** Scenarios with metadata voters whose disks lose what they have promised by (ADR 0121). */
+/** Scenarios with metadata voters: whose disks lose what they have promised by (ADR 0121), or whose number is changed. */
+import { isWalrusError } from '../../base/errors.ts';
 import { between, chance, pick } from '../../base/random.ts';
+import { setWantedVoters } from '../controller/wantedVoters.ts';
 import { nodeOfServer } from '../raft/types.ts';
+import { Violation } from './history.ts';
 import { isRollBackDetectable } from './rollBack.ts';
 import type { Machine } from './simCluster.ts';
 import type { SimDisk } from './simDisk.ts';
@@ -23,6 +26,9 @@ const ELECTION_SLOW_MS = 400;
 const DECISION_POLL_MS = 0.05;
 const FORGOTTEN_VOTE_MS = 4000;
 const PROMOTED_UNAWARE_MS = 4000;
+const CHANGE_VOTERS_MS = 8000;
+/** Between three that are up: an election, and two changes. */
+const SHRUNK_WITHIN_MS = 6000;
 
 /** The metadata leader, which is cut off in the end; a voter that will forget; and the last one, if there are three. */
 function drawVoters({ cluster, random }: Stage): readonly [Machine, Machine, Machine] | null {
@@ -166,4 +172,55 @@ function voteTwice(
       if (chance(random, 0.3)) powerFail(stage, [pick(random, [old, last])], 300);
     });
   });
+}
+
+/** From three voters to five, or back, while machines die. */
+export function changeVoters(stage: Stage): number | null {
+  const { cluster } = stage;
+  const leader = metadataLeader(cluster);
+  const { raft, metadata } = leader?.parts ?? {};
+  if (leader === undefined || raft === undefined || metadata === undefined) return null;
+  if (!cluster.machines.every(({ isServing }) => isServing)) return null;
+  const { length } = raft.status().configuration.voters;
+  if (length !== metadata.metadata.config.metadataVoters) return null; // another change is not over
+  const wanted = length === 3 ? 5 : 3;
+  setWantedVoters(metadata, wanted).catch((error: unknown) => {
+    if (!isWalrusError(error)) cluster.bugs.push(error);
+  });
+  if (wanted === 5) {
+    stage.later(between(stage.random, 0, 400), () => {
+      powerFail(stage, shuffled(stage.random, cluster.machines).slice(0, 2), 2000);
+    });
+  } else {
+    const isWanted = (): boolean => metadata.metadata.config.metadataVoters === wanted;
+    whenTrue(stage, isWanted, () => killTwoOfFive(stage, leader), ELECTION_POLL_MS);
+  }
+  return CHANGE_VOTERS_MS;
+}
+
+/** The leader and another voter die as three are wanted: the three that are left can do without both. */
+function killTwoOfFive(stage: Stage, leader: Machine): void {
+  const { cluster, random } = stage;
+  if (leader.parts?.raft.status().configuration.voters.length !== 5) return; // a change has begun
+  const others = cluster.machines.filter((machine) => machine !== leader);
+  const [dead, ...survivors] = shuffled(random, others);
+  if (dead === undefined) return;
+  for (const machine of [leader, dead]) cluster.kill(machine);
+  const areUp = survivors.every(({ isServing }) => isServing) && stage.isUndisturbed;
+  stage.later(SHRUNK_WITHIN_MS, () => {
+    const isStuck = !survivors.some((machine) => leadsVoters(machine, 3));
+    if (areUp && isStuck) {
+      const message = 'of five voters two are dead, and the others do not become three';
+      cluster.bugs.push(new Violation('Progress', message));
+    }
+    for (const machine of [leader, dead]) if (!machine.isRunning) cluster.start(machine);
+  });
+}
+
+/** Whether a machine leads so many voters, who have agreed to be so many. */
+function leadsVoters({ parts }: Machine, count: number): boolean {
+  if (parts === null) return false;
+  const { role, configuration, commitIndex } = parts.raft.status();
+  if (role !== 'Leader' || configuration.voters.length !== count) return false;
+  return parts.raft.latestConfiguration().index <= commitIndex;
 }

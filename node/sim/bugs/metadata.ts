@@ -25,6 +25,27 @@ export const METADATA_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'LivingVoterDemoted',
+    focus: 'changeVoters',
+    rule: 'thesis, 4.1',
+    what: 'of too many voters any is demoted, also one that is up while others are dead',
+    foundBy: ['Progress'],
+    seeds: 20,
+    knownSeed: 2,
+    changes: [
+      {
+        file: 'node/controller/membership.ts',
+        find: 'const chosen = doubtful[0] ?? others.at(-1);',
+        replace: 'const chosen = others.at(-1);',
+      },
+      {
+        file: 'node/controller/membership.ts',
+        find: "return upCount < majority(others.length) ? null : { type: 'DemoteVoter', id: chosen.id };",
+        replace: "return { type: 'DemoteVoter', id: chosen.id };",
+      },
+    ],
+  },
+  {
     name: 'UnknownDeleted',
     focus: 'restartStorm',
     rule: 'S3',
