@@ -9,14 +9,19 @@ const ASK_TIMEOUT_MS = 8000;
 /**
  * Asks a node.
  * @param address - `host:port` of its http port.
+ * @param content - The body of the request.
  * @throws {WalrusError} What it refused with; CONNECTION_FAILED when it does not answer.
  */
 export async function askAdmin(
   address: string,
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
+  content?: unknown,
 ): Promise<unknown> {
-  const { response, body } = await fetched(`http://${address}/admin/v1${path}`, method);
+  const headers = { 'content-type': 'application/json' };
+  const init = content === undefined ? {} : { headers, body: JSON.stringify(content) };
+  const url = `http://${address}/admin/v1${path}`;
+  const { response, body } = await fetched(url, { method, ...init });
   if (response.ok) return body;
   const { code, message, reason } = body as Partial<AdminError>;
   if (code === undefined || message === undefined || !isKnown(code)) {
@@ -32,10 +37,10 @@ function isKnown(code: string): code is ErrorCode {
 
 async function fetched(
   url: string,
-  method: string,
+  init: RequestInit,
 ): Promise<{ readonly response: Response; readonly body: unknown }> {
   try {
-    const response = await fetch(url, { method, signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(ASK_TIMEOUT_MS) });
     return { response, body: await response.json() };
   } catch (cause) {
     const why = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;

@@ -3,6 +3,7 @@ import type { Command } from './command.ts';
 import {
   clusterCanRestart,
   clusterMarkDiskLost,
+  clusterSetVoters,
   clusterStatus,
   clusterTransferLeadership,
 } from './commands/cluster.ts';
@@ -43,6 +44,7 @@ export const COMMANDS: readonly Command[] = [
   clusterCanRestart,
   clusterMarkDiskLost,
   clusterTransferLeadership,
+  clusterSetVoters,
   segmentList,
   segmentSeal,
   ...TEXT_COMMANDS,

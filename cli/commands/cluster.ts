@@ -1,7 +1,7 @@
 /** `walrus cluster ...`. */
 import type { Admin } from '../../client/index.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
-import type { Verdict } from '../../protocol/admin/types.ts';
+import type { ClusterStatus, Verdict, VotersStatus } from '../../protocol/admin/types.ts';
 import { askAdmin } from '../adminPort.ts';
 import type { Command } from '../command.ts';
 import { argumentOf, integerOf, isGiven } from '../command.ts';
@@ -46,14 +46,12 @@ export const clusterCanRestart: Command = {
     'Ends with 0 when it may, and with 4 when it may not, or nobody can say; docs/admin-api.md has the reasons. The answer holds for the moment: restart one node at a time.',
   ],
   async run(context) {
-    const { admin } = await context.client();
     const node = argumentOf(context, 0);
-    const { nodes } = await admin.describeCluster();
-    const alive = nodes.filter(({ isAlive }) => isAlive);
-    const verdict = await verdictOn(
-      node,
-      alive.map(({ httpAddress }) => httpAddress),
-    );
+    if (!/^[1-9][0-9]{0,14}$/.test(node)) throw new UsageError(`"${node}" is no node id`);
+    const { admin } = await context.client();
+    const verdict = (await anyOf(admin, (address) =>
+      askAdmin(address, 'GET', `/nodes/${node}/can-restart`),
+    )) as Verdict;
     const why = verdict.message === '' ? '' : `: ${verdict.message}`;
     const text = verdict.isAllowed
       ? `node ${node} may be restarted${why}`
@@ -63,13 +61,17 @@ export const clusterCanRestart: Command = {
   },
 };
 
-/** Asks the nodes until one answers: any of them can. */
-async function verdictOn(node: string, httpAddresses: readonly string[]): Promise<Verdict> {
-  if (!/^[1-9][0-9]{0,14}$/.test(node)) throw new UsageError(`"${node}" is no node id`);
+/** Asks the nodes that are up until one answers: any of them can. */
+async function anyOf<Answer>(
+  admin: Admin,
+  ask: (httpAddress: string) => Promise<Answer>,
+): Promise<Answer> {
   let failure = new WalrusError('METADATA_UNAVAILABLE', 'No node is known to be up');
-  for (const address of httpAddresses) {
+  const { nodes } = await admin.describeCluster();
+  for (const { isAlive, httpAddress } of nodes) {
+    if (!isAlive) continue;
     try {
-      return (await askAdmin(address, 'GET', `/nodes/${node}/can-restart`)) as Verdict;
+      return await ask(httpAddress);
     } catch (error) {
       if (!isWalrusError(error, 'CONNECTION_FAILED', 'METADATA_UNAVAILABLE')) throw error;
       failure = error;
@@ -144,6 +146,29 @@ export const clusterTransferLeadership: Command = {
     if (to === 0) throw new UsageError('--to must be a node id, from 1');
     const leader = await admin.transferLeadership(to);
     context.output.result({ leader }, `node ${leader} leads the metadata`);
+    return undefined;
+  },
+};
+
+export const clusterSetVoters: Command = {
+  name: 'cluster set-voters',
+  summary: 'Sets how many nodes vote on the metadata.',
+  args: [{ name: 'COUNT', description: '1, 3, 5 or 7, and no more than there are nodes' }],
+  flags: {},
+  notes: [
+    'Three voters survive one that is down, five survive two, seven survive three. Nodes become voters, or stop being voters, one after the other within seconds; `walrus cluster status` shows who votes. May be repeated: the answer says how many there are by then.',
+  ],
+  async run(context) {
+    const count = argumentOf(context, 0);
+    if (!/^[1357]$/.test(count)) throw new UsageError(`"${count}" is not 1, 3, 5 or 7`);
+    const { admin } = await context.client();
+    const status = await anyOf(admin, async (address): Promise<VotersStatus> => {
+      const { epoch } = (await askAdmin(address, 'GET', '/cluster')) as ClusterStatus;
+      const wanted = { metadataVoters: Number(count), epoch };
+      return (await askAdmin(address, 'POST', '/voters', wanted)) as VotersStatus;
+    });
+    const text = `metadata voters: ${status.metadataVoters} wanted, ${status.voters} there are`;
+    context.output.result(status, text);
     return undefined;
   },
 };

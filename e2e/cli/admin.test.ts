@@ -9,6 +9,7 @@ import type {
   DrainStatus,
   NodeStatus,
   Verdict,
+  VotersStatus,
 } from '../../protocol/admin/types.ts';
 import { NodeProcess } from '../chaos/nodeProcess.ts';
 import { freePorts } from '../chaos/ports.ts';
@@ -25,25 +26,26 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 }, TEST_MS_MAX);
 
-/** Three nodes with the same addresses, one of which no name stands for yet, as pods have them. */
+/** Nodes with the same addresses, one of which no name stands for yet, as pods have them. */
 class Pods {
   readonly nodes: readonly NodeProcess[];
   readonly #settings: readonly string[];
 
   private constructor(nodes: readonly NodeProcess[]) {
     this.nodes = nodes;
-    const join = ['walrus-4.walrus.invalid:6001', ...nodes.map((node) => node.peerAddress)];
+    const join = ['walrus-9.walrus.invalid:6001', ...nodes.map((node) => node.peerAddress)];
     this.#settings = [
       ...['--cluster-id', CLUSTER_ID, '--join', join.join(',')],
       ...['--shutdown-timeout', '3s'],
     ];
   }
 
-  static async create(): Promise<Pods> {
+  static async create(count = 3): Promise<Pods> {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'walrus-admin-'));
     cleanups.push(() => fs.rmSync(directory, { recursive: true, force: true }));
-    const ports = await freePorts(9);
-    const nodes = [1, 2, 3].map((nodeId) => {
+    const ports = await freePorts(3 * count);
+    const nodes = Array.from({ length: count }, (_, index) => {
+      const nodeId = index + 1;
       const [client = 0, peer = 0, http = 0] = ports.slice(3 * (nodeId - 1));
       return new NodeProcess({
         nodeId,
@@ -66,9 +68,9 @@ class Pods {
     return this.nodes[nodeId - 1] as NodeProcess;
   }
 
-  async everyoneServes(): Promise<void> {
+  async everyoneServes(nodes = this.nodes): Promise<void> {
     await waitFor('all nodes serve', WAIT_MS_MAX, async () => {
-      const ready = await Promise.all(this.nodes.map((node) => node.isReady()));
+      const ready = await Promise.all(nodes.map((node) => node.isReady()));
       return ready.every(Boolean);
     });
   }
@@ -241,6 +243,52 @@ test(
       status: 503,
       body: { reason: 'NoLeader' },
     });
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  'three voters become five once there are five nodes, and do without any two; five become three again',
+  async () => {
+    const pods = await Pods.create(5);
+    const firstThree = pods.nodes.slice(0, 3);
+    for (const node of firstThree) pods.start(node);
+    await pods.begin();
+    await pods.everyoneServes(firstThree);
+    const addresses = pods.nodes.map((node) => node.clientAddress).join(',');
+    const command = (...args: string[]): Promise<Outcome> => walrus(...args, '--addr', addresses);
+    const becomes = async (count: number): Promise<void> => {
+      await waitFor(`${count} vote`, WAIT_MS_MAX, async () => {
+        const { code, said } = await command('cluster', 'set-voters', String(count), '--json');
+        return code === 0 && (JSON.parse(said) as VotersStatus).voters === count;
+      });
+    };
+    await becomes(3);
+    const tooMany = await command('cluster', 'set-voters', '5');
+    expect(tooMany).toMatchObject({ code: 1, said: expect.stringContaining('has 3 nodes') });
+    expect((await command('cluster', 'set-voters', '4')).code).toBe(2);
+    for (const node of pods.nodes.slice(3)) pods.start(node);
+    await pods.everyoneServes();
+    await becomes(5);
+    const created = await command('topic', 'create', 't', '--replicas', '5');
+    expect(created).toMatchObject({ code: 0 });
+    const { leader } = await statusOf(pods.node(1));
+    // The leader, and one of those that vote since the beginning.
+    const first = pods.node(leader.nodeId ?? 1);
+    const second = firstThree.find((node) => node !== first) as NodeProcess;
+    await Promise.all([first.kill(), second.kill()]);
+    expect(await command('put', 't', 'written by three of five')).toMatchObject({ code: 0 });
+    expect((await command('topic', 'create', 'u', '--replicas', '3')).code).toBe(0);
+    // Those that are down stop voting.
+    await becomes(3);
+    const left = pods.nodes.filter((node) => node !== first && node !== second);
+    const { nodes } = await statusOf(left[0] as NodeProcess);
+    expect(nodes.flatMap(({ nodeId, role }) => (role === 'Voter' ? [nodeId] : [])).sort()).toEqual(
+      left.map(({ nodeId }) => nodeId),
+    );
+    for (const node of [first, second]) pods.start(node);
+    await pods.everyoneServes();
+    await becomes(5);
   },
   TEST_MS_MAX,
 );

@@ -144,7 +144,7 @@ const CLUSTER = {
     values: [1, 3, 5, 7],
     description:
       'How many nodes vote on metadata; fewer while the cluster has fewer nodes. ' +
-      'Taken from the node that creates the cluster.',
+      'Taken from the node that creates the cluster; later `walrus cluster set-voters` changes it.',
   }),
   maxSegmentEntries: integer({
     default: 1_000_000,
