@@ -65,10 +65,11 @@ function operatorOf(
   world: { config: KubeConfig; logger: Logger; metrics: OperatorMetrics },
 ): Operator {
   const { config, logger, metrics } = world;
-  const { namespace, leaseNamespace, identity, resyncMs, image, imageRepository } = settings;
+  const { namespace, leaseNamespace, leaseName, identity, resyncMs, image, imageRepository } =
+    settings;
   const clock = new RealClock();
   return new Operator({
-    ...{ namespace, leaseNamespace, identity, resyncMs, logger, clock },
+    ...{ namespace, leaseNamespace, leaseName, identity, resyncMs, logger, clock },
     api: new MeasuredKubeApi(new HttpKubeApi(config), clock, (request) => metrics.asked(request)),
     admin: new HttpAdminClient({ port: settings.nodeHttpPort ?? HTTP_PORT }),
     random: new RealRandom(),

@@ -4,6 +4,8 @@ export interface OperatorSettings {
   readonly namespace: string | null;
   /** Where its Lease is: its own namespace. */
   readonly leaseNamespace: string;
+  /** Of all operators that look after the same clusters; others beside them have another. */
+  readonly leaseName: string;
   /** Of this process; a pod's name. */
   readonly identity: string;
   /** Of clusters that name neither an image nor a version; absent: `imageRepository` with the operator's version. */

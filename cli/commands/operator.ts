@@ -6,6 +6,7 @@ import { integerOf, textOf } from '../command.ts';
 import { UsageError } from '../usageError.ts';
 
 const DEFAULTS = {
+  leaseName: 'walrus-operator',
   imageRepository: 'walrus/walrus',
   host: '0.0.0.0',
   port: 8080,
@@ -30,6 +31,12 @@ export const operator: Command = {
       value: 'NAMESPACE',
       description: 'Where the lease is by which several operators agree on who acts.',
       default: 'POD_NAMESPACE, or default',
+    },
+    'lease-name': {
+      kind: 'text',
+      value: 'NAME',
+      description: 'The lease: one for all operators that look after the same clusters.',
+      default: DEFAULTS.leaseName,
     },
     image: {
       kind: 'text',
@@ -95,12 +102,17 @@ function settingsOf(given: Given) {
   return {
     namespace: textOf(given, 'namespace') ?? null,
     leaseNamespace: textOf(given, 'lease-namespace') ?? process.env['POD_NAMESPACE'] ?? 'default',
+    leaseName: textOr(given, 'lease-name', DEFAULTS.leaseName),
     identity: process.env['POD_NAME'] ?? os.hostname(),
     ...(image === undefined ? {} : { image }),
-    imageRepository: textOf(given, 'image-repository') ?? DEFAULTS.imageRepository,
-    host: textOf(given, 'host') ?? DEFAULTS.host,
+    imageRepository: textOr(given, 'image-repository', DEFAULTS.imageRepository),
+    host: textOr(given, 'host', DEFAULTS.host),
     port: integerOf(given, 'port') ?? DEFAULTS.port,
     logLevel: level,
     resyncMs: resyncS * 1000,
   };
+}
+
+function textOr(given: Given, flag: string, otherwise: string): string {
+  return textOf(given, flag) ?? otherwise;
 }

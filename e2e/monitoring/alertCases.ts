@@ -302,6 +302,22 @@ export const ALERT_CASES: readonly AlertCase[] = [
     },
   },
   {
+    alert: 'WalrusOperatorNotSynced',
+    // Another one leads meanwhile.
+    fires: {
+      series: {
+        'walrus_operator_synced{namespace="blue", pod="walrus-operator-0"}': '1x30',
+        'walrus_operator_synced{namespace="blue", pod="walrus-operator-1"}': '1 1 0x30',
+      },
+      at: '8m',
+      labels: { namespace: 'blue', pod: 'walrus-operator-1' },
+    },
+    silent: {
+      series: { 'walrus_operator_synced{namespace="blue", pod="walrus-operator-1"}': '0x3 1x30' },
+      at: '20m',
+    },
+  },
+  {
     alert: 'WalrusOperatorFailing',
     fires: {
       series: { 'walrus_operator_failures_total{kind="error"}': '0+60x30' },

@@ -36,12 +36,22 @@ function cluster(name: string): WalrusCluster {
 describe('the metrics of an operator', () => {
   let registry: Registry;
   let metrics: OperatorMetrics;
-  let operator: { clusters: WalrusCluster[]; queueDepth: number; isLeading: boolean };
+  let operator: {
+    clusters: WalrusCluster[];
+    queueDepth: number;
+    isLeading: boolean;
+    isSynced: boolean;
+  };
 
   beforeEach(() => {
     registry = new Registry();
     metrics = new OperatorMetrics(registry);
-    operator = { clusters: [cluster('sea'), cluster('lake')], queueDepth: 4, isLeading: true };
+    operator = {
+      clusters: [cluster('sea'), cluster('lake')],
+      queueDepth: 4,
+      isLeading: true,
+      isSynced: true,
+    };
     metrics.observe(operator, RESYNC_MS);
   });
 
@@ -70,6 +80,7 @@ describe('the metrics of an operator', () => {
       'walrus_operator_api_requests_total{verb="WATCH",code="410"} 1',
       'walrus_operator_api_request_seconds_count{verb="GET"} 1',
       'walrus_operator_leading 1',
+      'walrus_operator_synced 1',
       'walrus_operator_clusters 2',
       'walrus_operator_queue_depth 4',
       'walrus_operator_resync_seconds 300',

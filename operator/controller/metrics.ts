@@ -20,6 +20,7 @@ export interface Watched {
   readonly clusters: readonly WalrusCluster[];
   readonly queueDepth: number;
   readonly isLeading: boolean;
+  readonly isSynced: boolean;
 }
 
 export class OperatorMetrics {
@@ -169,6 +170,11 @@ function addGauges(registry: Registry, operator: Watched, resyncMs: number): voi
     name: 'walrus_operator_leading',
     help: '1 while this operator holds the lease',
     read: (gauge) => gauge.set(Number(operator.isLeading)),
+  });
+  addGauge(registry, {
+    name: 'walrus_operator_synced',
+    help: '1 when everything has been read from the API server once; before, an operator does not lead',
+    read: (gauge) => gauge.set(Number(operator.isSynced)),
   });
   addGauge(registry, {
     name: 'walrus_operator_resync_seconds',

@@ -24,7 +24,6 @@ import { Reconciler } from './reconciler.ts';
 import { WorkQueue } from './workQueue.ts';
 
 const WORKERS = 4;
-const LEASE_NAME = 'walrus-operator';
 const OURS = 'app.kubernetes.io/managed-by=walrus-operator';
 const OF_NODES = 'app.kubernetes.io/name=walrus,app.kubernetes.io/component=node';
 /** Children beside the StatefulSet, whose kinds every API server has. */
@@ -43,6 +42,7 @@ export interface OperatorOptions {
   /** Look after the clusters of one namespace only; null: of all. */
   readonly namespace: string | null;
   readonly leaseNamespace: string;
+  readonly leaseName: string;
   /** Of this process; a pod's name. */
   readonly identity: string;
   /** A cluster in which nothing changes is looked at again after so long. */
@@ -80,12 +80,12 @@ export class Operator {
 
   constructor(options: OperatorOptions) {
     this.#options = options;
-    const { api, admin, clock, random, logger, leaseNamespace } = options;
+    const { api, admin, clock, random, logger, leaseNamespace, leaseName } = options;
     this.#identity = `${options.identity}_${randomHex(random, IDENTITY_BYTES)}`;
     this.#election = new LeaderElection({
       ...{ api, clock, random, logger, identity: this.#identity },
       namespace: leaseNamespace,
-      name: LEASE_NAME,
+      name: leaseName,
       onStarted: (term) => this.#lead(term),
       onStopped: () => void this.#follow(),
     });
@@ -116,7 +116,14 @@ export class Operator {
 
   start(): void {
     for (const watch of this.#watches) watch.run().catch(this.#options.onBroken);
-    this.#election.start();
+    this.#campaign();
+  }
+
+  /** Not before it has read everything: one that may not would lead, and keep the lease from those that can act. */
+  #campaign(): void {
+    if (this.#isStopping) return;
+    if (this.isSynced) this.#election.start();
+    else this.#options.clock.setTimer(NOT_SYNCED_MS, () => this.#campaign());
   }
 
   /** Ends what is under way and gives the lease back. */

@@ -21,6 +21,15 @@ export const OPERATOR_RULES: readonly Rule[] = [
       'No operator holds the lease, or none gives its metrics. Clusters go on serving; nothing about them is changed or mended.',
   },
   {
+    alert: 'WalrusOperatorNotSynced',
+    severity: 'warning',
+    for: '5m',
+    expr: () => 'min by (namespace, pod) (walrus_operator_synced) == 0',
+    summary: 'A Walrus operator cannot read what it needs.',
+    description:
+      '{{ $labels.namespace }}/{{ $labels.pod }} has not been able to read everything from the API server for five minutes. It does not lead until then.',
+  },
+  {
     alert: 'WalrusOperatorFailing',
     severity: 'warning',
     for: '15m',

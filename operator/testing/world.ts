@@ -69,7 +69,12 @@ export class World {
       ...{ api: client, admin, logger: this.logger, random: this.#random.fork() },
       clock: new SimClock(scheduler, process, { offsetMs: WALL_MS }),
       defaults: { imageRepository: 'walrus', version: '1.0.0' },
-      ...{ namespace: null, leaseNamespace: LEASE_NAMESPACE, identity: name },
+      ...{
+        namespace: null,
+        leaseNamespace: LEASE_NAMESPACE,
+        leaseName: 'operators',
+        identity: name,
+      },
       resyncMs: RESYNC_MS,
       onAction: () => undefined,
       onFailure: () => undefined,
