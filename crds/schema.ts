@@ -258,7 +258,7 @@ export const spec = object(
       default: '30s',
     }),
     networkPolicy: described(
-      'Make a NetworkPolicy: peers and http port from the cluster and the operator only, clients from everywhere.',
+      'Make a NetworkPolicy: clients from everywhere, peers from the cluster only, the http port from the cluster, the operator, and pods of any namespace that are labelled app.kubernetes.io/name=prometheus.',
       Type.Boolean({ default: false }),
     ),
     monitoring: Type.Optional(

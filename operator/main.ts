@@ -13,6 +13,7 @@ import { RealRandom } from '../node/io/realRandom.ts';
 import { OperatorMetrics } from './controller/metrics.ts';
 import { Operator } from './controller/operator.ts';
 import { HTTP_PORT } from './desired/names.ts';
+import type { OperatorDefaults } from './desired/types.ts';
 import { HttpKubeApi } from './kube/api.ts';
 import { MeasuredKubeApi } from './kube/measuredApi.ts';
 import { HttpAdminClient } from './observe/adminClient.ts';
@@ -65,23 +66,27 @@ function operatorOf(
   world: { config: KubeConfig; logger: Logger; metrics: OperatorMetrics },
 ): Operator {
   const { config, logger, metrics } = world;
-  const { namespace, leaseNamespace, leaseName, identity, resyncMs, image, imageRepository } =
-    settings;
+  const { namespace, leaseNamespace, leaseName, identity, resyncMs } = settings;
   const clock = new RealClock();
   return new Operator({
     ...{ namespace, leaseNamespace, leaseName, identity, resyncMs, logger, clock },
     api: new MeasuredKubeApi(new HttpKubeApi(config), clock, (request) => metrics.asked(request)),
     admin: new HttpAdminClient({ port: settings.nodeHttpPort ?? HTTP_PORT }),
     random: new RealRandom(),
-    defaults: {
-      ...(image === undefined ? {} : { image }),
-      ...{ imageRepository, version: SOFTWARE_VERSION },
-    },
+    defaults: defaultsOf(settings),
     onAction: ({ type }) => metrics.acted(type),
     onFailure: (kind) => metrics.failed(kind),
     onPass: (cluster) => metrics.passing(cluster),
     onBroken: (error) => end(logger, error),
   });
+}
+
+function defaultsOf({ image, imageRepository, podNamespace }: OperatorSettings): OperatorDefaults {
+  return {
+    ...(image === undefined ? {} : { image }),
+    ...(podNamespace === undefined ? {} : { operatorNamespace: podNamespace }),
+    ...{ imageRepository, version: SOFTWARE_VERSION },
+  };
 }
 
 function ready({ isSynced }: Operator): Check {

@@ -6,6 +6,8 @@ export interface OperatorSettings {
   readonly leaseNamespace: string;
   /** Of all operators that look after the same clusters; others beside them have another. */
   readonly leaseName: string;
+  /** Of its pod; absent: it is not in Kubernetes. */
+  readonly podNamespace?: string;
   /** Of this process; a pod's name. */
   readonly identity: string;
   /** Of clusters that name neither an image nor a version; absent: `imageRepository` with the operator's version. */

@@ -97,11 +97,13 @@ function settingsOf(given: Given) {
   const level = LEVELS.find((candidate) => candidate === (textOf(given, 'log-level') ?? 'info'));
   const resyncS = integerOf(given, 'resync') ?? DEFAULTS.resyncS;
   if (level === undefined) throw new UsageError(`--log-level is one of ${LEVELS.join(', ')}`);
+  const podNamespace = process.env['POD_NAMESPACE'];
   const image = textOf(given, 'image');
   if (resyncS < 1) throw new UsageError('--resync is at least 1 second');
   return {
     namespace: textOf(given, 'namespace') ?? null,
-    leaseNamespace: textOf(given, 'lease-namespace') ?? process.env['POD_NAMESPACE'] ?? 'default',
+    leaseNamespace: textOf(given, 'lease-namespace') ?? podNamespace ?? 'default',
+    ...(podNamespace === undefined ? {} : { podNamespace }),
     leaseName: textOr(given, 'lease-name', DEFAULTS.leaseName),
     identity: process.env['POD_NAME'] ?? os.hostname(),
     ...(image === undefined ? {} : { image }),

@@ -19,6 +19,8 @@ export interface AlertCase {
 
 const SEA = 'namespace="ocean", walrus_cluster="sea"';
 const CLUSTER = { namespace: 'ocean', walrus_cluster: 'sea' };
+const BLUE = { namespace: 'blue', pod: 'walrus-operator-1' };
+const SYNCED = 'walrus_operator_synced{namespace="blue", pod="walrus-operator-1"}';
 const POD = { ...CLUSTER, pod: 'sea-2' };
 
 /** A metric of a node. */
@@ -303,19 +305,8 @@ export const ALERT_CASES: readonly AlertCase[] = [
   },
   {
     alert: 'WalrusOperatorNotSynced',
-    // Another one leads meanwhile.
-    fires: {
-      series: {
-        'walrus_operator_synced{namespace="blue", pod="walrus-operator-0"}': '1x30',
-        'walrus_operator_synced{namespace="blue", pod="walrus-operator-1"}': '1 1 0x30',
-      },
-      at: '8m',
-      labels: { namespace: 'blue', pod: 'walrus-operator-1' },
-    },
-    silent: {
-      series: { 'walrus_operator_synced{namespace="blue", pod="walrus-operator-1"}': '0x3 1x30' },
-      at: '20m',
-    },
+    fires: { series: { [SYNCED]: '1 1 0x30' }, at: '8m', labels: BLUE },
+    silent: { series: { [SYNCED]: '0x3 1x30' }, at: '20m' },
   },
   {
     alert: 'WalrusOperatorFailing',

@@ -21,3 +21,17 @@ test.each([
     spec: { template: { spec: { containers: [{ image }] } } },
   });
 });
+
+test('the http port is open to the operator in its own namespace only, whoever has its label elsewhere', () => {
+  const { cluster } = new ModelCluster(3).observe();
+  const wanted = desired(
+    { ...cluster, spec: { ...cluster.spec, networkPolicy: true } },
+    { defaults: { ...DEFAULTS, operatorNamespace: 'walrus-system' } },
+  );
+  const policy = wanted.others.find(({ kind }) => kind === 'NetworkPolicy');
+  const operator = {
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'walrus-system' } },
+    podSelector: { matchLabels: { 'app.kubernetes.io/name': 'walrus-operator' } },
+  };
+  expect(JSON.stringify(policy)).toContain(JSON.stringify(operator));
+});

@@ -29,7 +29,7 @@ export function desired(cluster: WalrusCluster, { defaults }: DesiredOptions): D
       clientService(cluster),
       adminService(cluster),
       disruptionBudget(cluster),
-      ...(cluster.spec.networkPolicy ? [networkPolicy(cluster)] : []),
+      ...(cluster.spec.networkPolicy ? [networkPolicy(cluster, defaults)] : []),
       ...monitoringObjects(cluster),
     ].map(marked),
   };

@@ -2,7 +2,7 @@
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { CLIENT_PORT, HTTP_PORT, PEER_PORT, namesOf, selectorOf } from './names.ts';
 import { child } from './object.ts';
-import type { KubernetesObject } from './types.ts';
+import type { KubernetesObject, OperatorDefaults } from './types.ts';
 
 export function serviceAccount(cluster: WalrusCluster): KubernetesObject {
   return child(
@@ -29,12 +29,21 @@ export function disruptionBudget(cluster: WalrusCluster): KubernetesObject {
   );
 }
 
-/** Everybody may be a client. Peers are the nodes only, and the http port is for them, the operator and Prometheus. */
-export function networkPolicy(cluster: WalrusCluster): KubernetesObject {
+/**
+ * Everybody may be a client. Peers are the nodes only, and the http port is for them, the operator and Prometheus. Anybody can give a pod
+ * the operator's label, so that it has to be in the operator's namespace, too.
+ */
+export function networkPolicy(
+  cluster: WalrusCluster,
+  { operatorNamespace }: Pick<OperatorDefaults, 'operatorNamespace'>,
+): KubernetesObject {
   const pods = { matchLabels: selectorOf(cluster) };
   const tcp = (port: number): object => ({ protocol: 'TCP', port });
   const operator = {
-    namespaceSelector: {},
+    namespaceSelector:
+      operatorNamespace === undefined
+        ? {}
+        : { matchLabels: { 'kubernetes.io/metadata.name': operatorNamespace } },
     podSelector: { matchLabels: { 'app.kubernetes.io/name': 'walrus-operator' } },
   };
   const prometheus = {
