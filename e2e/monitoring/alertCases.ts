@@ -23,6 +23,10 @@ const BLUE = { namespace: 'blue', pod: 'walrus-operator-1' };
 const SYNCED = 'walrus_operator_synced{namespace="blue", pod="walrus-operator-1"}';
 const POD = { ...CLUSTER, pod: 'sea-2' };
 
+function leading(lease: string, pod: string): string {
+  return `walrus_operator_leading{namespace="blue", lease="${lease}", pod="${pod}"}`;
+}
+
 /** A metric of a node. */
 function of(node: number, metric: string, labels = ''): string {
   return `${metric}{${SEA}, pod="sea-${node}"${labels === '' ? '' : `, ${labels}`}}`;
@@ -278,8 +282,8 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: { series: {}, at: '5m', labels: {} },
     silent: {
       series: {
-        'walrus_operator_leading{namespace="blue", pod="walrus-operator-0"}': '0x30',
-        'walrus_operator_leading{namespace="blue", pod="walrus-operator-1"}': '1x30',
+        [leading('blue/walrus-operator', 'a-0')]: '0x30',
+        [leading('blue/walrus-operator', 'a-1')]: '1x30',
       },
       at: '20m',
     },
@@ -288,17 +292,17 @@ export const ALERT_CASES: readonly AlertCase[] = [
     alert: 'WalrusOperatorNotLeading',
     fires: {
       series: {
-        'walrus_operator_leading{namespace="blue", pod="walrus-operator-0"}': '1x30',
-        'walrus_operator_leading{namespace="green", pod="walrus-operator-0"}': '0x30',
+        [leading('blue/walrus-operator', 'a-0')]: '1x30',
+        [leading('blue/second-walrus-operator', 'b-0')]: '0x30',
       },
       at: '5m',
-      labels: { namespace: 'green' },
+      labels: { namespace: 'blue', lease: 'blue/second-walrus-operator' },
     },
     // One takes over from another.
     silent: {
       series: {
-        'walrus_operator_leading{namespace="blue", pod="walrus-operator-0"}': '1x5 0x30',
-        'walrus_operator_leading{namespace="blue", pod="walrus-operator-1"}': '0x7 1x30',
+        [leading('blue/walrus-operator', 'a-0')]: '1x5 0x30',
+        [leading('blue/walrus-operator', 'a-1')]: '0x7 1x30',
       },
       at: '9m',
     },

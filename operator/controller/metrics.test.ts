@@ -39,6 +39,7 @@ describe('the metrics of an operator', () => {
   let operator: {
     clusters: WalrusCluster[];
     queueDepth: number;
+    lease: string;
     isLeading: boolean;
     isSynced: boolean;
   };
@@ -49,6 +50,7 @@ describe('the metrics of an operator', () => {
     operator = {
       clusters: [cluster('sea'), cluster('lake')],
       queueDepth: 4,
+      lease: 'system/walrus-operator',
       isLeading: true,
       isSynced: true,
     };
@@ -79,7 +81,7 @@ describe('the metrics of an operator', () => {
       'walrus_operator_api_requests_total{verb="GET",code="2xx"} 1',
       'walrus_operator_api_requests_total{verb="WATCH",code="410"} 1',
       'walrus_operator_api_request_seconds_count{verb="GET"} 1',
-      'walrus_operator_leading 1',
+      'walrus_operator_leading{lease="system/walrus-operator"} 1',
       'walrus_operator_synced 1',
       'walrus_operator_clusters 2',
       'walrus_operator_queue_depth 4',

@@ -19,6 +19,8 @@ type ClusterLabel = (typeof CLUSTER_LABELS)[number];
 export interface Watched {
   readonly clusters: readonly WalrusCluster[];
   readonly queueDepth: number;
+  /** `namespace/name` of that which it holds, or waits for. */
+  readonly lease: string;
   readonly isLeading: boolean;
   readonly isSynced: boolean;
 }
@@ -168,8 +170,9 @@ function addGauges(registry: Registry, operator: Watched, resyncMs: number): voi
   });
   addGauge(registry, {
     name: 'walrus_operator_leading',
-    help: '1 while this operator holds the lease',
-    read: (gauge) => gauge.set(Number(operator.isLeading)),
+    help: '1 while this operator holds that lease',
+    labelNames: ['lease'],
+    read: (gauge) => gauge.set({ lease: operator.lease }, Number(operator.isLeading)),
   });
   addGauge(registry, {
     name: 'walrus_operator_synced',

@@ -105,6 +105,12 @@ export class Operator {
     return this.#queue?.depth ?? 0;
   }
 
+  /** Its installation: the lease is one for all processes of it, and for them only. */
+  get lease(): string {
+    const { leaseNamespace, leaseName } = this.#options;
+    return `${leaseNamespace}/${leaseName}`;
+  }
+
   get isLeading(): boolean {
     return this.#election.isLeading;
   }

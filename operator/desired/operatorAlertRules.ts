@@ -13,9 +13,9 @@ export const OPERATOR_RULES: readonly Rule[] = [
     alert: 'WalrusOperatorNotLeading',
     severity: 'warning',
     for: '3m',
-    // In each namespace with operators of its own.
+    // For each lease: there may be several in a namespace.
     expr: () =>
-      'max by (namespace) (walrus_operator_leading) == 0 or absent(walrus_operator_leading) == 1',
+      'max by (namespace, lease) (walrus_operator_leading) == 0 or absent(walrus_operator_leading) == 1',
     summary: 'No Walrus operator acts.',
     description:
       'No operator holds the lease, or none gives its metrics. Clusters go on serving; nothing about them is changed or mended.',

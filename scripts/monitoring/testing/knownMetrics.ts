@@ -14,7 +14,7 @@ export async function knownMetrics(): Promise<KnownMetrics> {
   const registry = new Registry();
   new PrometheusMetrics(registry);
   registerGauges(registry, () => null);
-  const idle = { clusters: [], queueDepth: 0, isLeading: false, isSynced: true };
+  const idle = { clusters: [], queueDepth: 0, lease: '', isLeading: false, isSynced: true };
   new OperatorMetrics(registry).observe(idle, 0);
   addProcessMetrics(registry);
   const known = new Map<string, ReadonlySet<string>>([['up', new Set(TARGET_LABELS)]]);
