@@ -75,6 +75,11 @@ export function objectName(): TString {
   return Type.String({ maxLength: 253, pattern: String.raw`^${part}(\.${part})*$` });
 }
 
+/** The name of a namespace: it is part of names in DNS. */
+export function namespaceName(): TString {
+  return Type.String({ maxLength: 63, pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$' });
+}
+
 /** An image as container runtimes take it: `[HOST[:PORT]/]PATH[:TAG][@DIGEST]`. */
 export function imageName(): TString {
   const host = String.raw`([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(:[0-9]+)?`;

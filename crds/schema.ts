@@ -17,6 +17,7 @@ import {
   duration,
   imageName,
   listOf,
+  namespaceName,
   object,
   objectName,
   oneOf,
@@ -24,6 +25,9 @@ import {
 } from './fields.ts';
 import type { Rule } from './fields.ts';
 import { CONFIG_RULES, amountSetting, numberSetting } from './nodeSettings.ts';
+
+/** Enough for whatever scrapes, and few enough to be read. */
+const NAMESPACES_MAX = 16;
 
 const storage = object(
   {
@@ -258,7 +262,7 @@ export const spec = object(
       default: '30s',
     }),
     networkPolicy: described(
-      'Make a NetworkPolicy: clients from everywhere, peers from the cluster only, the http port from the cluster, the operator, and pods of any namespace that are labelled app.kubernetes.io/name=prometheus.',
+      'Make a NetworkPolicy: clients from everywhere, peers from the cluster only, the http port from the cluster, the operator, and Prometheus (monitoring.namespaces).',
       Type.Boolean({ default: false }),
     ),
     monitoring: Type.Optional(
@@ -272,6 +276,12 @@ export const spec = object(
           prometheusRule: described(
             'Make a PrometheusRule with the alerts of docs/operations.md for this cluster.',
             Type.Boolean({ default: false }),
+          ),
+          namespaces: Type.Optional(
+            described(
+              "From where pods labelled app.kubernetes.io/name=prometheus may read the http port under networkPolicy, beside the cluster's own namespace. The admin API is on that port: name only namespaces that may use it.",
+              listOf(namespaceName(), NAMESPACES_MAX),
+            ),
           ),
           labels: Type.Optional(
             described(

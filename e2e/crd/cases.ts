@@ -19,6 +19,7 @@ export interface Change {
 
 const TWO_NODES = 'replicas must be 1, or 3 and more';
 const VOTERS = 'metadataVoters cannot be more than replicas';
+const SEVENTEEN = Array.from({ length: 17 }, (_, index) => `team-${index}`);
 const NAME = 'metadata.name must be lower-case letters';
 
 const CONNECTION = 'maxConnectionInFlightBytes must be at least maxFrameBytes';
@@ -105,6 +106,10 @@ export const CREATIONS: readonly Creation[] = [
   { spec: { imagePullSecrets: [{ name: 'pull.me' }] } },
   { spec: { imagePullSecrets: [{ name: '' }] }, refusal: 'spec.imagePullSecrets' },
   { spec: { listeners: { client: { serviceType: 'ExternalName' } } }, refusal: 'serviceType' },
+  { spec: { monitoring: { namespaces: ['monitoring', 'team-a'] } } },
+  { spec: { monitoring: { namespaces: ['Monitoring'] } }, refusal: 'monitoring.namespaces' },
+  { spec: { monitoring: { namespaces: ['s'.repeat(64)] } }, refusal: 'monitoring.namespaces' },
+  { spec: { monitoring: { namespaces: SEVENTEEN } }, refusal: 'monitoring.namespaces' },
   { name: 'sea-1', spec: {} },
   { name: '1sea', spec: {}, refusal: NAME },
   { name: 'a.sea', spec: {}, refusal: NAME },

@@ -1,6 +1,7 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { ModelCluster } from '../plan/testing/model.ts';
 import { desired } from './desired.ts';
+import { HTTP_PORT } from './names.ts';
 
 const DEFAULTS = { imageRepository: 'mirror/walrus', version: '0.1.0' };
 /** The tag is not the version. */
@@ -22,16 +23,41 @@ test.each([
   });
 });
 
-test('the http port is open to the operator in its own namespace only, whoever has its label elsewhere', () => {
+/** From where the http port may be reached. */
+function peersOf(spec: object, operatorNamespace?: string): readonly unknown[] {
   const { cluster } = new ModelCluster(3).observe();
+  const where = operatorNamespace === undefined ? {} : { operatorNamespace };
   const wanted = desired(
-    { ...cluster, spec: { ...cluster.spec, networkPolicy: true } },
-    { defaults: { ...DEFAULTS, operatorNamespace: 'walrus-system' } },
+    { ...cluster, spec: { ...cluster.spec, networkPolicy: true, ...spec } },
+    { defaults: { ...DEFAULTS, ...where } },
   );
   const policy = wanted.others.find(({ kind }) => kind === 'NetworkPolicy');
-  const operator = {
-    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'walrus-system' } },
-    podSelector: { matchLabels: { 'app.kubernetes.io/name': 'walrus-operator' } },
+  const { ingress } = policy?.['spec'] as {
+    ingress: { ports: [{ port: number }]; from: unknown[] }[];
   };
-  expect(JSON.stringify(policy)).toContain(JSON.stringify(operator));
+  return ingress.find(({ ports: [{ port }] }) => port === HTTP_PORT)?.from ?? [];
+}
+
+function peer(name: string, values: readonly string[]): object {
+  const key = 'kubernetes.io/metadata.name';
+  return {
+    namespaceSelector: { matchExpressions: [{ key, operator: 'In', values }] },
+    podSelector: { matchLabels: { 'app.kubernetes.io/name': name } },
+  };
+}
+
+describe('the http port under a NetworkPolicy', () => {
+  const nodes = { podSelector: expect.anything() };
+
+  test('is open to the operator in its own namespace only, and to Prometheus in that of the cluster', () => {
+    const prometheus = peer('prometheus', ['ocean']);
+    const operator = peer('walrus-operator', ['walrus-system']);
+    expect(peersOf({}, 'walrus-system')).toEqual([nodes, operator, prometheus]);
+    expect(peersOf({})).toEqual([nodes, prometheus]);
+  });
+
+  test('is open to Prometheus in the namespaces that are named', () => {
+    const monitoring = { namespaces: ['monitoring', 'ocean'] };
+    expect(peersOf({ monitoring })).toEqual([nodes, peer('prometheus', ['ocean', 'monitoring'])]);
+  });
 });

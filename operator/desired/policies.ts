@@ -13,6 +13,9 @@ export function serviceAccount(cluster: WalrusCluster): KubernetesObject {
   );
 }
 
+/** A label that the API server gives every namespace. */
+const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
+
 /** One at a time. A pod that is not ready anyhow may always go: to keep it would help nobody. */
 export function disruptionBudget(cluster: WalrusCluster): KubernetesObject {
   return child(
@@ -30,8 +33,8 @@ export function disruptionBudget(cluster: WalrusCluster): KubernetesObject {
 }
 
 /**
- * Everybody may be a client. Peers are the nodes only, and the http port is for them, the operator and Prometheus. Anybody can give a pod
- * the operator's label, so that it has to be in the operator's namespace, too.
+ * Everybody may be a client. Peers are the nodes only, and the http port is for them, the operator and Prometheus: whoever reaches it may do
+ * what the operator does. Anybody can give a pod of theirs a label, so that the namespaces are named, too.
  */
 export function networkPolicy(
   cluster: WalrusCluster,
@@ -39,17 +42,14 @@ export function networkPolicy(
 ): KubernetesObject {
   const pods = { matchLabels: selectorOf(cluster) };
   const tcp = (port: number): object => ({ protocol: 'TCP', port });
-  const operator = {
-    namespaceSelector:
-      operatorNamespace === undefined
-        ? {}
-        : { matchLabels: { 'kubernetes.io/metadata.name': operatorNamespace } },
-    podSelector: { matchLabels: { 'app.kubernetes.io/name': 'walrus-operator' } },
-  };
-  const prometheus = {
-    namespaceSelector: {},
-    podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } },
-  };
+  const { namespace } = cluster.metadata;
+  const { namespaces = [] } = cluster.spec.monitoring ?? {};
+  const http = [
+    { podSelector: pods },
+    // One outside of Kubernetes is no pod.
+    ...(operatorNamespace === undefined ? [] : [peer('walrus-operator', [operatorNamespace])]),
+    peer('prometheus', [...new Set([namespace, ...namespaces])]),
+  ];
   return child(
     cluster,
     ['networking.k8s.io/v1', 'NetworkPolicy'],
@@ -61,9 +61,19 @@ export function networkPolicy(
         ingress: [
           { ports: [tcp(CLIENT_PORT)] },
           { ports: [tcp(PEER_PORT)], from: [{ podSelector: pods }] },
-          { ports: [tcp(HTTP_PORT)], from: [{ podSelector: pods }, operator, prometheus] },
+          { ports: [tcp(HTTP_PORT)], from: http },
         ],
       },
     },
   );
+}
+
+/** Pods of that name in these namespaces. */
+function peer(name: string, namespaces: readonly string[]): object {
+  return {
+    namespaceSelector: {
+      matchExpressions: [{ key: NAMESPACE_NAME, operator: 'In', values: namespaces }],
+    },
+    podSelector: { matchLabels: { 'app.kubernetes.io/name': name } },
+  };
 }
