@@ -7,12 +7,14 @@ import { stringify } from 'yaml';
 import { clusterAlerts, operatorAlerts } from '../../operator/desired/alerts.ts';
 import { run } from '../kube/commands.ts';
 import { ROOT } from '../kube/root.ts';
-import { ALERT_CASES } from './alertCases.ts';
-import type { AlertCase } from './alertCases.ts';
+import type { AlertCase } from './alertCase.ts';
+import { CLUSTER_ALERT_CASES } from './clusterAlertCases.ts';
+import { OPERATOR_ALERT_CASES } from './operatorAlertCases.ts';
 import { prometheusDir } from './prometheus.ts';
 
 const BUILD_MS_MAX = 20 * 60_000;
 const RULES = path.join(ROOT, 'helm', 'walrus-alerts.yaml');
+const ALERT_CASES = [...CLUSTER_ALERT_CASES, ...OPERATOR_ALERT_CASES];
 const GROUPS = [...clusterAlerts(null), ...operatorAlerts()];
 
 interface Expected {

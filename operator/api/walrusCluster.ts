@@ -16,6 +16,8 @@ export type WalrusClusterStatus = Static<typeof status>;
 export const CLUSTER_ID_ANNOTATION = `${GROUP}/cluster-id`;
 /** The disk on which the cluster begins, or has begun. */
 export const BOOTSTRAP_DISK_ANNOTATION = `${GROUP}/bootstrap-disk`;
+/** Which installation of the operator looks after it: `namespace/name` of its lease (ADR 0151). */
+export const OPERATOR_ANNOTATION = `${GROUP}/operator`;
 
 /** On each child: a checksum of what was applied last. */
 export const APPLIED_ANNOTATION = `${GROUP}/applied`;
@@ -36,4 +38,9 @@ export interface WalrusCluster {
   };
   readonly spec: WalrusClusterSpec;
   readonly status?: WalrusClusterStatus;
+}
+
+/** null: nobody looks after it yet. */
+export function operatorOf({ metadata }: WalrusCluster): string | null {
+  return metadata.annotations?.[OPERATOR_ANNOTATION] ?? null;
 }

@@ -1,17 +1,20 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { ModelCluster } from '../plan/testing/model.ts';
+import { OPERATOR_ANNOTATION } from '../api/walrusCluster.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { OperatorMetrics } from './metrics.ts';
 
 const RESYNC_MS = 300_000;
 
-function cluster(name: string): WalrusCluster {
+const LEASE = 'system/walrus-operator';
+
+function cluster(name: string, by = LEASE): WalrusCluster {
   const { cluster: model } = new ModelCluster(3).observe();
   const time = '2026-01-01T00:00:00Z';
   return {
     ...model,
-    metadata: { ...model.metadata, name },
+    metadata: { ...model.metadata, name, annotations: { [OPERATOR_ANNOTATION]: by } },
     status: {
       observedGeneration: 1,
       replicas: 3,
@@ -50,7 +53,7 @@ describe('the metrics of an operator', () => {
     operator = {
       clusters: [cluster('sea'), cluster('lake')],
       queueDepth: 4,
-      lease: 'system/walrus-operator',
+      lease: LEASE,
       isLeading: true,
       isSynced: true,
     };
@@ -109,6 +112,18 @@ describe('the metrics of an operator', () => {
     expect(await lines(about)).toEqual([]);
     operator.isLeading = true;
     expect(await lines(`${about}last_pass`)).toEqual([]); // it was of another term
+  });
+
+  test('name the clusters that another installation looks after, and say nothing else of them', async () => {
+    const about = 'walrus_operator_cluster_';
+    const lake = cluster('lake', 'red/a');
+    operator.clusters = [lake];
+    metrics.passing(lake)(true);
+    expect(await lines(about)).toEqual([
+      `${about}of_other{namespace="ocean",walrus_cluster="lake",operator="red/a"} 1`,
+    ]);
+    operator.isLeading = false;
+    expect(await lines(about)).toEqual([]);
   });
 
   test('forget a cluster that is gone; a pass that failed is not its last one', async () => {

@@ -4,6 +4,7 @@
  */
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
+import { operatorOf } from '../api/walrusCluster.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import type { MeasuredRequest } from '../kube/measuredApi.ts';
 import type { RiskyAction } from '../plan/types.ts';
@@ -125,8 +126,8 @@ function keyOf({ metadata: { namespace, name } }: WalrusCluster): string {
 }
 
 /** Those that it looks after. */
-function led({ isLeading, clusters }: Watched): readonly WalrusCluster[] {
-  return isLeading ? clusters : [];
+function led({ isLeading, clusters, lease }: Watched): readonly WalrusCluster[] {
+  return isLeading ? clusters.filter((cluster) => operatorOf(cluster) === lease) : [];
 }
 
 function labelsOf({ metadata: { namespace, name } }: WalrusCluster): Record<ClusterLabel, string> {
@@ -195,6 +196,19 @@ function addClusterGauges(registry: Registry, operator: Watched): void {
       for (const cluster of led(operator)) {
         for (const { type, status, reason } of cluster.status?.conditions ?? [])
           gauge.set({ ...labelsOf(cluster), type, status, reason }, 1);
+      }
+    },
+  });
+  addGauge(registry, {
+    name: 'walrus_operator_cluster_of_other',
+    help: 'Always 1: a WalrusCluster that this operator sees and leaves alone, since another installation looks after it',
+    labelNames: [...CLUSTER_LABELS, 'operator'],
+    read: (gauge) => {
+      if (!operator.isLeading) return;
+      for (const cluster of operator.clusters) {
+        const other = operatorOf(cluster);
+        if (other !== null && other !== operator.lease)
+          gauge.set({ ...labelsOf(cluster), operator: other }, 1);
       }
     },
   });

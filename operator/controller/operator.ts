@@ -190,7 +190,7 @@ export class Operator {
   #reconciler(term: Term): Reconciler {
     const { api, admin, clock, random, logger, defaults, onAction, resyncMs } = this.#options;
     return new Reconciler({
-      ...{ random, defaults, onAction, resyncMs },
+      ...{ random, defaults, onAction, resyncMs, lease: this.lease },
       observer: this.#observer,
       applier: new Applier({ api, admin, logger, term }),
       events: new EventRecorder({ api, clock, logger, term, identity: this.#identity }),

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { randomHex } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
+import { OPERATOR_ANNOTATION, operatorOf } from '../api/walrusCluster.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import type { Applier } from '../apply/applier.ts';
 import type { EventRecorder } from '../apply/events.ts';
@@ -31,6 +32,8 @@ interface Refused {
 }
 
 export interface ReconcilerOptions {
+  /** Of this installation: `namespace/name`. */
+  readonly lease: string;
   readonly random: Random;
   readonly defaults: OperatorDefaults;
   readonly observer: Observer;
@@ -50,10 +53,33 @@ export class Reconciler {
   }
 
   /**
-   * @returns after how many ms to come again.
+   * @returns after how many ms to come again; null: when it has changed.
    * @throws {KubeError}, {Deposed}
    */
-  async reconcile(cluster: WalrusCluster): Promise<number> {
+  async reconcile(cluster: WalrusCluster): Promise<number | null> {
+    const { lease } = this.#options;
+    const operator = operatorOf(cluster);
+    if (operator === null) await this.#claim(cluster);
+    else if (operator !== lease) await this.#leave(cluster, operator);
+    else return this.#keep(cluster);
+    return null;
+  }
+
+  /** By the version that was read: of several who try, one wins; it begins when it has read that it did. */
+  async #claim(cluster: WalrusCluster): Promise<void> {
+    const { applier, lease } = this.#options;
+    const { resourceVersion } = cluster.metadata;
+    const annotations = { [OPERATOR_ANNOTATION]: lease };
+    await applier.write(cluster, { type: 'Annotate', annotations, resourceVersion });
+  }
+
+  async #leave(cluster: WalrusCluster, operator: string): Promise<void> {
+    const { events, lease } = this.#options;
+    const message = `The operator ${operator} looks after it (annotation ${OPERATOR_ANNOTATION}): ${lease} does nothing`;
+    await events.record(cluster, { type: 'Warning', reason: 'OtherOperator', message });
+  }
+
+  async #keep(cluster: WalrusCluster): Promise<number> {
     const { observer, defaults, random, applier, events, resyncMs } = this.#options;
     const wanted = desired(cluster, { defaults });
     const observed = await observer.observe(cluster, wanted);

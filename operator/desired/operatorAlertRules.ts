@@ -30,6 +30,14 @@ export const OPERATOR_RULES: readonly Rule[] = [
       '{{ $labels.namespace }}/{{ $labels.pod }} has not been able to read everything from the API server for five minutes. It does not lead until then.',
   },
   {
+    alert: 'WalrusClusterOfOtherOperator',
+    severity: 'warning',
+    for: '15m',
+    expr: () => `max by (${CLUSTER}, operator) (walrus_operator_cluster_of_other) == 1`,
+    summary: 'A Walrus operator sees a cluster of another one.',
+    description: `${OF} is looked after by the operator {{ $labels.operator }}, if that is there; another one sees it, and leaves it alone.`,
+  },
+  {
     alert: 'WalrusOperatorFailing',
     severity: 'warning',
     for: '15m',

@@ -8,6 +8,7 @@ export type StoryName =
   | 'joinedMeanwhile'
   | 'plans'
   | 'refused'
+  | 'sideBySide'
   | 'startingAgain'
   | 'troubled'
   | 'undisturbed';
@@ -262,6 +263,32 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
         file: 'operator/kube/listWatch.ts',
         find: 'if (isExpired) this.#resourceVersion = null;',
         replace: '',
+      },
+    ],
+  },
+  {
+    name: 'ClaimIgnored',
+    story: 'sideBySide',
+    what: 'an operator acts on a cluster that another installation looks after',
+    foundBy: ['OneInstallationActs'],
+    changes: [
+      {
+        file: 'operator/controller/reconciler.ts',
+        find: 'else if (operator !== lease) await this.#leave(cluster, operator);',
+        replace: 'else if (operator === "") await this.#leave(cluster, lease);',
+      },
+    ],
+  },
+  {
+    name: 'ClaimTakenOver',
+    story: 'sideBySide',
+    what: 'of two installations that claim a cluster at once, the later one takes it from the other',
+    foundBy: ['OneInstallationActs'],
+    changes: [
+      {
+        file: 'operator/apply/applier.ts',
+        find: 'body: { metadata: { annotations, resourceVersion } },',
+        replace: 'body: { metadata: { annotations } },',
       },
     ],
   },

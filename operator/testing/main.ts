@@ -30,6 +30,7 @@ async function tell(name: StoryName): Promise<void> {
     hung: stories.hung,
     troubled: () => eachSeed(stories.troubled),
     changedMinds: () => eachSeed(stories.changedMinds),
+    sideBySide: () => eachSeed(stories.sideBySide),
   };
   await told[name]();
 }

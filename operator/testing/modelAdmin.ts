@@ -12,6 +12,7 @@ import type { Scheduler } from '../../node/sim/scheduler.ts';
 import { isIdle } from '../observe/types.ts';
 import { AdminRefusal } from '../observe/adminClient.ts';
 import type { AdminClient } from '../observe/adminClient.ts';
+import type { ModelNodes } from '../plan/testing/nodes.ts';
 import type { ModelKubernetes, Place } from './kubernetes.ts';
 
 const WAY_MS = 3;
@@ -24,7 +25,7 @@ export interface ModelAdminOptions {
   readonly scheduler: Scheduler;
   readonly process: SimProcess;
   /** Before a node does what it is asked for. */
-  readonly onAct: (what: string) => void;
+  readonly onAct: (what: string, nodes: ModelNodes) => void;
 }
 
 export class ModelAdmin implements AdminClient {
@@ -103,7 +104,7 @@ export class ModelAdmin implements AdminClient {
     const place = kubernetes.at(host);
     const isRunning = place?.nodes.nodeStatus(place.ordinal) ?? null;
     if (place === null || isRunning === null) throw new AdminRefusal('NoAnswer', 'no answer');
-    onAct(what);
+    onAct(what, place.nodes);
     const refusal = action(place);
     this.onActed();
     await this.#sleep(WAY_MS);

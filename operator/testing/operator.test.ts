@@ -8,6 +8,7 @@ import {
   hung,
   joinedMeanwhile,
   killedAfterWrite,
+  sideBySide,
   troubled,
   undisturbed,
 } from './stories.ts';
@@ -16,6 +17,7 @@ const STORIES_MS_MAX = 120_000;
 const HUNTS_MS_MAX = 240_000;
 const TROUBLED_SEEDS = 40;
 const CHANGED_MINDS_SEEDS = 5;
+const SIDE_BY_SIDE_SEEDS = 10;
 
 describe('operators', () => {
   test('begin a cluster, roll it, let it grow, and then write nothing but the lease', async () => {
@@ -48,6 +50,14 @@ describe('operators', () => {
   test('one that hung while another came to lead does nothing more', hung, STORIES_MS_MAX);
 
   test('restart nobody who has joined meanwhile', joinedMeanwhile, STORIES_MS_MAX);
+
+  test(
+    'of two installations: one looks after the cluster, the other one only when it is handed over',
+    async () => {
+      for (let seed = 1; seed <= SIDE_BY_SIDE_SEEDS; seed += 1) await sideBySide(seed);
+    },
+    STORIES_MS_MAX,
+  );
 
   test(
     'restart nobody whom the nodes have come to refuse meanwhile',

@@ -3,6 +3,7 @@
  */
 import { between, chance, pick, SeededRandom } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
+import { operatorOf } from '../api/walrusCluster.ts';
 import { NAMESPACE, World } from './world.ts';
 import type { OperatorProcess } from './world.ts';
 
@@ -91,8 +92,26 @@ export async function killedAfterWrite(index: number): Promise<void> {
 /** Two operators that hang, lose the API server, are killed, and know old things, while a user changes the spec. */
 export async function troubled(seed: number): Promise<void> {
   const world = new World(seed);
+  await rounds(world, seed, [world.startOperator('a-0'), world.startOperator('b-0')]);
+}
+
+/** The same with two installations, each with a lease of its own, that see the same cluster; in the end it is handed over. */
+export async function sideBySide(seed: number): Promise<void> {
+  const world = new World(seed);
+  const leaseNames = ['here', 'there'];
+  const operators = leaseNames.map((name, index) => world.startOperator(`${'ab'[index]}-0`, name));
+  await rounds(world, seed, operators);
+  const owner = operatorOf(world.clusterOf(NAME)) ?? '';
+  const other = leaseNames.find((name) => !owner.endsWith(`/${name}`)) ?? '';
+  world.handOver(NAME, other);
+  world.apply(NAME, { image: 'newest' });
+  await world.settle(NAME, SETTLE_MS);
+  await idle(world);
+  check(world);
+}
+
+async function rounds(world: World, seed: number, operators: OperatorProcess[]): Promise<void> {
   const random = new SeededRandom(seed);
-  const operators = [world.startOperator('a-0'), world.startOperator('b-0')];
   world.apply(NAME, { replicas: pick(random, [1, 3]) });
   for (let round = 1; round <= 20; round += 1) {
     trouble(world, { operators, random, round });
@@ -207,7 +226,10 @@ function trouble(world: World, { operators, random, round }: Round): void {
       break;
     case 4:
       world.kill(operator);
-      operators[index] = world.startOperator(`${operator.name.charAt(0)}-${round}`);
+      operators[index] = world.startOperator(
+        `${operator.name.charAt(0)}-${round}`,
+        operator.leaseName,
+      );
       break;
     default:
       change(world, random);

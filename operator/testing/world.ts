@@ -7,17 +7,27 @@ import type { Logger } from '../../base/log.ts';
 import { SeededRandom } from '../../base/random.ts';
 import { Scheduler } from '../../node/sim/scheduler.ts';
 import { SimClock, SimProcess } from '../../node/sim/simProcess.ts';
-import { API_VERSION, KIND } from '../api/walrusCluster.ts';
+import {
+  API_VERSION,
+  KIND,
+  OPERATOR_ANNOTATION,
+  PLURAL,
+  operatorOf,
+} from '../api/walrusCluster.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { Operator } from '../controller/operator.ts';
 import { FakeApiServer } from '../kube/testing/fakeApiServer.ts';
 import type { Asked } from '../kube/testing/fakeApiServer.ts';
 import { FakeClient } from '../kube/testing/fakeClient.ts';
+import type { Stored } from '../kube/listWatch.ts';
+import type { ModelNodes } from '../plan/testing/nodes.ts';
 import { ModelKubernetes } from './kubernetes.ts';
 import { ModelAdmin } from './modelAdmin.ts';
 
 export const NAMESPACE = 'ocean';
 const LEASE_NAMESPACE = 'system';
+/** Of an installation, unless another is named. */
+const LEASE_NAME = 'operators';
 const TICK_MS = 1000;
 const RESYNC_MS = 60_000;
 const WALL_MS = 1_700_000_000_000;
@@ -25,6 +35,7 @@ const WALL_MS = 1_700_000_000_000;
 /** One process of an operator. */
 export interface OperatorProcess {
   readonly name: string;
+  readonly leaseName: string;
   readonly process: SimProcess;
   readonly operator: Operator;
   readonly client: FakeClient;
@@ -42,6 +53,8 @@ export class World {
   readonly kubernetes = new ModelKubernetes(this.server);
   readonly #random: SeededRandom;
   readonly #operators = new Map<string, OperatorProcess>();
+  /** Also of those that have been killed. */
+  readonly #leaseNames = new Map<string, string>();
   readonly #breaches: Breach[] = [];
   /** Writes of operators, to the API server and to nodes, but for their leases. */
   readonly writes: string[] = [];
@@ -59,29 +72,30 @@ export class World {
     return [...this.#breaches, ...this.kubernetes.clusters.flatMap(({ violations }) => violations)];
   }
 
-  startOperator(name: string): OperatorProcess {
+  startOperator(name: string, leaseName = LEASE_NAME): OperatorProcess {
     const { scheduler, server, kubernetes } = this;
     const process = new SimProcess();
     const client = new FakeClient({ server, scheduler, process, user: name });
-    const onAct = (what: string): void => this.#wrote(name, `POST ${what}`);
+    const onAct = (what: string, nodes: ModelNodes): void => {
+      this.#wrote(name, `POST ${what}`);
+      const isOf = ({ metadata }: Stored): boolean =>
+        this.kubernetes.nodesOf(metadata.namespace, metadata.name) === nodes;
+      this.#checkOwner(name, what, isOf);
+    };
     const admin = new ModelAdmin({ kubernetes, scheduler, process, onAct });
     const operator = new Operator({
       ...{ api: client, admin, logger: this.logger, random: this.#random.fork() },
       clock: new SimClock(scheduler, process, { offsetMs: WALL_MS }),
       defaults: { imageRepository: 'walrus', version: '1.0.0' },
-      ...{
-        namespace: null,
-        leaseNamespace: LEASE_NAMESPACE,
-        leaseName: 'operators',
-        identity: name,
-      },
+      ...{ namespace: null, leaseNamespace: LEASE_NAMESPACE, leaseName, identity: name },
       resyncMs: RESYNC_MS,
       onAction: () => undefined,
       onFailure: () => undefined,
       onPass: () => () => undefined,
       onBroken: (error) => this.breach('NeverBreaks', String(error)),
     });
-    const started = { name, process, operator, client, admin };
+    const started = { name, leaseName, process, operator, client, admin };
+    this.#leaseNames.set(name, leaseName);
     client.onWritten = () => this.onWritten(started);
     admin.onActed = () => this.onWritten(started);
     this.#operators.set(name, started);
@@ -104,6 +118,16 @@ export class World {
       metadata: { namespace: NAMESPACE, name },
       spec: { ...(found?.spec ?? DEFAULT_SPEC), ...spec },
     });
+  }
+
+  /** A user's `kubectl annotate`: another installation is to look after it. */
+  handOver(name: string, leaseName: string): void {
+    const annotations = {
+      ...this.clusterOf(name).metadata.annotations,
+      [OPERATOR_ANNOTATION]: `${LEASE_NAMESPACE}/${leaseName}`,
+    };
+    const metadata = { namespace: NAMESPACE, name, annotations };
+    this.server.put({ kind: KIND, metadata });
   }
 
   clusterOf(name: string): WalrusCluster {
@@ -155,10 +179,32 @@ export class World {
     const { user, verb, resource, namespace, name } = asked;
     if (['get', 'list', 'watch'].includes(verb) || resource === 'leases') return;
     this.#wrote(user, `${verb} ${resource} ${name ?? ''}`);
-    if (namespace === null || name === null) return;
+    if (namespace === null || name === null || this.#isStale(asked)) return;
+    const isOf = ({ metadata }: Stored): boolean =>
+      metadata.namespace === namespace && `${name}-`.startsWith(`${metadata.name}-`);
+    this.#checkOwner(user, `${verb} ${resource} ${name}`, isOf);
     if (verb === 'delete' && resource === 'pods') this.#restarts(asked);
     if (resource === 'statefulsets/scale' || (verb === 'patch' && resource === 'statefulsets')) {
       this.#scales(asked);
+    }
+  }
+
+  /** By a version that is old by now: it is refused. */
+  #isStale({ resource, namespace, name, body }: Asked): boolean {
+    if (resource !== PLURAL) return false;
+    const { resourceVersion } = (body as { metadata: { resourceVersion?: string } }).metadata;
+    const found = this.server.find(KIND, namespace ?? '', name ?? '');
+    const present = found?.metadata.resourceVersion;
+    return (resourceVersion ?? present) !== present;
+  }
+
+  /** What is done to a cluster, its operator does. */
+  #checkOwner(user: string, what: string, isOf: (cluster: Stored) => boolean): void {
+    const lease = `${LEASE_NAMESPACE}/${this.#leaseNames.get(user)}`;
+    for (const cluster of this.server.all(KIND).filter(isOf)) {
+      const owner = operatorOf(cluster as unknown as WalrusCluster);
+      if (owner === null || owner === lease) continue;
+      this.breach('OneInstallationActs', `${user} of ${lease} did ${what}, of ${owner}'s cluster`);
     }
   }
 
@@ -187,7 +233,8 @@ export class World {
 
   #wrote(user: string, what: string): void {
     this.writes.push(`${user}: ${what}`);
-    const [lease] = this.server.all('Lease');
+    const leaseName = this.#leaseNames.get(user) ?? '';
+    const lease = this.server.find('Lease', LEASE_NAMESPACE, leaseName);
     const { holderIdentity = '' } = (lease?.['spec'] ?? {}) as { holderIdentity?: string };
     if (holderIdentity.startsWith(`${user}_`)) return;
     this.breach('DeposedWritesNothing', `${user} did ${what} while ${holderIdentity} leads`);
