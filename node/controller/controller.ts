@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
-import type { NodeId, Offset, SegmentId } from '../../base/units.ts';
+import type { Offset, SegmentId } from '../../base/units.ts';
 import { CLOSE_SEGMENT, HEARTBEAT, REGISTER_NODE } from '../../protocol/peer/requests.ts';
 import type {
   CloseSegmentRequest,
@@ -85,6 +85,7 @@ export class Controller {
       metadata,
       planNext: (segment) => this.#planner.successor(segment),
       freshPlaces: (segment) => this.#planner.freshPlaces(segment),
+      mayStillLead: (segment, index) => this.sessions.mayStillLead(segment, index),
     });
     metadata.onLeadership((isLeader) => this.#onLeadership(isLeader));
     rpc.handle(REGISTER_NODE, async (request) => {
@@ -108,8 +109,9 @@ export class Controller {
   }
 
   /**
-   * The answer is a lease: from the beat's sending on nobody takes the node for dead before it ends (config/timing.ts).
-   * @throws {WalrusError} NOT_LEADER, METADATA_UNAVAILABLE, and CONFLICT as #checkKeepsSegments: no lease, this time.
+   * The answer is a lease: from the beat's sending on nobody takes the node for dead before it ends (config/timing.ts), nor
+   * its place in a segment before it knows (recovery.ts).
+   * @throws {WalrusError} NOT_LEADER, METADATA_UNAVAILABLE: no lease, this time.
    */
   async #heartbeat(beat: HeartbeatRequest): Promise<HeartbeatResponse> {
     const { metadata, raft } = this.#options;
@@ -122,27 +124,12 @@ export class Controller {
     if (raft.status().currentTerm !== currentTerm) {
       throw new WalrusError('NOT_LEADER', 'This node has lost the metadata, and leads them again');
     }
-    if (isRegistered) this.#checkKeepsSegments(beat.nodeId);
     return {
       isRegistered,
       aliveNodeIds: this.sessions.aliveNodeIds(),
       damagedCopies: this.sessions.damagedCopiesTold(),
       appliedIndex: raft.status().lastApplied,
     };
-  }
-
-  /**
-   * A recovery that was started and is not in the metadata yet may still begin, though its leader is heard of again: it
-   * gets its lease once it can learn of that.
-   * @throws {WalrusError} CONFLICT
-   */
-  #checkKeepsSegments(id: NodeId): void {
-    const { segments } = this.#options.metadata.metadata;
-    for (const segmentId of this.#recovering) {
-      const segment = segments.get(segmentId);
-      if (segment?.state !== 'OPEN' || segment.leader.nodeId !== id) continue;
-      throw new WalrusError('CONFLICT', `A recovery of segment ${segmentId} is about to begin`);
-    }
   }
 
   #onLeadership(isLeader: boolean): void {

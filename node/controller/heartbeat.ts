@@ -2,8 +2,8 @@
  * This node's session with the metadata leader: heartbeats, and from their answers the right to acknowledge
  * writes (the write lease of DESIGN section 5). A node that is cut off stops by itself after `leaseMs`.
  *
- * Whoever leads the metadata takes a node for dead only when its lease has ended (config/timing.ts), so that a node whose lease never
- * lapsed has not been replaced unless it said itself that it cannot lead. One whose lease has lapsed, or had none yet, gets the next
+ * Whoever leads the metadata takes a node for dead only when its lease has ended (config/timing.ts), and puts nobody in the place of
+ * one that has a lease before it knows (recovery.ts), whatever is wrong with it. One whose lease has lapsed, or had none yet, gets the next
  * one when it has applied what the metadata leader had as it answered: else it would say that its segments have no more records while others lead on (a paused node, that is alive again
  * before it has heard of its successors).
  */

@@ -2,9 +2,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { assertDefined } from '../../base/assert.ts';
 import type { SegmentId } from '../../base/units.ts';
+import { MESSAGE_KIND } from '../../protocol/peer/envelope.ts';
 import { HEARTBEAT } from '../../protocol/peer/requests.ts';
 import type { Machine } from '../sim/simCluster.ts';
 import { Scenario } from './testing/scenario.ts';
+
+const LATE_MS = 300;
 
 function ledBy(scenario: Scenario, { nodeId }: Machine): readonly SegmentId[] {
   const { segments } = scenario.metadataLeader().parts!.metadata.metadata;
@@ -67,8 +70,9 @@ describe('of a node that is cut off', () => {
   });
 });
 
-test('a node that is back has no lease while a recovery of its segment is proposed', async () => {
+test('a node that is back goes on until it knows that it is replaced', async () => {
   const scenario = await Scenario.startSpread(9);
+  const { cluster } = scenario;
   const leader = scenario.metadataLeader();
   const node = assertDefined(
     scenario.running().find((machine) => machine !== leader),
@@ -88,15 +92,32 @@ test('a node that is back has no lease while a recovery of its segment is propos
     };
   };
   node.process!.pause();
-  await scenario.cluster.runUntil(() => held.length > 0, 3000);
-  const heartbeats = followHeartbeats(node);
+  await cluster.runUntil(() => held.length > 0, 3000);
   node.process!.resume();
-  await scenario.cluster.run(1000);
-  expect([heartbeats.answered, isTaken(scenario, ids)]).toEqual([0, false]);
+  await cluster.runUntil(() => node.parts!.session.isFresh, 1000);
+  // From here on it hears late of what the metadata decide.
+  const late = { slowKind: MESSAGE_KIND.RAFT, slowProbability: 1, slowMs: LATE_MS };
+  cluster.network.faults = { ...cluster.network.faults, ...late, slowTo: node.address };
   for (const release of held.splice(0)) release();
-  await scenario.cluster.runUntil(() => node.parts!.session.isFresh, 1000);
-  const { segments } = node.parts!.metadata.metadata;
-  expect(ids.every((id) => segments.get(id)!.epoch > 0)).toBe(true);
+  const statesAt = ({ parts }: Machine): readonly (string | undefined)[] =>
+    ids.map((id) => parts!.metadata.metadata.segments.get(id)?.state);
+  const isReplaced = (): boolean =>
+    scenario.running().some((machine) => statesAt(machine).includes('SEALED'));
+  await cluster.runUntil(isReplaced, 6000);
+  expect(node.parts!.session.isFresh).toBe(true);
+  expect(statesAt(node)).not.toContain('OPEN');
+});
+
+test('a leader that has proposed an end names none: it may have a successor', async () => {
+  const scenario = await Scenario.start({});
+  await scenario.write(3);
+  const { segments, session } = scenario.leader().parts!;
+  const segment = scenario.segment();
+  const stateNow = () => segments.leaders().find((led) => led.segment === segment)?.state;
+  expect(segments.namesEnd(segment)).toBe(true);
+  segments.closeAll();
+  await scenario.cluster.runUntil(() => stateNow() === 'Frozen', 1000);
+  expect([session.isFresh, segments.namesEnd(segment)]).toEqual([true, false]);
 });
 
 /** Counts the heartbeats of a node that are answered from now on. */

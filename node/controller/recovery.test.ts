@@ -13,7 +13,7 @@ import type {
 import type { Command } from '../state/commands.ts';
 import { TestCluster, createTopic, place, plan } from '../state/testing/fixture.ts';
 import { ManualClock } from '../storage/testing/manualClock.ts';
-import { Recovery, UNCLEAN_FENCE_TIMEOUT_MS } from './recovery.ts';
+import { LEADER_KNOWS_MS_MAX, Recovery, UNCLEAN_FENCE_TIMEOUT_MS } from './recovery.ts';
 import type { UncleanEnd } from './recovery.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
 
@@ -37,6 +37,8 @@ const clock = new ManualClock();
 let members: Record<number, Member>;
 let cluster: TestCluster;
 let recovery: Recovery;
+/** When nobody acts as the segment's leader any more. */
+let leaderKnowsMs: number;
 /** Nodes that were read, in order. */
 let sources: number[];
 
@@ -58,7 +60,16 @@ beforeEach(() => {
   const rpc = { handle: () => undefined, call } as unknown as PeerRpc;
   const planNext = () => plan(2, 2, 3, 4, 5, 6);
   const freshPlaces = () => [place(6), place(7)];
-  recovery = new Recovery({ clock, logger: SILENT, rpc, metadata, planNext, freshPlaces });
+  leaderKnowsMs = clock.monotonicMs();
+  recovery = new Recovery({
+    clock,
+    logger: SILENT,
+    rpc,
+    metadata,
+    planNext,
+    freshPlaces,
+    mayStillLead: () => clock.monotonicMs() < leaderKnowsMs,
+  });
 });
 
 function call(
@@ -155,6 +166,21 @@ describe('run()', () => {
     members[6] = { tail: 0 };
     await settled(recovery.run(segment()));
     expect(segment().ensemble.map(({ nodeId }) => nodeId)).toEqual([1, 2, 6]);
+  });
+
+  test('nobody is put in the place of a leader that does not know of it', async () => {
+    for (const node of [1, 2, 3]) members[node] = { tail: 10 };
+    leaderKnowsMs = clock.monotonicMs() + LEADER_KNOWS_MS_MAX - 100;
+    await settled(recovery.run(segment()));
+    expect(clock.monotonicMs()).toBeGreaterThanOrEqual(leaderKnowsMs);
+    expect(segment().state).toBe('SEALED');
+  });
+
+  test('begins anew when its leader is too slow to hear of it', async () => {
+    for (const node of [1, 2, 3]) members[node] = { tail: 10 };
+    leaderKnowsMs = clock.monotonicMs() + 2 * LEADER_KNOWS_MS_MAX;
+    await expect(settled(recovery.run(segment()))).rejects.toThrow('has not heard of it yet');
+    expect(segment().state).toBe('RECOVERING');
   });
 });
 

@@ -4,6 +4,9 @@
  *   BeginRecovery(e)  ->  fence the members  ->  F answers: the end is the highest tail
  *     ->  copy up to the end until W disks hold it durably  ->  SealAndOpen in one command
  *
+ * The segment's leader may live, and hear of it late. Fenced, it acknowledges nothing; and nobody is put in its place before it
+ * knows or has no lease, since it would tell readers that there is nothing more.
+ *
  * Nothing here is remembered: any step may be repeated by another Raft leader with a higher epoch, which fences
  * this one out. An answer counts as evidence only from a member disk that the metadata names, fenced with this
  * epoch; everything else is UNKNOWN, and with fewer than F answers the recovery waits.
@@ -11,7 +14,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
-import type { Offset } from '../../base/units.ts';
+import type { LogIndex, Offset } from '../../base/units.ts';
 import { FENCE_SEGMENT } from '../../protocol/peer/replicas.ts';
 import type { FenceSegmentResponse } from '../../protocol/peer/replicas.ts';
 import { SEGMENT_ENTRIES_MAX } from '../replication/segmentLeader.ts';
@@ -25,6 +28,9 @@ import type { RecoveryCopiesOptions } from './recoveryCopies.ts';
 import type { Propose } from './types.ts';
 
 const FENCE_TIMEOUT_MS = 1000;
+/** How often is looked whether the leader has heard of the recovery; and how long a recovery waits for that before it begins anew. */
+const LEADER_POLL_MS = 20;
+export const LEADER_KNOWS_MS_MAX = 5000;
 /** How long an unclean seal waits for a member: what a slow one has would be given up. */
 export const UNCLEAN_FENCE_TIMEOUT_MS = 3000;
 /** After F answers, how long the other members may still answer: each one spares a copy. */
@@ -38,6 +44,15 @@ export interface RecoveryOptions extends RecoveryCopiesOptions {
   readonly clock: Clock;
   /** Places for the successor. @throws {WalrusError} NOT_ENOUGH_REPLICAS */
   planNext(segment: SegmentRecord): OpenPlan;
+  /** As Sessions. */
+  mayStillLead(segment: SegmentRecord, decidedIndex: LogIndex): boolean;
+}
+
+/** A recovery that is in the metadata. */
+interface Begun {
+  readonly segment: SegmentRecord;
+  /** Whoever has applied so much knows that the segment is being recovered. */
+  readonly decidedIndex: LogIndex;
 }
 
 /** Where an unclean seal ends, and what it gives up. */
@@ -62,8 +77,9 @@ export class Recovery {
    */
   async run(found: SegmentRecord): Promise<void> {
     const propose = this.#options.metadata.asLeader();
-    const segment = await this.#begin(found, propose);
-    await this.#seal(segment, { evidence: await this.#fence(segment), lossy: null }, propose);
+    const begun = await this.#begin(found, propose);
+    const evidence = await this.#fence(begun.segment);
+    await this.#seal(begun, { evidence, lossy: null }, propose);
   }
 
   /**
@@ -79,7 +95,8 @@ export class Recovery {
       throw new WalrusError('CONFLICT', `Cannot seal segment ${found.segmentId} unclean: ${why}`);
     }
     const propose = this.#options.metadata.asLeader();
-    const segment = confirmedEnd === null ? found : await this.#begin(found, propose);
+    const begun = confirmedEnd === null ? null : await this.#begin(found, propose);
+    const { segment } = begun ?? { segment: found };
     const answers = await this.#fenceAll(segment);
     const believed = consistent(answers.filter(({ isDamaged = false }) => !isDamaged));
     const isWhole = believed.length >= evidenceNeeded(segment);
@@ -88,34 +105,40 @@ export class Recovery {
     const lossy = isWhole
       ? null
       : { from: tail, to: offset(segment.baseOffset + HANDED_OUT_COUNT_MAX) };
-    if (confirmedEnd !== null) {
+    if (begun !== null && confirmedEnd !== null) {
       if (tail !== confirmedEnd) throw endsElsewhere(segment, tail, confirmedEnd);
-      await this.#seal(segment, { evidence, lossy }, propose);
+      await this.#seal(begun, { evidence, lossy }, propose);
     }
     return { endOffset: tail, lossy };
   }
 
   /** R1 */
-  async #begin(found: SegmentRecord, propose: Propose): Promise<SegmentRecord> {
+  async #begin(found: SegmentRecord, propose: Propose): Promise<Begun> {
     const epoch = found.epoch + 1;
     const { segmentId } = found;
+    const { metadata } = this.#options;
+    const foundIndex = metadata.metadata.lastApplied;
     await propose({ type: 'BeginRecovery', segmentId, epoch });
-    const segment = this.#options.metadata.metadata.segments.get(segmentId);
+    const { segments, lastApplied } = metadata.metadata;
+    const segment = segments.get(segmentId);
     if (segment?.state !== 'RECOVERING' || segment.epoch !== epoch) {
       throw new WalrusError('CONFLICT', `Segment ${segmentId} is being recovered by another one`);
     }
-    return segment;
+    const isFirst = found.state === 'OPEN';
+    return { segment, decidedIndex: isFirst ? lastApplied : foundIndex };
   }
 
   /** R4-R6 */
   async #seal(
-    segment: SegmentRecord,
+    begun: Begun,
     { evidence, lossy }: { evidence: readonly Evidence[]; lossy: LossyRange | null },
     propose: Propose,
   ): Promise<void> {
+    const { segment } = begun;
     const { segmentId, epoch } = segment;
     const source = highest(evidence);
     const replicas = await this.#copies.make(segment, { evidence, end: source }, propose);
+    await this.#untilLeaderKnows(begun);
     await propose({
       type: 'SealAndOpen',
       segmentId,
@@ -135,6 +158,19 @@ export class Recovery {
       lostFrom: lossy?.from,
       lostTo: lossy?.to,
     });
+  }
+
+  /** Until nobody acts as the segment's leader any more. @throws {WalrusError} CONFLICT */
+  async #untilLeaderKnows({ segment, decidedIndex }: Begun): Promise<void> {
+    const { clock } = this.#options;
+    const deadlineMs = clock.monotonicMs() + LEADER_KNOWS_MS_MAX;
+    while (this.#options.mayStillLead(segment, decidedIndex)) {
+      if (clock.monotonicMs() >= deadlineMs) {
+        const why = `node ${segment.leader.nodeId}, which has led it, lives and has not heard of it yet`;
+        throw new WalrusError('CONFLICT', `Cannot recover segment ${segment.segmentId}: ${why}`);
+      }
+      await new Promise<void>((resolve) => clock.setTimer(LEADER_POLL_MS, resolve));
+    }
   }
 
   /** R2, R3: fences every member; resolves with F answers that do not contradict each other, or more. */

@@ -104,6 +104,14 @@ export class SegmentManager implements SegmentAppender {
     return this.#report.takeUnledSegmentIds(mine, this.#leaders, this.#sealing);
   }
 
+  /**
+   * Whether this node may say where an open segment that it is to lead ends: nobody goes on in its place, as far as clocks can
+   * tell. A leader that is frozen may have a successor already.
+   */
+  namesEnd({ segmentId }: SegmentRecord): boolean {
+    return this.#options.session.isFresh && this.#leaders.get(segmentId)?.state !== 'Frozen';
+  }
+
   /** Adds something that must happen before a segment's end is proposed. */
   beforeClose(hook: BeforeClose): void {
     this.#beforeClose.push(hook);

@@ -1,10 +1,10 @@
-import { expect, test } from '@jest/globals';
-import { segmentId } from '../../base/units.ts';
+import { describe, expect, test } from '@jest/globals';
+import { logIndex, segmentId } from '../../base/units.ts';
 import { DAMAGED_IDS_MAX } from '../../protocol/peer/requests.ts';
 import { serverId } from '../raft/types.ts';
 import { Scheduler } from '../sim/scheduler.ts';
 import { SimClock, SimProcess } from '../sim/simProcess.ts';
-import { TestCluster, place } from '../state/testing/fixture.ts';
+import { TestCluster, createTopic, place, plan } from '../state/testing/fixture.ts';
 import { DAMAGED_TOLD_MAX, Sessions } from './sessions.ts';
 import { heartbeatOf } from './testing/heartbeats.ts';
 
@@ -99,4 +99,63 @@ test('of more damaged copies than nodes are told of, some of each node are named
     { nodeId: 6, segmentId: 1 },
     { nodeId: 1, segmentId: 2 },
   ]);
+});
+
+describe('mayStillLead()', () => {
+  const INDEX = logIndex(10);
+  const knows = heartbeatOf(ONE, { appliedIndex: INDEX });
+
+  function startLed() {
+    const { scheduler, sessions } = start();
+    const cluster = new TestCluster(1);
+    cluster.ok({
+      ...createTopic('t', plan(1, 1)),
+      replication: { replicas: 1, ackQuorum: 1 },
+    });
+    const mayAt = async (atMs: number): Promise<boolean> => {
+      await scheduler.run(atMs);
+      return sessions.mayStillLead(cluster.segment(1), INDEX);
+    };
+    sessions.begin(cluster.state, new Set());
+    return { sessions, metadata: cluster.state, mayAt };
+  }
+
+  test('for as long as the leader before may have given a lease', async () => {
+    const { mayAt } = startLed();
+    expect([await mayAt(799), await mayAt(801)]).toEqual([true, false]);
+  });
+
+  test('for a lease from each heartbeat on', async () => {
+    const { sessions, metadata, mayAt } = startLed();
+    await mayAt(500);
+    sessions.heard(BEAT, metadata);
+    expect([await mayAt(1299), await mayAt(1301)]).toEqual([true, false]);
+    sessions.heard(BEAT, metadata);
+    expect(await mayAt(1400)).toBe(true);
+  });
+
+  test('not once it has applied what was decided', async () => {
+    const { sessions, metadata, mayAt } = startLed();
+    sessions.heard(knows, metadata);
+    expect(await mayAt(1)).toBe(false);
+  });
+
+  test('not once a later process has the disk', async () => {
+    const { sessions, metadata, mayAt } = startLed();
+    const { diskId } = ONE;
+    metadata.disks.set(diskId, { ...metadata.disks.get(diskId)!, bootEpoch: 2 });
+    sessions.heard({ ...BEAT, bootEpoch: 2 }, metadata);
+    expect(await mayAt(1)).toBe(false);
+  });
+
+  test('also while another disk has its place', async () => {
+    const { sessions, metadata, mayAt } = startLed();
+    await mayAt(500);
+    sessions.heard(BEAT, metadata);
+    const other = { ...metadata.disks.get(ONE.diskId)!, diskId: 'e'.repeat(32) };
+    metadata.disks.set(other.diskId, other);
+    metadata.nodes.set(ONE.nodeId, { ...metadata.nodes.get(ONE.nodeId)!, diskId: other.diskId });
+    sessions.heard({ ...knows, diskId: other.diskId }, metadata);
+    expect([await mayAt(1299), await mayAt(1301)]).toEqual([true, false]);
+  });
 });

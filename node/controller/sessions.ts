@@ -4,13 +4,14 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { nodeId } from '../../base/units.ts';
-import type { NodeId } from '../../base/units.ts';
+import type { LogIndex, NodeId } from '../../base/units.ts';
 import { DAMAGED_IDS_MAX } from '../../protocol/peer/requests.ts';
 import type { DamagedCopy, HeartbeatRequest } from '../../protocol/peer/requests.ts';
 import { nodeOfServer, serverId } from '../raft/types.ts';
 import type { ServerId } from '../raft/types.ts';
 import type { IndexedMetadata } from '../state/mutableMetadata.ts';
 import { registeredDisk } from '../state/queries.ts';
+import type { SegmentRecord } from '../state/types.ts';
 
 /** Damaged copies that the answer to a heartbeat names. */
 export const DAMAGED_TOLD_MAX = 1024;
@@ -28,10 +29,20 @@ interface SessionState {
   readonly isSilent: boolean;
 }
 
+/** What is known of the lease that a process may have. */
+interface LeaseState {
+  readonly bootEpoch: number;
+  readonly heardMs: number;
+  readonly appliedIndex: LogIndex;
+}
+
 export class Sessions {
   readonly #clock: Clock;
   readonly #timeouts: SessionTimeouts;
   readonly #sessions = new Map<NodeId, SessionState>();
+  /** By disk: a node may have another one by now, while a process goes on with the old one. */
+  readonly #leases = new Map<string, LeaseState>();
+  #begunMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, timeouts: SessionTimeouts) {
     this.#clock = clock;
@@ -46,7 +57,9 @@ export class Sessions {
    */
   begin(metadata: IndexedMetadata, raftPeers: ReadonlySet<ServerId>): void {
     this.#sessions.clear();
+    this.#leases.clear();
     const atMs = this.#clock.monotonicMs();
+    this.#begunMs = atMs;
     for (const [id, { diskId }] of metadata.nodes) {
       const isSilent = raftPeers.has(serverId(id, diskId));
       this.#sessions.set(id, { beat: null, atMs, isSilent });
@@ -83,7 +96,23 @@ export class Sessions {
     if (disk?.bootEpoch !== beat.bootEpoch) return false;
     const atMs = this.#clock.monotonicMs();
     this.#sessions.set(beat.nodeId, { beat, atMs, isSilent: false });
+    const { diskId, bootEpoch, appliedIndex } = beat;
+    this.#leases.set(diskId, { bootEpoch, heardMs: atMs, appliedIndex });
     return true;
+  }
+
+  /**
+   * Whether the process that leads a segment may go on as its leader: it may have a lease, from this metadata leader or from
+   * the one before, and is not known to have applied what was decided about the segment.
+   * @param decidedIndex - Up to which the metadata tell of the decision.
+   */
+  mayStillLead({ leader, leaderBootEpoch }: SegmentRecord, decidedIndex: LogIndex): boolean {
+    const lease = this.#leases.get(leader.diskId);
+    // A later process with the same disk began when this one was over: the data directory is locked.
+    if (lease !== undefined && lease.bootEpoch > leaderBootEpoch) return false;
+    if (lease !== undefined && lease.appliedIndex >= decidedIndex) return false;
+    const newestMs = Math.max(this.#begunMs, lease?.heardMs ?? Number.NEGATIVE_INFINITY);
+    return this.#clock.monotonicMs() - newestMs < this.#timeouts.silentTimeoutMs;
   }
 
   isAlive(id: NodeId): boolean {

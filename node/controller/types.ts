@@ -97,8 +97,8 @@ export type BeforeClose = (segment: SegmentRecord) => Promise<void>;
 /** A node's session with the metadata leader. */
 export interface Session {
   /**
-   * Whether this node may acknowledge writes now (DESIGN section 5, write lease), and say where a segment that it leads ends:
-   * nobody has been put in its place, as far as clocks can tell.
+   * Whether this node may acknowledge writes now (DESIGN section 5, write lease): nobody has been put in its place without its
+   * knowing, as far as clocks can tell.
    */
   readonly isFresh: boolean;
   /** Nodes that the metadata leader sees alive, from its last answer. */

@@ -168,10 +168,10 @@ export class FetchService {
   #atEnd(wanted: FetchPartition, at: Offset, committedOffset: Offset): Look {
     if (at === committedOffset) return this.#result(wanted, at, NO_BATCHES);
     const leadership = this.#services.router.leadership(wanted);
-    const { host, session } = this.#services.context.parts;
+    const { host, segments } = this.#services.context.parts;
     // A copy may know of less than is committed; only the leader can say that an offset is beyond the end, and only one
     // that cannot have been replaced without hearing of it.
-    if (leadership?.type !== 'Here' || !session.isFresh) {
+    if (leadership?.type !== 'Here' || !segments.namesEnd(leadership.segment)) {
       return this.#result(wanted, at, NO_BATCHES);
     }
     const tail = host.replica(leadership.segment.segmentId)?.tail ?? committedOffset;

@@ -78,7 +78,7 @@ export class OffsetsService {
   #asLeader({ topic, partition }: ListOffsetsRequest): ListOffsetsResponse {
     const { router, context } = this.#services;
     const leadership = router.leadership({ topic, partition });
-    if (leadership?.type !== 'Here' || !context.parts.session.isFresh) {
+    if (leadership?.type !== 'Here' || !context.parts.segments.namesEnd(leadership.segment)) {
       throw new WalrusError('NOT_LEADER', `This node does not lead ${topic}/${partition} now`);
     }
     return { offset: context.parts.host.committedOffset(leadership.segment) };

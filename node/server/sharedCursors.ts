@@ -326,10 +326,11 @@ export class SharedCursors {
     };
   }
 
-  /** The cursor of a partition that this node leads; null when it does not, or has lost touch. */
+  /** The cursor of a partition that this node leads; null when it does not, or may have been replaced. */
   #ownedCursor(name: PartitionName): Owned | null {
     const leadership = this.#services.router.leadership(name);
-    if (leadership?.type !== 'Here' || !this.#services.context.parts.session.isFresh) return null;
+    const { segments } = this.#services.context.parts;
+    if (leadership?.type !== 'Here' || !segments.namesEnd(leadership.segment)) return null;
     if (this.#closing.has(leadership.segment.segmentId)) return null;
     const key = keyOf(name);
     const known = this.#owned.get(key);

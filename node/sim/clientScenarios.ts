@@ -1,15 +1,19 @@
 /** Scenarios that aim at what clients are told: where a group goes on, and what a shared cursor hands out. */
-import { between, pick } from '../../base/random.ts';
+import { between, chance, pick } from '../../base/random.ts';
 import { MESSAGE_KIND } from '../../protocol/peer/envelope.ts';
+import { OPEN_MS_MAX } from '../controller/leaderReport.ts';
 import { TEXT_TOPIC } from './history.ts';
 import { drawSegment, metadataLeader, whenState } from './stage.ts';
-import type { Machine } from './simCluster.ts';
+import type { Machine, SimCluster } from './simCluster.ts';
+import { CRASH_ONLY } from './simDisk.ts';
 import type { Stage } from './stage.ts';
 
 /** Messages between nodes take their time, those of elections too: few enough that a leader stays. */
 const LATE_PROBABILITY = 0.2;
 /** How late metadata may come: not so late that their leader is taken for dead. */
 const LATE_METADATA_MS = 350;
+/** Less than a new segment needs. */
+const FULL_DISK_BYTES = 1024;
 /** Until the heir of a metadata leader stands for election; longer when its log is not as long, or messages are lost. */
 const HANDOVER_MS_MAX = 100;
 const HANDOVER_POLL_MS = 0.2;
@@ -96,6 +100,43 @@ export function staleLeader(stage: Stage): number | null {
     });
   });
   return between(random, 2500, 4000);
+}
+
+/**
+ * The leader of the text topic lives, has its lease, and says itself that it cannot go on: it is frozen without an end to propose,
+ * or has no room to begin. It hears late that another one goes on.
+ */
+export function unfitLeader(stage: Stage): number | null {
+  const { cluster, random } = stage;
+  const cast = drawSegment(stage, ({ segment, leader }) => {
+    return segment.topic === TEXT_TOPIC && leader !== metadataLeader(cluster);
+  });
+  if (cast === null) return null;
+  const { leader, segment } = cast;
+  if (chance(random, 0.5)) {
+    const led = leader.parts?.segments.leaders() ?? [];
+    led.find((other) => other.segment.segmentId === segment.segmentId)?.suspend();
+    hearsLate(cluster, leader);
+    return between(random, 1000, 2000);
+  }
+  const isNext = (machine: Machine): boolean => {
+    return machine !== leader && machine !== metadataLeader(cluster) && machine.isServing;
+  };
+  const candidates = cluster.machines.filter(isNext);
+  if (candidates.length === 0) return null;
+  const next = pick(random, candidates);
+  const { disk } = next;
+  disk.faults = { ...CRASH_ONLY, capacityBytes: disk.usedBytes() + FULL_DISK_BYTES };
+  leader.parts?.segments.closeAll();
+  // Only then: it must have its time to hear that it is to lead.
+  stage.later(OPEN_MS_MAX / 2, () => hearsLate(cluster, next));
+  return OPEN_MS_MAX + 2000;
+}
+
+/** What the metadata decide comes late to a machine. */
+function hearsLate({ network }: SimCluster, { address }: Machine): void {
+  const late = { slowKind: MESSAGE_KIND.RAFT, slowProbability: 1, slowMs: LATE_METADATA_MS };
+  network.faults = { ...network.faults, ...late, slowTo: address };
 }
 
 /** Cuts the metadata leader off right before it would hear that its heir stands for election. */

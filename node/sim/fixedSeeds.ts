@@ -55,6 +55,12 @@ export const FIXED_SEEDS: readonly FixedSeed[] = [
     reason: 'a leader that was replaced while it was cut off answered GET with EMPTY',
   },
   {
+    seed: 8,
+    focus: 'unfitLeader',
+    reason:
+      'a leader that had no room to begin was replaced, and answered GET with EMPTY until it heard of it',
+  },
+  {
     seed: 64,
     focus: 'lateSuccessor',
     reason: 'GET was answered with EMPTY while a new leader did not know that it led a partition',

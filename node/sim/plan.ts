@@ -102,6 +102,12 @@ const FOCUSED_BY_KIND: Readonly<Partial<Record<ScenarioKind, Partial<RunPlan>>>>
     partitionsPerTopic: 1,
     recordsPerProducer: 20,
   },
+  unfitLeader: {
+    isFiveFold: false,
+    putCount: 300,
+    partitionsPerTopic: 1,
+    recordsPerProducer: 20,
+  },
   lateSuccessor: {
     isFiveFold: false,
     nodeCount: 4,

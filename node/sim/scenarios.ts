@@ -4,7 +4,13 @@
  * `tryLoseDisk` and `tryRuinDisk`, which keep to what the cluster must survive.
  */
 import { between, chance, pick } from '../../base/random.ts';
-import { lateProposals, lateSuccessor, lostDeliveries, staleLeader } from './clientScenarios.ts';
+import {
+  lateProposals,
+  lateSuccessor,
+  lostDeliveries,
+  staleLeader,
+  unfitLeader,
+} from './clientScenarios.ts';
 import { emptyWitness, failedSync, lonelyTail } from './recoveryScenarios.ts';
 import { rotAndLose, rotCopy, rotEveryCopy } from './rotScenarios.ts';
 import type { Machine } from './simCluster.ts';
@@ -101,6 +107,8 @@ export const SCENARIOS = {
   lateSuccessor,
   /** The number of voters changes while machines die: when two of five die, the others are to be the three. */
   changeVoters,
+  /** A leader of the shared cursor says that it cannot go on, and hears late that it is replaced. */
+  unfitLeader,
 } as const satisfies Readonly<Record<string, Scenario>>;
 
 export type ScenarioKind = keyof typeof SCENARIOS;

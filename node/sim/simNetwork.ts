@@ -19,6 +19,8 @@ export interface NetworkFaults {
   readonly slowMs: number;
   /** Only messages of this kind (`MESSAGE_KIND`) are slow; undefined: of any. */
   readonly slowKind?: number;
+  /** Only messages to this address are slow; undefined: to any. */
+  readonly slowTo?: string;
 }
 
 export const CALM_NETWORK: NetworkFaults = {
@@ -106,9 +108,10 @@ export class SimNetwork {
   }
 
   #deliverLater(from: PeerIdentity, to: string, message: Uint8Array): void {
-    const { delayMs, slowProbability, slowMs, slowKind } = this.faults;
+    const { delayMs, slowProbability, slowMs, slowKind, slowTo } = this.faults;
     let delay = delayMs.min + this.#fraction() * (delayMs.max - delayMs.min);
-    const maySlow = slowKind === undefined || message[0] === slowKind;
+    const isKind = slowKind === undefined || message[0] === slowKind;
+    const maySlow = isKind && (slowTo === undefined || to === slowTo);
     if (maySlow && chance(this.#random, slowProbability)) delay += this.#fraction() * slowMs;
     this.#scheduler.schedule(delay, () => {
       const endpoint = this.#endpoints.get(to);

@@ -1,5 +1,5 @@
 /** Planted bugs of reading: what is given to readers, and where they go on (DESIGN 1.3, S1). */
-import { HOST, LOSS } from './barriers.ts';
+import { HOST, LOSS, RECOVERY } from './barriers.ts';
 import type { PlantedBug } from './types.ts';
 
 const CURSORS = 'node/server/sharedCursors.ts';
@@ -67,6 +67,22 @@ export const READING_BUGS: readonly PlantedBug[] = [
         file: 'node/controller/controller.ts',
         find: 'await metadata.barrier();',
         replace: 'await Promise.resolve();',
+      },
+    ],
+  },
+  {
+    name: 'ReplacedUnaware',
+    rule: 'GET',
+    what: 'another leader is put in the place of one that lives, has its lease, and does not know of it yet',
+    focus: 'unfitLeader',
+    foundBy: ['SharedCursor'],
+    seeds: 80,
+    knownSeed: 8,
+    changes: [
+      {
+        file: RECOVERY,
+        find: 'while (this.#options.mayStillLead(segment, decidedIndex)) {',
+        replace: 'while (this.#options.mayStillLead(segment, decidedIndex) && segment.epoch < 0) {',
       },
     ],
   },
