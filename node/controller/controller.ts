@@ -25,6 +25,7 @@ import { isToBeRecovered, segmentsToRecover } from './failureDetector.ts';
 import { nextMembershipChange } from './membership.ts';
 import { Recovery } from './recovery.ts';
 import type { UncleanEnd } from './recovery.ts';
+import { PacedBarrier } from './pacedBarrier.ts';
 import { Planner } from './planner.ts';
 import { nextCopies } from './replicationPlan.ts';
 import { Roller } from './roller.ts';
@@ -38,6 +39,8 @@ export const PASS_INTERVAL_MS = 100;
 const STALL_MS_MIN = 50;
 /** Recoveries under way at once. */
 export const RECOVERY_COUNT_MAX = 64;
+/** Heartbeats share a round of messages to the voters when they come closer than that; with few nodes each has its own. */
+export const HEARTBEAT_ROUND_MS = 20;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2000;
 
@@ -63,6 +66,8 @@ export class Controller {
   readonly #planner: Planner;
   readonly #roller: Roller;
   readonly #recovery: Recovery;
+  /** For heartbeats. */
+  readonly #barrier: PacedBarrier;
   readonly #recovering = new Set<SegmentId>();
   readonly #retries = new Map<SegmentId, Retry>();
   readonly #closing = new Map<SegmentId, Promise<SegmentId>>();
@@ -78,6 +83,11 @@ export class Controller {
     this.sessions = new Sessions(clock, options.timing);
     this.#planner = new Planner(metadata, this.sessions, options.random);
     this.#roller = new Roller(options);
+    this.#barrier = new PacedBarrier({
+      clock,
+      intervalMs: HEARTBEAT_ROUND_MS,
+      barrier: () => metadata.barrier(),
+    });
     this.#recovery = new Recovery({
       clock,
       logger,
@@ -118,7 +128,7 @@ export class Controller {
     this.#checkLeads();
     const { currentTerm } = raft.status();
     const isRegistered = this.sessions.heard(beat, metadata.metadata);
-    await metadata.barrier();
+    await this.#barrier.wait();
     // Of a server that has been deposed meanwhile the next leader answers the barrier.
     this.#checkLeads();
     if (raft.status().currentTerm !== currentTerm) {

@@ -65,7 +65,7 @@ export const READING_BUGS: readonly PlantedBug[] = [
     changes: [
       {
         file: 'node/controller/controller.ts',
-        find: 'await metadata.barrier();',
+        find: 'await this.#barrier.wait();',
         replace: 'await Promise.resolve();',
       },
     ],
