@@ -6,7 +6,7 @@ import type { MetadataService } from './types.ts';
 /**
  * Sets the wanted number; a repeat changes nothing. Only on the metadata leader.
  * @param metadataVoters - 1, 3, 5 or 7, and no more than there are nodes.
- * @throws {WalrusError} INVALID_CONFIG, INVALID_MEMBERSHIP with too few nodes, METADATA_UNAVAILABLE, TIMED_OUT.
+ * @throws {WalrusError} INVALID_MEMBERSHIP with too few nodes, NOT_LEADER, TIMED_OUT (outcome unknown), and INVALID_CONFIG.
  */
 export async function setWantedVoters(
   service: MetadataService,
@@ -23,6 +23,5 @@ export async function setWantedVoters(
     );
   }
   const config = { ...metadata.config, metadataVoters };
-  const result = await service.propose({ type: 'SetConfig', config });
-  if (!result.ok) throw new WalrusError(result.code, result.message);
+  await service.asLeader()({ type: 'SetConfig', config });
 }
