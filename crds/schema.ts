@@ -203,7 +203,7 @@ export const spec = object(
     ),
     metadataVoters: Type.Optional(
       described(
-        'How many nodes vote on the metadata. Absent: 3, and fewer while there are fewer nodes. Taken when the cluster begins.',
+        'How many nodes vote on the metadata: three do without one, five without two, seven without three. Absent: 3, and fewer while there are fewer nodes. A change restarts nothing.',
         oneOf(SETTINGS.metadataVoters.values),
       ),
     ),
@@ -303,10 +303,6 @@ export const spec = object(
     {
       rule: '!has(self.metadataVoters) || self.metadataVoters <= self.replicas',
       message: 'metadataVoters cannot be more than replicas',
-    },
-    {
-      rule: 'has(self.metadataVoters) == has(oldSelf.metadataVoters) && (!has(self.metadataVoters) || self.metadataVoters == oldSelf.metadataVoters)',
-      message: 'metadataVoters is taken when the cluster begins and cannot be changed',
     },
     ...AT_THE_BEGINNING.map(takenOnce),
   ],

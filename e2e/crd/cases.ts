@@ -119,7 +119,6 @@ export const CREATIONS: readonly Creation[] = [
 
 const SIZE = 'size cannot be changed';
 const CLASS = 'storageClassName cannot be changed';
-const VOTERS_ONCE = 'metadataVoters is taken when the cluster begins';
 
 function taken(field: string, values: readonly [unknown, unknown]): readonly Change[] {
   const refusal = `${field} is taken when the cluster begins`;
@@ -141,9 +140,12 @@ export const CHANGES: readonly Change[] = [
   { before: { replicas: 3 }, patch: { replicas: 5 } },
   { before: { replicas: 3 }, patch: { replicas: 2 }, refusal: TWO_NODES },
   { before: { replicas: 5, metadataVoters: 5 }, patch: { replicas: 3 }, refusal: VOTERS },
-  { before: {}, patch: { metadataVoters: 3 }, refusal: VOTERS_ONCE },
-  { before: { metadataVoters: 3 }, patch: { metadataVoters: null }, refusal: VOTERS_ONCE },
-  { before: { metadataVoters: 3 }, patch: { metadataVoters: 1 }, refusal: VOTERS_ONCE },
+  { before: {}, patch: { metadataVoters: 3 } },
+  { before: { metadataVoters: 3 }, patch: { metadataVoters: null } },
+  { before: { metadataVoters: 3 }, patch: { metadataVoters: 1 } },
+  { before: { replicas: 3 }, patch: { replicas: 5, metadataVoters: 5 } },
+  { before: { replicas: 3 }, patch: { metadataVoters: 5 }, refusal: VOTERS },
+  { before: { replicas: 5 }, patch: { metadataVoters: 4 }, refusal: 'spec.metadataVoters' },
   { before: { metadataVoters: 3 }, patch: { replicas: 5 } },
   { before: {}, patch: { storage: { size: '20Gi' } }, refusal: SIZE },
   { before: { storage: { size: '1Gi' } }, patch: { storage: null }, refusal: SIZE },

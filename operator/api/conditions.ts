@@ -30,6 +30,7 @@ export const CONDITION_REASONS = {
     Bootstrapping: 'The cluster begins.',
     ScalingOut: 'A node is added; the message says which.',
     Rolling: 'Pods are restarted one after the other, for a changed template.',
+    ChangingVoters: 'Nodes become metadata voters, or stop being voters, one after the other.',
     Recovering: 'A node that was down is waited for, or a broken pod is made anew.',
     Waiting: 'What is under way waits for something; the message says for what.',
     Deleting: 'The WalrusCluster is being deleted.',

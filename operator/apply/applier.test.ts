@@ -37,6 +37,7 @@ const admin: AdminClient = {
   },
   bootstrap: () => Promise.resolve(void asked.push('bootstrap')),
   transferLeadership: () => Promise.resolve(void asked.push('transferLeadership')),
+  setVoters: () => Promise.resolve(void asked.push('setVoters')),
 };
 
 beforeEach(() => {
@@ -167,6 +168,7 @@ describe('the applier', () => {
       restart('uid'),
       { type: 'Bootstrap', ordinal: 1, clusterId: 'c', diskId: 'd' },
       { type: 'TransferLeadership', from: 1, epoch: 1 },
+      { type: 'SetVoters', leader: 1, metadataVoters: 5, epoch: 1 },
     ];
     term.isHeld = false;
     const before = server.asked.length;

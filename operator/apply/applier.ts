@@ -85,6 +85,12 @@ export class Applier {
         await this.#options.admin.transferLeadership(hostOf(observed, from), { to: null, epoch });
         break;
       }
+      case 'SetVoters': {
+        const { leader, metadataVoters, epoch } = action;
+        this.#log('changing the number of metadata voters', { metadataVoters, epoch });
+        await this.#options.admin.setVoters(hostOf(observed, leader), { metadataVoters, epoch });
+        break;
+      }
       case 'Scale':
         await this.#scale(observed.cluster, action);
         break;

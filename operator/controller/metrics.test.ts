@@ -71,6 +71,7 @@ describe('the metrics of an operator', () => {
       'walrus_operator_actions_total{action="Scale"} 0',
       'walrus_operator_actions_total{action="TransferLeadership"} 0',
       'walrus_operator_actions_total{action="RestartPod"} 0',
+      'walrus_operator_actions_total{action="SetVoters"} 0',
     ]);
     metrics.acted('RestartPod');
     metrics.failed('conflict');

@@ -11,7 +11,7 @@ import type { RiskyAction } from '../plan/types.ts';
 
 const PASS_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30];
 const REQUEST_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15];
-const ACTIONS = ['Bootstrap', 'Scale', 'TransferLeadership', 'RestartPod'] as const;
+const ACTIONS = ['Bootstrap', 'Scale', 'TransferLeadership', 'RestartPod', 'SetVoters'] as const;
 const FAILURES = ['error', 'conflict'] as const;
 const CLUSTER_LABELS = ['namespace', 'walrus_cluster'] as const;
 type ClusterLabel = (typeof CLUSTER_LABELS)[number];

@@ -5,8 +5,6 @@ import { CLIENT_PORT, FIRST_ORDINAL, HTTP_PORT, PEER_PORT, nodeHost, podName } f
 
 /** As many nodes as no cluster of several ever falls below: they are always there to join by (ADR 0150). */
 const JOIN_ORDINALS = 3;
-/** Wanted; there are fewer while the cluster has fewer nodes. */
-const METADATA_VOTERS = 3;
 export const DATA_DIR = '/var/lib/walrus';
 
 interface Variable {
@@ -31,7 +29,10 @@ function joinAddresses(cluster: WalrusCluster): string {
   }).join(',');
 }
 
-/** In a fixed order: a change of it would restart the nodes. */
+/**
+ * In a fixed order: a change of it would restart the nodes. So there is no number of metadata voters: it is asked of the
+ * cluster (plan/voters.ts).
+ */
 export function environmentOf(cluster: WalrusCluster): readonly Variable[] {
   const { spec, metadata } = cluster;
   const host = nodeHost(cluster, '$(POD_NAME)');
@@ -49,7 +50,6 @@ export function environmentOf(cluster: WalrusCluster): readonly Variable[] {
     WALRUS_HTTP_HOST: '0.0.0.0',
     WALRUS_HTTP_PORT: String(HTTP_PORT),
     WALRUS_HTTP_ADVERTISE_HOST: host,
-    WALRUS_METADATA_VOTERS: String(spec.metadataVoters ?? METADATA_VOTERS),
     WALRUS_SHUTDOWN_TIMEOUT: spec.drainTimeout,
   };
   return [

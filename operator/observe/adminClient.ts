@@ -7,6 +7,7 @@ import type {
   LeadershipRequest,
   NodeStatus,
   Verdict,
+  VotersRequest,
 } from '../../protocol/admin/types.ts';
 
 const ASK_TIMEOUT_MS = 2000;
@@ -33,6 +34,8 @@ export interface AdminClient {
   bootstrap(host: string, request: BootstrapRequest): Promise<void>;
   /** @throws {AdminRefusal} */
   transferLeadership(host: string, request: LeadershipRequest): Promise<void>;
+  /** @throws {AdminRefusal} */
+  setVoters(host: string, request: VotersRequest): Promise<void>;
 }
 
 interface AdminRequest {
@@ -76,6 +79,10 @@ export class HttpAdminClient implements AdminClient {
     await this.#send(host, { method: 'POST', path: 'leadership', body: request });
   }
 
+  async setVoters(host: string, request: VotersRequest): Promise<void> {
+    await this.#send(host, { method: 'POST', path: 'voters', body: request });
+  }
+
   async #ask<T>(host: string, path: string): Promise<T | null> {
     try {
       return (await this.#send(host, { method: 'GET', path })) as T;
@@ -94,8 +101,9 @@ export class HttpAdminClient implements AdminClient {
       );
       const answer: unknown = JSON.parse(text);
       if (status === 200) return answer;
-      const { reason, code, message } = answer as AdminError;
-      throw new AdminRefusal(reason ?? code, message);
+      // What a node of an earlier version does not know has neither.
+      const { reason, code = 'NotSupported', message } = answer as Partial<AdminError>;
+      throw new AdminRefusal(reason ?? code, message ?? `${host} answers ${status}`);
     } catch (error) {
       if (error instanceof AdminRefusal) throw error;
       const why = error instanceof Error ? error.message : String(error);

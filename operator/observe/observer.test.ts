@@ -84,6 +84,10 @@ class Nodes implements AdminClient {
     return Promise.reject(new Error('an observer does nothing'));
   }
 
+  setVoters(): Promise<void> {
+    return Promise.reject(new Error('an observer does nothing'));
+  }
+
   async #answer<T>(host: string, answer: T): Promise<T | null> {
     const isHung = this.hung.has(host);
     await new Promise<void>((resolve) => this.scheduler.schedule(isHung ? HANG_MS : 1, resolve));

@@ -12,6 +12,7 @@ const IN_PROGRESS = {
   Bootstrap: 'Bootstrapping',
   ScaleOut: 'ScalingOut',
   Roll: 'Rolling',
+  ChangeVoters: 'ChangingVoters',
   Recover: 'Recovering',
   Delete: 'Deleting',
 } as const satisfies Record<Operation['kind'], ReasonOf<'Progressing'>>;

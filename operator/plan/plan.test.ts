@@ -77,9 +77,44 @@ describe('a plan', () => {
     expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
   });
 
+  test('more nodes and more voters in one change: nodes first, then voters; and back to fewer voters', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.change({ replicas: 5, metadataVoters: 5 });
+    const done: string[] = [];
+    for (let i = 0; i < 60; i++) {
+      const { risky, conditions } = cluster.pass();
+      if (risky !== null) done.push(risky.type);
+      // Nobody is told that it is done before as many vote.
+      const isReady = conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
+      expect(isReady).toBe(isReady && cluster.nodes.voterCount === 5);
+      cluster.tick();
+    }
+    expect(done).toEqual(['Scale', 'Scale', 'SetVoters']);
+    cluster.change({ metadataVoters: 1 });
+    expect(conditionOf(cluster.pass(), 'Progressing')).toBe('True ChangingVoters');
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.nodes.voterCount).toBe(1);
+    cluster.change({ metadataVoters: 5 });
+    cluster.losePod(2);
+    expect(cluster.pass().risky).toBeNull();
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.nodes.voterCount).toBe(5);
+    expect(cluster.violations).toEqual([]);
+  });
+
+  test('a change of the voters is no change of the pods', () => {
+    const cluster = new ModelCluster(5);
+    settle(cluster);
+    const before = uids(cluster);
+    cluster.change({ metadataVoters: 5 });
+    settle(cluster);
+    expect(uids(cluster)).toEqual(before);
+  });
+
   test('the only voter of three is restarted without handing over: there is nobody to take it', () => {
     const cluster = new ModelCluster(3);
-    cluster.nodes.metadataVoters = 1;
+    cluster.change({ metadataVoters: 1 });
     settle(cluster);
     cluster.change({ image: 'better' });
     expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');

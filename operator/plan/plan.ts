@@ -16,6 +16,7 @@ import { situationOf } from './situation.ts';
 import type { Situation } from './situation.ts';
 import type { Finding, Step } from './step.ts';
 import type { Plan, Write } from './types.ts';
+import { changeVoters } from './voters.ts';
 
 export interface PlanInput {
   readonly desired: Desired;
@@ -27,7 +28,10 @@ export interface PlanInput {
 }
 
 /** What recovers comes before what can block (DESIGN, the order of a pass). */
-const STEPS: readonly ((situation: Situation) => Step | null)[] = [bootstrap, recover, scale, roll];
+const STEPS: readonly ((situation: Situation) => Step | null)[] = [
+  ...[bootstrap, recover, scale, roll],
+  changeVoters,
+];
 
 export function plan({ desired, observed, newClusterId, refusals = [] }: PlanInput): Plan {
   const writes = childWrites(desired, observed);

@@ -48,6 +48,13 @@ export type RiskyAction =
     }
   /** Move the metadata leadership away, before its node is restarted. */
   | { readonly type: 'TransferLeadership'; readonly from: number; readonly epoch: number }
+  /** Ask the metadata leader for another number of voters. */
+  | {
+      readonly type: 'SetVoters';
+      readonly leader: number;
+      readonly metadataVoters: number;
+      readonly epoch: number;
+    }
   /** Delete a pod, by UID: the StatefulSet makes it anew, of the update revision. */
   | {
       readonly type: 'RestartPod';
@@ -68,7 +75,7 @@ export interface Event {
 
 /** What is going on, for people; nothing is decided by it. */
 export interface Operation {
-  readonly kind: 'Bootstrap' | 'ScaleOut' | 'Roll' | 'Recover' | 'Delete';
+  readonly kind: 'Bootstrap' | 'ScaleOut' | 'Roll' | 'ChangeVoters' | 'Recover' | 'Delete';
   readonly ordinal: number | null;
   readonly step: string;
   readonly blockedBy: string | null;

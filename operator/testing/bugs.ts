@@ -241,6 +241,19 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     ],
   },
   {
+    name: 'VotersBeforeNodes',
+    story: 'plans',
+    what: 'more voters are asked for before the nodes are there, and whole',
+    foundBy: ['VotersAreThere'],
+    changes: [
+      {
+        file: 'operator/plan/voters.ts',
+        find: 'if (!areThere) return waiting(`waiting for the nodes, to go from ${change}`);',
+        replace: '',
+      },
+    ],
+  },
+  {
     name: 'NotReadyServesNothing',
     story: 'cutOff',
     what: 'a pod that is not ready is taken for one that serves nothing',

@@ -6,6 +6,7 @@ import type {
   NodeStatus,
   RefusalReason,
   Verdict,
+  VotersRequest,
 } from '../../protocol/admin/types.ts';
 import type { SimProcess } from '../../node/sim/simProcess.ts';
 import type { Scheduler } from '../../node/sim/scheduler.ts';
@@ -70,6 +71,10 @@ export class ModelAdmin implements AdminClient {
 
   async transferLeadership(host: string, { epoch }: LeadershipRequest): Promise<void> {
     await this.#act('leadership', host, ({ nodes }) => nodes.transferLeadership(epoch));
+  }
+
+  async setVoters(host: string, { metadataVoters, epoch }: VotersRequest): Promise<void> {
+    await this.#act('voters', host, ({ nodes }) => nodes.setVoters(metadataVoters, epoch));
   }
 
   /** Whether this operator was told, lately, that it may be restarted. */

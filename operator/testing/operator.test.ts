@@ -26,7 +26,7 @@ describe('operators', () => {
     expect(told).toEqual([
       ...['ScalingOut', 'Bootstrapping', 'NodeJoined', 'NodeJoined'],
       ...['RestartingPod', 'RollStarted', 'RestartingPod', 'RestartingPod', 'RollFinished'],
-      ...['ScalingOut', 'NodeJoined', 'ScalingOut', 'NodeJoined'],
+      ...['ScalingOut', 'NodeJoined', 'ScalingOut', 'NodeJoined', 'ChangingVoters'],
     ]);
   });
 

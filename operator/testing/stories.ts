@@ -21,13 +21,13 @@ export function check({ breaches }: World): void {
   if (breach !== undefined) throw new Error(`${breach.property}: ${breach.detail}`);
 }
 
-/** A cluster begins, is rolled, and grows. */
+/** A cluster begins, is rolled, and grows, with more voters. */
 async function life(world: World): Promise<void> {
   world.apply(NAME, { replicas: 3 });
   await world.settle(NAME, SETTLE_MS);
   world.apply(NAME, { image: 'better' });
   await world.settle(NAME, SETTLE_MS);
-  world.apply(NAME, { replicas: 5 });
+  world.apply(NAME, { replicas: 5, metadataVoters: 5 });
   await world.settle(NAME, SETTLE_MS);
 }
 

@@ -334,6 +334,9 @@ export class ModelCluster {
       case 'TransferLeadership':
         this.#nodes.transferLeadership(action.epoch);
         break;
+      case 'SetVoters':
+        this.#nodes.setVoters(action.metadataVoters, action.epoch);
+        break;
       case 'RestartPod':
         if (this.#pods.get(action.ordinal)?.uid !== action.uid) break;
         this.#nodes.checkRestart(action.ordinal, action.isGated);

@@ -42,6 +42,7 @@ export type Property =
   | 'ReadyIsTrue'
   | 'ScalesFromWhatIs'
   | 'StopsWhereItFails'
+  | 'VotersAreThere'
   | 'VolumesKeepTheirCluster';
 
 /** How long a node that has started or joined takes to catch up, in ticks. */
@@ -57,8 +58,10 @@ export class ModelNodes {
   isSlow = false;
   /** Nobody is taken in as a member. */
   isClosed = false;
-  /** At most so many nodes vote on the metadata. */
-  metadataVoters = 3;
+  /** Wanted: at most so many nodes vote on the metadata. */
+  #metadataVoters = 3;
+  /** Who votes; a tick brings it one nearer to what is wanted. */
+  #voters: readonly number[] = [];
   readonly #disks = new Map<number, ModelDisk>();
   readonly #processes = new Map<number, ModelProcess>();
   /** Disks on which the cluster was begun: never more than one. */
@@ -73,6 +76,10 @@ export class ModelNodes {
 
   get disks(): ReadonlyMap<number, Readonly<ModelDisk>> {
     return this.#disks;
+  }
+
+  get voterCount(): number {
+    return this.#voters.length;
   }
 
   get members(): readonly number[] {
@@ -122,6 +129,7 @@ export class ModelNodes {
 
   loseDisk(ordinal: number): void {
     this.#disks.delete(ordinal);
+    this.#voters = this.#voters.filter((voter) => voter !== ordinal);
     this.stop(ordinal);
   }
 
@@ -130,6 +138,7 @@ export class ModelNodes {
     this.#disks.clear();
     this.#processes.clear();
     this.#begunOn.clear();
+    this.#voters = [];
     this.#elect();
   }
 
@@ -142,6 +151,7 @@ export class ModelNodes {
       if (!disk.isMember) disk.isMember = !this.isClosed;
       else if (running.behind > 0 && !this.isSlow) running.behind -= 1;
     }
+    this.#changeVoters();
     this.#elect();
   }
 
@@ -168,7 +178,7 @@ export class ModelNodes {
       clusterId,
       epoch: this.#epoch,
       leader: { nodeId: this.#leader, isFresh: this.#leader !== null },
-      metadataVoters: this.metadataVoters,
+      metadataVoters: this.#metadataVoters,
       topics: 0,
       segments: { open: 0, recovering: 0, sealed: 0, underReplicated: 0, unavailable: 0 },
       nodes: members.map((ordinal) => this.#memberStatus(ordinal)),
@@ -198,7 +208,18 @@ export class ModelNodes {
       this.broken('BeginsOnce', `on ${[...this.#begunOn].join(' and ')}`);
     }
     disk.isMember = true;
+    if (this.#voters.length === 0) this.#voters = [ordinal];
     this.#elect();
+    return null;
+  }
+
+  /** null: done; else why not. */
+  setVoters(count: number, epoch: number): RefusalReason | null {
+    if (epoch !== this.#epoch) return 'StaleEpoch';
+    const whole = this.members.filter((ordinal) => this.isCaughtUp(ordinal)).length;
+    if (whole < count) this.broken('VotersAreThere', `${count} voters, with ${whole} whole nodes`);
+    if (this.members.length < count) return 'NotEnoughNodes';
+    this.#metadataVoters = count;
     return null;
   }
 
@@ -241,8 +262,20 @@ export class ModelNodes {
     this.violations.push({ property, detail });
   }
 
-  get #voters(): readonly number[] {
-    return this.members.slice(0, this.metadataVoters);
+  /** The leader keeps its vote. */
+  #changeVoters(): void {
+    const { members } = this;
+    const odd = members.length - (members.length % 2 === 0 ? 1 : 0);
+    const wanted = Math.min(this.#metadataVoters, Math.max(1, odd));
+    if (this.#leader === null || this.#voters.length === wanted) return;
+    const isSurplus = (ordinal: number): boolean => ordinal !== this.#leader;
+    if (this.#voters.length > wanted) {
+      const demoted = this.#voters.findLast(isSurplus);
+      this.#voters = this.#voters.filter((voter) => voter !== demoted);
+      return;
+    }
+    const next = members.find((each) => this.isUp(each) && !this.#voters.includes(each));
+    if (next !== undefined) this.#voters = [...this.#voters, next];
   }
 
   #phaseOf(ordinal: number): NodeStatus['phase'] {

@@ -47,6 +47,7 @@ type Happening =
       readonly ordinal: number;
     }
   | { readonly type: 'image'; readonly image: string }
+  | { readonly type: 'voters'; readonly count: 1 | 3 | 5 }
   | { readonly type: 'grow'; readonly by: number };
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
@@ -65,6 +66,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     type: fc.constant('image' as const),
     image: fc.constantFrom('good', 'better', 'bad', 'sick'),
   }),
+  fc.record({ type: fc.constant('voters' as const), count: fc.constantFrom(1, 3, 5) }),
   fc.record({ type: fc.constant('grow' as const), by: fc.integer({ min: 1, max: 2 }) }),
 );
 
@@ -101,9 +103,15 @@ const EVENTS: Events = {
   findHost: (cluster, { ordinal }) => void cluster.hostless.delete(ordinal),
   pauseUpgrades: (cluster) => cluster.change({ upgrade: { ...ROLLING, strategy: 'Paused' } }),
   image: (cluster, { image }) => cluster.change({ image }),
+  voters: (cluster, { count }) => wantVoters(cluster, count),
   grow: (cluster, { by }) =>
     cluster.change({ replicas: Math.min(NODES_MAX, cluster.spec.replicas + by) }),
 };
+
+/** As the API server takes it. */
+function wantVoters(cluster: ModelCluster, metadataVoters: 1 | 3 | 5): void {
+  if (metadataVoters <= cluster.spec.replicas) cluster.change({ metadataVoters });
+}
 
 function happen(cluster: ModelCluster, event: Happening): void {
   const apply = EVENTS[event.type] as (cluster: ModelCluster, event: Happening) => void;
@@ -118,7 +126,7 @@ export function check({ violations }: ModelCluster): void {
 
 interface Start {
   readonly replicas: number;
-  readonly metadataVoters: number;
+  readonly metadataVoters: 1 | 3 | 5;
   readonly hasBegun: boolean;
 }
 
@@ -127,7 +135,7 @@ function run(
   happenings: readonly Happening[],
 ): void {
   const cluster = new ModelCluster(replicas);
-  cluster.nodes.metadataVoters = metadataVoters;
+  wantVoters(cluster, metadataVoters);
   cluster.badImages.add('bad');
   cluster.sickImages.add('sick');
   if (hasBegun) settle(cluster);
@@ -144,7 +152,10 @@ function run(
   // Nothing replaces it yet.
   if (happenings.some(({ type }) => type === 'loseFirstDisk')) return;
   const ready = conditions.find(({ type }) => type === 'Ready');
-  if (ready?.status === 'True' && operation === null && cluster.isDone) return;
+  const { spec, nodes } = cluster;
+  const { metadataVoters: voters = 3 } = spec;
+  const hasVoters = voters > spec.replicas || nodes.voterCount === voters;
+  if (ready?.status === 'True' && operation === null && cluster.isDone && hasVoters) return;
   throw new Error(`Converges: ${JSON.stringify({ ready, operation })}`);
 }
 
