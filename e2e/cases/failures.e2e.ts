@@ -6,6 +6,8 @@ import { TestedCluster, WHOLE, changed } from './testedCluster.ts';
 const MS_MAX = 120_000;
 /** How long the API server is away. */
 const API_DOWN_MS = 60_000;
+/** A roll, of which every write costs the time after which another operator takes the lease. */
+const KILLED_MS_MAX = 600_000;
 
 /** One cluster whose surroundings fail, one after the other. */
 describe('a WalrusCluster under load, on a Kubernetes that fails', () => {
@@ -92,6 +94,26 @@ describe('a WalrusCluster under load, on a Kubernetes that fails', () => {
     expect(report).toMatchObject(WHOLE);
     expect(changed(before, await sea.uids())).toHaveLength(1);
   });
+
+  test(
+    'the operator is killed with kill -9 after each of its writes, all through a roll',
+    async () => {
+      const before = await sea.uids();
+      const next = await sea.tagImage('next');
+      const isRolled = async (): Promise<boolean> => {
+        const names = changed(before, await sea.uids());
+        return names.length === before.size && (await sea.reason('Ready')) === 'AllNodesServe';
+      };
+      const report = await sea.underLoad('without-operators', async () => {
+        await sea.patch({ image: next });
+        const kills = await sea.killOperators('the roll is over', isRolled, KILLED_MS_MAX);
+        process.stderr.write(`${kills} operators were killed during the roll\n`);
+        expect(kills).toBeGreaterThan(before.size);
+      });
+      expect(report).toMatchObject(WHOLE);
+    },
+    KILLED_MS_MAX + 300_000,
+  );
 
   test('deleted and made again on the same volumes, it goes on', async () => {
     const { clusterId } = await sea.status();

@@ -47,6 +47,16 @@ export interface Pod {
   };
 }
 
+interface Written {
+  readonly kind: string;
+  readonly metadata: {
+    readonly uid: string;
+    readonly generation?: number;
+    readonly resourceVersion: string;
+    readonly deletionTimestamp?: string;
+  };
+}
+
 type Spec = Readonly<Record<string, unknown>>;
 
 export class TestedCluster {
@@ -229,6 +239,47 @@ export class TestedCluster {
     await this.kube.killContainers(spec.nodeName ?? '', this.namespace, pod);
   }
 
+  /**
+   * `kill -9` of the operator that leads, each time when it has written something, until what is waited for is so.
+   * @returns How often.
+   */
+  async killOperators(
+    what: string,
+    isDone: () => Promise<boolean>,
+    msMax: number,
+  ): Promise<number> {
+    let written = await this.#written();
+    const killed = new Set<string>();
+    await waitFor(what, msMax, async () => {
+      const before = written;
+      written = await this.#written();
+      if (written === before) return isDone();
+      const leading = await this.#leadingOperator();
+      // The lease names a dead one until another takes it.
+      if (leading === '' || killed.has(leading)) return false;
+      killed.add(leading);
+      await this.killContainer(leading.split('_')[0] ?? '');
+      return false;
+    });
+    return killed.size;
+  }
+
+  /** Changes with everything that only an operator writes. */
+  async #written(): Promise<string> {
+    const { items } = (await this.kube.get(['wc,sts,pod', '-n', this.namespace])) as {
+      items: readonly Written[];
+    };
+    return items.map(({ kind, metadata }) => versionOf(kind, metadata)).join();
+  }
+
+  /** The pod and the process; empty when none leads. */
+  async #leadingOperator(): Promise<string> {
+    const { items } = (await this.kube.get(['lease', '-n', this.namespace])) as {
+      items: readonly { readonly spec: { readonly holderIdentity?: string } }[];
+    };
+    return items[0]?.spec.holderIdentity ?? '';
+  }
+
   /** @throws {CommandError} when a PodDisruptionBudget refuses it (429). */
   async evict(pod: string): Promise<void> {
     const eviction = {
@@ -302,4 +353,10 @@ export function changed(
   now: ReadonlyMap<string, string>,
 ): readonly string[] {
   return [...before].filter(([name, uid]) => now.get(name) !== uid).map(([name]) => name);
+}
+
+/** The controllers of Kubernetes write the status of the others. */
+function versionOf(kind: string, { uid, generation, ...rest }: Written['metadata']): string {
+  if (kind === 'WalrusCluster') return rest.resourceVersion;
+  return `${uid} ${generation ?? 0} ${rest.deletionTimestamp ?? ''}`;
 }
