@@ -206,6 +206,7 @@ class NodeProcess implements RunningNode, AdminNode {
         registry: this.#registry,
         logger: this.#logger,
         routes: adminRoutes(new AdminApi(this)),
+        clientAddress: this.clientAddress,
       });
     } catch (error) {
       await this.#close();

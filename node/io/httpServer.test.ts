@@ -5,6 +5,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { Registry } from 'prom-client';
 import { SILENT } from '../../base/log.ts';
+import { encodeTextCommand } from '../../protocol/text.ts';
 import type { MetricsSnapshot } from '../metrics.ts';
 import { startHttpServer } from './httpServer.ts';
 import type { Check, HealthSource, RunningHttpServer } from './httpServer.ts';
@@ -60,6 +61,7 @@ beforeEach(async () => {
     registry,
     routes,
     logger: SILENT,
+    clientAddress: '127.0.0.1:9091',
   });
 });
 
@@ -91,6 +93,27 @@ describe('the http port', () => {
     expect(broken.status).toBe(500);
     expect(broken.body).toMatchObject({ status: 'error' });
     expect((await get('/%zz')).status).toBeLessThan(500);
+  });
+
+  test('says what it is to who speaks another protocol', async () => {
+    const socket = net.connect(server.port, '127.0.0.1');
+    socket.write(encodeTextCommand({ type: 'METRICS' }));
+    const said: Buffer[] = [];
+    for await (const chunk of socket) said.push(chunk as Buffer);
+    const [head = '', body = ''] = Buffer.concat(said).toString().split('\r\n\r\n');
+    expect(head.split('\r\n')[0]).toBe('HTTP/1.1 400 Bad Request');
+    const why = 'what came is no HTTP request';
+    const where = 'the text and the binary protocol are spoken at 127.0.0.1:9091';
+    expect(JSON.parse(body)).toEqual({
+      status: 'error',
+      message: `This is an http port: ${why}; ${where}`,
+    });
+  });
+
+  test('says what is wrong with a request that is too large', async () => {
+    const { status, body } = await get(`/${'a'.repeat(100_000)}`);
+    expect(status).toBe(431);
+    expect(body).toMatchObject({ message: /Request Header Fields Too Large/ });
   });
 
   test('gives /metrics as Prometheus text', async () => {

@@ -6,6 +6,7 @@ import express from 'express';
 import type { NextFunction, Request, Response, Router } from 'express';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Registry } from 'prom-client';
 import { WalrusError, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -34,6 +35,8 @@ export interface HttpServerOptions {
   readonly logger: Logger;
   /** More routes, asked before the 404. */
   readonly routes?: Router;
+  /** Where the other protocols are spoken, `host:port`, for who has taken this port for theirs. */
+  readonly clientAddress?: string;
 }
 
 export interface RunningHttpServer {
@@ -46,6 +49,11 @@ export interface RunningHttpServer {
 const REQUEST_TIMEOUT_MS = 30_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 const MAX_CONNECTIONS = 256;
+/** What is wrong with a request that HTTP's parser refuses, if it is more than that it is none. */
+const REFUSAL_STATUS: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
 
 /**
  * Starts the server.
@@ -54,6 +62,7 @@ const MAX_CONNECTIONS = 256;
 export function startHttpServer(options: HttpServerOptions): Promise<RunningHttpServer> {
   const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, application(options));
   server.maxConnections = MAX_CONNECTIONS;
+  server.on('clientError', (error, socket) => refuse(socket, error, options.clientAddress));
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => {
       reject(listenError(options, cause));
@@ -97,6 +106,30 @@ function application({ health, registry, logger, routes }: HttpServerOptions): e
     else response.status(statusOf(error)).json({ status: 'error', message: messageOf(error) });
   });
   return app;
+}
+
+/** Answers what is no HTTP, or none that can be taken, in words: often it is a person who has taken the wrong port. */
+function refuse(socket: Duplex, error: Error, clientAddress: string | undefined): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = REFUSAL_STATUS[String(errnoOf(error))] ?? 400;
+  const where =
+    clientAddress === undefined
+      ? ''
+      : `; the text and the binary protocol are spoken at ${clientAddress}`;
+  const problem =
+    status === 400 ? 'what came is no HTTP request' : String(http.STATUS_CODES[status]);
+  const message = `This is an http port: ${problem}${where}`;
+  const body = `${JSON.stringify({ status: 'error', message })}\n`;
+  const head = [
+    `HTTP/1.1 ${status} ${String(http.STATUS_CODES[status])}`,
+    'Content-Type: application/json; charset=utf-8',
+    'Connection: close',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
 function answer(response: Response, { isOk, reasons }: Check): void {
