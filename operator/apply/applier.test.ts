@@ -118,6 +118,23 @@ describe('the applier', () => {
     expect(specOf('StatefulSet')).toEqual({ image: 'two', replicas: 5, note: 'mine' });
   });
 
+  test('leaves the replicas with which it has made it, once it does not set them any more', async () => {
+    const { spec, ...object } = statefulSet('one');
+    await write({
+      type: 'Apply',
+      object: { ...object, spec: { ...(spec as object), replicas: 3 } },
+    });
+    const old = { replicas: 2, resourceVersion: '0' };
+    expect(await write({ type: 'Apply', object: statefulSet('two'), kept: old })).toMatchObject({
+      status: 409,
+    });
+    const { resourceVersion = '' } = server.find('StatefulSet', NAMESPACE, 'sea')?.metadata ?? {};
+    const kept = { replicas: 3, resourceVersion };
+    expect(await write({ type: 'Apply', object: statefulSet('two'), kept })).toBe('done');
+    expect(await write({ type: 'Apply', object: statefulSet('one') })).toBe('done');
+    expect(specOf('StatefulSet')).toEqual({ image: 'one', replicas: 3 });
+  });
+
   test('takes back what it does not set any more', async () => {
     const { spec, ...object } = statefulSet('one');
     const before = { ...object, spec: { ...(spec as object), extra: { deep: true } } };
@@ -189,6 +206,9 @@ test('whatever it asks of the API server ends with its term', async () => {
   client.onWritten = ({ signal }) => signals.push(signal);
   await write({ type: 'Apply', object: statefulSet('one') });
   await act(scale(3));
+  const { resourceVersion = '' } = server.find('StatefulSet', NAMESPACE, 'sea')?.metadata ?? {};
+  const kept = { replicas: 3, resourceVersion };
+  await write({ type: 'Apply', object: statefulSet('two'), kept });
   await write({
     type: 'Annotate',
     annotations: {},
@@ -201,7 +221,7 @@ test('whatever it asks of the API server ends with its term', async () => {
   });
   void events.record(cluster(), { type: 'Normal', reason: 'R', message: 'm' });
   await scheduler.run(scheduler.nowMs + 100);
-  expect(signals).toEqual(Array(5).fill(term.signal));
+  expect(signals).toEqual(Array(7).fill(term.signal));
 });
 
 describe('the recorder of events', () => {

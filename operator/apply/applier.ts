@@ -6,6 +6,7 @@ import type { Logger } from '../../base/log.ts';
 import { API_VERSION, KIND } from '../api/walrusCluster.ts';
 import type { WalrusCluster, WalrusClusterStatus } from '../api/walrusCluster.ts';
 import { namesOf } from '../desired/names.ts';
+import type { KubernetesObject } from '../desired/types.ts';
 import { APPLY, MERGE, isKubeError } from '../kube/api.ts';
 import type { KubeApi } from '../kube/api.ts';
 import { assertHeld } from '../kube/lease.ts';
@@ -18,6 +19,7 @@ import type { Observed } from '../observe/types.ts';
 import type { RiskyAction, Write } from '../plan/types.ts';
 
 export const FIELD_MANAGER = 'walrus-operator';
+const SCALE_MANAGER = `${FIELD_MANAGER}-scale`;
 
 export interface ApplierOptions {
   readonly api: KubeApi;
@@ -39,15 +41,9 @@ export class Applier {
     const { namespace, name } = cluster.metadata;
     switch (write.type) {
       case 'Apply': {
-        const { kind, metadata } = write.object;
-        this.#log('applying a child', { kind, name: metadata.name });
-        await this.#request({
-          method: 'PATCH',
-          path: objectPath(kindOf(kind), namespace, metadata.name),
-          query: { fieldManager: FIELD_MANAGER, force: 'true' },
-          contentType: APPLY,
-          body: write.object,
-        });
+        const { object, kept } = write;
+        if (kept !== undefined) await this.#keepReplicas(object, kept);
+        await this.#apply(FIELD_MANAGER, object);
         break;
       }
       case 'Delete':
@@ -100,6 +96,27 @@ export class Applier {
     }
   }
 
+  /** They get an owner of their own first: an apply takes back what nobody else owns and it does not name any more. */
+  async #keepReplicas(
+    { apiVersion, kind, metadata: { name, namespace } }: KubernetesObject,
+    { replicas, resourceVersion }: { replicas: number; resourceVersion: string },
+  ): Promise<void> {
+    const metadata = { name, namespace, resourceVersion };
+    await this.#apply(SCALE_MANAGER, { apiVersion, kind, metadata, spec: { replicas } });
+  }
+
+  async #apply(fieldManager: string, object: KubernetesObject): Promise<void> {
+    const { kind, metadata } = object;
+    this.#log('applying a child', { kind, name: metadata.name });
+    await this.#request({
+      method: 'PATCH',
+      path: objectPath(kindOf(kind), metadata.namespace, metadata.name),
+      query: { fieldManager, force: 'true' },
+      contentType: APPLY,
+      body: object,
+    });
+  }
+
   /** The status subresource; the object may have changed elsewhere meanwhile, which is no matter. */
   async writeStatus(cluster: WalrusCluster, status: WalrusClusterStatus): Promise<void> {
     const { namespace, name } = cluster.metadata;
@@ -146,7 +163,7 @@ export class Applier {
     await this.#request({
       method: 'PUT',
       path: `${objectPath(kindOf('StatefulSet'), namespace, name)}/scale`,
-      query: { fieldManager: `${FIELD_MANAGER}-scale` },
+      query: { fieldManager: SCALE_MANAGER },
       body: {
         apiVersion: 'autoscaling/v1',
         kind: 'Scale',

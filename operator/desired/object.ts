@@ -23,6 +23,18 @@ export function marked(object: KubernetesObject): KubernetesObject {
   };
 }
 
+/** As it is made, when it is to be applied once more. */
+export function unmarked(object: KubernetesObject): KubernetesObject {
+  const { annotations = {}, ...metadata } = object.metadata;
+  const others = Object.entries(annotations).filter(([name]) => name !== APPLIED_ANNOTATION);
+  return { ...object, metadata: { ...metadata, annotations: Object.fromEntries(others) } };
+}
+
+export function isMarked({ metadata }: Readonly<Record<string, unknown>>): boolean {
+  const { annotations = {} } = metadata as KubernetesObject['metadata'];
+  return annotations[APPLIED_ANNOTATION] !== undefined;
+}
+
 /** A child that is deleted with its cluster. */
 export function child(
   cluster: WalrusCluster,

@@ -1,5 +1,8 @@
 /** Children that are not as they should be, and those that are not wanted any more. */
+import { BOOTSTRAP_DISK_ANNOTATION } from '../api/walrusCluster.ts';
 import { isMonitoring } from '../desired/monitoring.ts';
+import { FIRST_ORDINAL } from '../desired/names.ts';
+import { isMarked, unmarked } from '../desired/object.ts';
 import type { Desired, KubernetesObject } from '../desired/types.ts';
 import type { ChildView, Observed } from '../observe/types.ts';
 import { contains } from './containment.ts';
@@ -51,6 +54,27 @@ export function refusal(
   return { type: 'ConfigurationValid', reason: 'Refused', message };
 }
 
+function writeOf({ statefulSet }: Desired, observed: Observed, object: KubernetesObject): Write {
+  const view = observed.statefulSet;
+  if (object !== statefulSet) return { type: 'Apply', object };
+  if (view === null) return { type: 'Apply', object: sized(object, observed) };
+  if (isMarked(view.object)) return { type: 'Apply', object };
+  const { replicas, resourceVersion } = view;
+  return { type: 'Apply', object, kept: { replicas, resourceVersion } };
+}
+
+/**
+ * A StatefulSet that is made names its replicas at once: with fewer than it has pods (it was deleted around them) its
+ * controller would delete the rest. Without the mark: it is applied once more, without `replicas`, which are the plan's then.
+ */
+function sized(object: KubernetesObject, { cluster, claims }: Observed): KubernetesObject {
+  const { annotations = {} } = cluster.metadata;
+  const hasBegun = annotations[BOOTSTRAP_DISK_ANNOTATION] !== undefined;
+  const least = hasBegun ? FIRST_ORDINAL : cluster.spec.replicas;
+  const replicas = Math.max(least, ...claims.map(({ ordinal }) => ordinal));
+  return { ...unmarked(object), spec: { ...(object['spec'] as object), replicas } };
+}
+
 export function childWrites(desired: Desired, observed: Observed): readonly Write[] {
   const wanted = wantedOf(desired, observed);
   const applied = wanted
@@ -58,7 +82,7 @@ export function childWrites(desired: Desired, observed: Observed): readonly Writ
       const view = existing(observed, object);
       return view === null || (view.isOwned && !view.isDeleting && !contains(view.object, object));
     })
-    .map((object): Write => ({ type: 'Apply', object }));
+    .map((object) => writeOf(desired, observed, object));
   const keys = new Set(wanted.map(({ kind, metadata: { name } }) => keyOf({ kind, name })));
   const deleted = [...observed.children.values()]
     .filter((view) => view.isOwned && !view.isDeleting && !keys.has(keyOf(view)))

@@ -11,7 +11,12 @@ import type { KubernetesObject } from '../desired/types.ts';
 /** What cannot hurt. */
 export type Write =
   /** Server-side apply of a child, whose content differs from what was applied last. */
-  | { readonly type: 'Apply'; readonly object: KubernetesObject }
+  | {
+      readonly type: 'Apply';
+      readonly object: KubernetesObject;
+      /** Of a StatefulSet that was just made: they have no owner of their own yet, and this apply does not name them. */
+      readonly kept?: { readonly replicas: number; readonly resourceVersion: string };
+    }
   /** A child that is not wanted any more (a PodMonitor that was switched off). */
   | {
       readonly type: 'Delete';

@@ -6,6 +6,7 @@ export type StoryName =
   | 'cutOff'
   | 'hung'
   | 'joinedMeanwhile'
+  | 'orphaned'
   | 'plans'
   | 'refused'
   | 'sideBySide'
@@ -224,6 +225,32 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
         file: 'operator/desired/statefulSet.ts',
         find: 'serviceName: namesOf(cluster).nodes,',
         replace: 'serviceName: namesOf(cluster).nodes, replicas: cluster.spec.replicas,',
+      },
+    ],
+  },
+  {
+    name: 'MadeWithOneReplica',
+    story: 'orphaned',
+    what: 'a StatefulSet that is made again around its pods begins with one of them',
+    foundBy: ['NeverShrinks'],
+    changes: [
+      {
+        file: 'operator/plan/children.ts',
+        find: 'Math.max(least, ...claims.map(({ ordinal }) => ordinal))',
+        replace: 'least + 0 * claims.length',
+      },
+    ],
+  },
+  {
+    name: 'ReplicasTakenBack',
+    story: 'orphaned',
+    what: 'the replicas with which a StatefulSet was made are owned by nobody once it is applied without them',
+    foundBy: ['NeverShrinks'],
+    changes: [
+      {
+        file: 'operator/apply/applier.ts',
+        find: 'if (kept !== undefined) await this.#keepReplicas(object, kept);',
+        replace: 'void kept;',
       },
     ],
   },

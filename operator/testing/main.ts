@@ -28,6 +28,7 @@ async function tell(name: StoryName): Promise<void> {
     undisturbed: stories.undisturbed,
     joinedMeanwhile: stories.joinedMeanwhile,
     hung: stories.hung,
+    orphaned: stories.orphaned,
     troubled: () => eachSeed(stories.troubled),
     changedMinds: () => eachSeed(stories.changedMinds),
     sideBySide: () => eachSeed(stories.sideBySide),

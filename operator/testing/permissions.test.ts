@@ -45,7 +45,7 @@ async function asked(): Promise<ReadonlySet<string>> {
   await world.settle(NAME, SETTLE_MS);
   for (const kind of ['Service', 'ServiceAccount', 'PodDisruptionBudget']) leave(world, kind);
   const without = { podMonitor: false, prometheusRule: false, labels: {} };
-  world.apply(NAME, { image: 'better', networkPolicy: false, monitoring: without });
+  world.apply(NAME, { replicas: 4, image: 'better', networkPolicy: false, monitoring: without });
   await world.settle(NAME, SETTLE_MS);
   expect(world.breaches).toEqual([]);
   return new Set(

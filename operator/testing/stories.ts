@@ -196,6 +196,33 @@ export async function joinedMeanwhile(): Promise<void> {
   check(world);
 }
 
+/** `kubectl delete statefulset --cascade=orphan`, for what of it cannot be changed: it is made again around its pods. */
+export async function orphaned(): Promise<void> {
+  const world = new World();
+  world.startOperator('a');
+  world.apply(NAME, { replicas: 3 });
+  await world.settle(NAME, SETTLE_MS);
+  const before = podsOf(world);
+  // The StatefulSet controller is as quick as the operator.
+  world.onWritten = () => world.kubernetes.tick();
+  world.orphanPods(NAME);
+  await world.run(SETTLE_MS);
+  const after = podsOf(world);
+  if (after !== before) world.breach('NeverShrinks', `${before} became ${after}`);
+  world.apply(NAME, { image: 'better' });
+  await world.settle(NAME, SETTLE_MS);
+  await idle(world);
+  check(world);
+}
+
+function podsOf({ server }: World): string {
+  return server
+    .all('Pod')
+    .map(({ metadata: { name, uid } }) => `${name} ${uid}`)
+    .sort()
+    .join(', ');
+}
+
 interface Round {
   readonly operators: OperatorProcess[];
   readonly random: Random;
@@ -207,7 +234,7 @@ function trouble(world: World, { operators, random, round }: Round): void {
   const operator = operators[index];
   if (operator === undefined) return;
   const { process, client } = operator;
-  switch (between(random, 0, 6)) {
+  switch (between(random, 0, 7)) {
     case 0:
       process.pause();
       world.scheduler.schedule(between(random, 1000, 40_000), () => process.resume());
@@ -230,6 +257,9 @@ function trouble(world: World, { operators, random, round }: Round): void {
         `${operator.name.charAt(0)}-${round}`,
         operator.leaseName,
       );
+      break;
+    case 5:
+      world.orphanPods(NAME);
       break;
     default:
       change(world, random);

@@ -130,6 +130,15 @@ export class World {
     this.server.put({ kind: KIND, metadata });
   }
 
+  /** Its StatefulSet is deleted, and its pods are left. */
+  orphanPods(name: string): void {
+    for (const { metadata } of this.server.all('Pod')) {
+      const left = { namespace: NAMESPACE, name: metadata.name, ownerReferences: [] };
+      this.server.put({ kind: 'Pod', metadata: left });
+    }
+    this.server.remove('StatefulSet', NAMESPACE, name);
+  }
+
   clusterOf(name: string): WalrusCluster {
     return this.server.find(KIND, NAMESPACE, name) as unknown as WalrusCluster;
   }

@@ -62,8 +62,10 @@ export class FakeClient implements KubeApi {
   }
 
   request(request: KubeRequest): Promise<Json> {
+    const { scheduler } = this.#options;
     return new Promise((resolve, reject) => {
-      this.#after(WAY_MS, () => {
+      // Once sent it is not the process' any more: one that hangs now does not hold it up until another one leads.
+      scheduler.schedule(WAY_MS, () => {
         const answer = this.#done(request);
         // It comes when the process can take it: never, if it has ended.
         this.#after(WAY_MS, () => (answer instanceof KubeError ? reject(answer) : resolve(answer)));

@@ -7,13 +7,14 @@ import type { WalrusCluster } from '../../api/walrusCluster.ts';
 import { desired } from '../../desired/desired.ts';
 import { claimName, podName } from '../../desired/names.ts';
 import type { KubernetesObject } from '../../desired/types.ts';
-import type { ChildView, Observed, PodView, StatefulSetView } from '../../observe/types.ts';
+import type { ChildView, Observed, PodView } from '../../observe/types.ts';
 import { keyOf } from '../children.ts';
 import { plan } from '../plan.ts';
 import { statusOf } from '../status.ts';
 import type { Plan, RiskyAction, Write } from '../types.ts';
 import { ModelNodes } from './nodes.ts';
 import type { Violation } from './nodes.ts';
+import { ModelStatefulSet, replicasOf } from './statefulSet.ts';
 
 const DEFAULTS = { imageRepository: 'walrus', version: '1.0.0' };
 const MINUTE_MS = 60_000;
@@ -47,14 +48,7 @@ export class ModelCluster {
   #sequence = 0;
   #cluster: WalrusCluster;
   readonly #children = new Map<string, ChildView>();
-  #statefulSet: {
-    replicas: number;
-    object: KubernetesObject;
-    uid: string;
-    version: number;
-    /** What its status speaks of: a tick behind. */
-    observedVersion: number;
-  } | null = null;
+  #statefulSet: ModelStatefulSet | null = null;
   readonly #pods = new Map<number, ModelPod>();
 
   constructor(replicas: number) {
@@ -117,12 +111,11 @@ export class ModelCluster {
   tick(): void {
     this.nowMs += 1000;
     this.#nodes.tick();
-    if (this.#statefulSet !== null) {
-      this.#statefulSet.observedVersion = this.#statefulSet.version;
-    }
+    this.#statefulSet?.tick();
     for (const pod of this.#pods.values()) this.#advance(pod);
-    for (let ordinal = 1; ordinal <= (this.#statefulSet?.replicas ?? 0); ordinal++) {
-      if (!this.#pods.has(ordinal)) this.#createPod(ordinal);
+    const set = this.#statefulSet;
+    for (let ordinal = 1; set !== null && ordinal <= set.replicas; ordinal++) {
+      if (!this.#pods.has(ordinal)) this.#createPod(set, ordinal);
     }
   }
 
@@ -183,7 +176,7 @@ export class ModelCluster {
     return {
       nowMs: this.nowMs,
       cluster: this.#cluster,
-      statefulSet: this.#statefulSetView(),
+      statefulSet: this.#statefulSet?.view() ?? null,
       children: this.#children,
       unserved: this.unserved,
       pods: pods.map((pod) => this.#podView(pod)),
@@ -248,32 +241,10 @@ export class ModelCluster {
     return this.badImages.has(image) ? 'CrashLoopBackOff' : null;
   }
 
-  #revision(): string {
-    return String(this.#statefulSet?.version ?? 0);
-  }
-
-  #statefulSetView(): StatefulSetView | null {
-    if (this.#statefulSet === null) return null;
-    const { replicas, object, uid, version, observedVersion } = this.#statefulSet;
-    return {
-      kind: 'StatefulSet',
-      name: object.metadata.name,
-      uid,
-      resourceVersion: String(version),
-      object,
-      isOwned: true,
-      isDeleting: false,
-      replicas,
-      updateRevision: String(observedVersion),
-      observedGeneration: observedVersion,
-      generation: version,
-    };
-  }
-
-  #createPod(ordinal: number): void {
-    const { image, clusterId } = imageAndIdOf(this.#statefulSet?.object);
+  #createPod(set: ModelStatefulSet, ordinal: number): void {
+    const { image, clusterId } = imageAndIdOf(set.object);
     this.#nodes.mount(ordinal, clusterId);
-    const pod = { ordinal, uid: this.#next(), revision: this.#revision(), image };
+    const pod = { ordinal, uid: this.#next(), revision: set.revision, image };
     const { nowMs } = this;
     const times = { createdAtMs: nowMs, readyChangedAtMs: nowMs };
     this.#pods.set(ordinal, { ...pod, ...times, isStarted: false, isReady: false });
@@ -305,22 +276,22 @@ export class ModelCluster {
   #apply(object: KubernetesObject): void {
     const { kind } = object;
     if (kind === 'StatefulSet') {
-      const {
-        replicas = 1,
-        uid = this.#next(),
-        version = 0,
-        observedVersion = 0,
-      } = this.#statefulSet ?? {};
-      const { replicas: applied = replicas } = object['spec'] as { replicas?: number };
-      if (version > 0) this.#nodes.checkScale(replicas, applied);
-      this.#statefulSet = {
-        ...{ object, replicas: applied, uid, version: version + 1, observedVersion },
-      };
+      this.#applyStatefulSet(object);
       return;
     }
     const { name } = object.metadata;
     const view = { kind, name, uid: this.#next(), resourceVersion: '1', object };
     this.#children.set(keyOf(view), { ...view, isOwned: true, isDeleting: false });
+  }
+
+  #applyStatefulSet(object: KubernetesObject): void {
+    if (this.#statefulSet === null) {
+      this.#statefulSet = new ModelStatefulSet(this.#next(), object);
+      return;
+    }
+    const { replicas } = this.#statefulSet;
+    this.#nodes.checkScale(replicas, replicasOf(object) ?? replicas);
+    this.#statefulSet.apply(object);
   }
 
   #act(action: RiskyAction): void {
@@ -361,7 +332,10 @@ export class ModelCluster {
     }
     const { image } = this.#pods.get(ordinal) ?? { image: '' };
     const failing = [...this.#pods.values()].find(
-      (pod) => pod.revision === this.#revision() && this.badImages.has(pod.image) && pod.isStarted,
+      (pod) =>
+        pod.revision === this.#statefulSet?.revision &&
+        this.badImages.has(pod.image) &&
+        pod.isStarted,
     );
     if (failing === undefined || this.badImages.has(image)) return;
     this.#nodes.broken('StopsWhereItFails', `node ${ordinal}, while ${failing.ordinal} fails`);
@@ -371,7 +345,7 @@ export class ModelCluster {
     if (this.#statefulSet === null) return;
     if (from !== this.#statefulSet.replicas) this.#nodes.broken('ScalesFromWhatIs', `${from}`);
     this.#nodes.checkScale(from, to);
-    this.#statefulSet = { ...this.#statefulSet, replicas: to };
+    this.#statefulSet.replicas = to;
   }
 }
 
