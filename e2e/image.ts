@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { thisMachine } from '../scripts/image/base.ts';
 import { buildImage } from '../scripts/image/build.ts';
 import { LocalCluster } from './kube/cluster.ts';
 import type { KubeCluster } from './kube/cluster.ts';
@@ -46,7 +47,7 @@ export async function loadSuiteImage(cluster: KubeCluster): Promise<string> {
   const out = path.join(cacheRoot(process.env), `image-${hash}.tar`);
   if (!fs.existsSync(out)) {
     removeOlder(path.dirname(out));
-    await buildImage({ root: ROOT, out, name, version: VERSION });
+    await buildImage({ root: ROOT, base: thisMachine(), out, name, version: VERSION });
   }
   await cluster.loadImage(out);
   return name;
@@ -62,7 +63,7 @@ export async function loadCrashingImage(cluster: LocalCluster): Promise<string> 
   try {
     const out = path.join(dir, 'image.tar');
     const config = { Entrypoint: ['/usr/bin/walrus', 'no-such-command'] };
-    await buildImage({ root: ROOT, out, name, version: VERSION, config });
+    await buildImage({ root: ROOT, base: thisMachine(), out, name, version: VERSION, config });
     await cluster.loadImage(out);
   } finally {
     fs.rmSync(dir, { recursive: true });

@@ -137,6 +137,7 @@ async function makePauseImage(work: string): Promise<void> {
   await writeArchive({
     out: path.join(work, 'pause.tar'),
     name: PAUSE_IMAGE,
+    cpu: process.arch,
     config: { User: '65535:65535', Entrypoint: ['/pause'] },
     layers: [[{ path: 'pause', mode: 0o755, type: 'file', content: await fs.readFile(program) }]],
   });

@@ -53,7 +53,10 @@ describe('writeArchive()', () => {
   async function write(name: string, content: string): Promise<{ digest: string; out: string }> {
     const out = path.join(dir, `${name}.tar`);
     const layers = [[file('a', content, 0o755)]];
-    return { digest: await writeArchive({ out, name: 'x/y:1.0', config: CONFIG, layers }), out };
+    return {
+      digest: await writeArchive({ out, name: 'x/y:1.0', cpu: 'arm64', config: CONFIG, layers }),
+      out,
+    };
   }
 
   test('gives the same bytes for the same content, and another digest for another', async () => {
@@ -87,6 +90,7 @@ describe('writeArchive()', () => {
     const manifest = read(digest) as { config: { digest: string }; layers: { digest: string }[] };
     expect(read(manifest.config.digest)).toMatchObject({
       os: 'linux',
+      architecture: 'arm64',
       config: CONFIG,
       rootfs: { diff_ids: manifest.layers.map((layer) => layer.digest) },
     });

@@ -21,6 +21,8 @@ export interface ArchiveOptions {
   readonly out: string;
   /** NAME:TAG, as it is called once imported. */
   readonly name: string;
+  /** In the words of Node: x64, arm64. */
+  readonly cpu: string;
   readonly config: ImageConfig;
   /** From the bottom; what changes most belongs on top. */
   readonly layers: readonly (readonly TarEntry[])[];
@@ -44,8 +46,8 @@ const encoder = new TextEncoder();
 
 /** Writes the archive. @returns The digest of its manifest, which names the image's content. */
 export async function writeArchive(options: ArchiveOptions): Promise<string> {
-  const architecture = ARCHITECTURES[process.arch];
-  if (architecture === undefined) throw new Error(`no image for the architecture ${process.arch}`);
+  const architecture = ARCHITECTURES[options.cpu];
+  if (architecture === undefined) throw new Error(`no image for the architecture ${options.cpu}`);
   const platform = { architecture, os: 'linux' };
   const layers = options.layers.map((entries) =>
     blob(`${OCI}.layer.v1.tar`, Buffer.concat([...tar(entries)])),

@@ -3,33 +3,42 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { writeArchive } from './archive.ts';
 import type { ImageConfig } from './archive.ts';
-import { imageLayers } from './files.ts';
+import { imageLayers, LAYERS } from './files.ts';
+import type { ImageSource } from './files.ts';
 import { imageConfig } from './imageConfig.ts';
 import type { TarEntry } from './tar.ts';
 
-export interface ImageOptions {
-  /** A checkout with its dependencies installed. */
-  readonly root: string;
+export interface ImageOptions extends ImageSource {
   /** The archive to be written. */
   readonly out: string;
   readonly name: string;
-  readonly version: string;
   /** What is to be other than usual, for tests of images that do not work. */
   readonly config?: Partial<ImageConfig>;
 }
 
 /** Writes an OCI archive. @returns The digest of the image. */
 export async function buildImage(options: ImageOptions): Promise<string> {
-  const { root, out, name, version } = options;
+  const { base, out, name, version } = options;
   fs.mkdirSync(path.dirname(out), { recursive: true });
   const config = { ...imageConfig(version), ...options.config };
-  return writeArchive({ out, name, config, layers: imageLayers(root, version) });
+  const files = imageLayers(options);
+  const layers = LAYERS.map((layer) => files[layer]);
+  return writeArchive({ out, name, cpu: base.platform.cpu, config, layers });
 }
 
-/** Writes the files of the image into a directory, which must not be there. */
-export function buildRootfs(root: string, out: string, version: string): void {
+/** Writes the files of the image into a directory, which must not be there: one below it for each layer. */
+export function buildRootfs(source: ImageSource, out: string): void {
   fs.mkdirSync(out);
-  for (const entry of imageLayers(root, version).flat()) writeEntry(out, entry);
+  const files = imageLayers(source);
+  for (const layer of LAYERS) writeLayer(path.join(out, layer), files[layer]);
+}
+
+/** The files are of no time, as those of an archive: so that the same files are the same layer again. */
+function writeLayer(out: string, entries: readonly TarEntry[]): void {
+  fs.mkdirSync(out);
+  for (const entry of entries) writeEntry(out, entry);
+  for (const entry of entries) fs.lutimesSync(path.join(out, entry.path), 0, 0);
+  fs.utimesSync(out, 0, 0);
 }
 
 function writeEntry(out: string, entry: TarEntry): void {

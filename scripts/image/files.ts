@@ -6,6 +6,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { librariesOf } from './base.ts';
+import type { Base } from './base.ts';
 import { DATA_DIR, USER_ID } from './imageConfig.ts';
 import { productionPackages } from './packages.ts';
 import type { Lock, Platform } from './packages.ts';
@@ -22,30 +24,38 @@ const LEGAL = /licen[cs]e|notice/i;
 /** Fields of package.json that matter to whoever runs it. */
 const PACKAGE_FIELDS = ['name', 'version', 'description', 'license', 'type', 'engines'];
 
-/** @param root - A checkout with its dependencies installed. @param version - In the image's package.json. */
-export function imageLayers(root: string, version: string): TarEntry[][] {
-  const packages = packageFiles(root);
+export interface ImageSource {
+  /** A checkout with its dependencies installed, for the platform of the base. */
+  readonly root: string;
+  readonly base: Base;
+  /** In the image's package.json. */
+  readonly version: string;
+}
+
+/** From the bottom: what changes least first, so that whoever has the version before gets only the last. */
+export const LAYERS = ['runtime', 'packages', 'program'] as const;
+
+export type ImageLayers = Readonly<Record<(typeof LAYERS)[number], TarEntry[]>>;
+
+export function imageLayers({ root, base, version }: ImageSource): ImageLayers {
+  const packages = packageFiles(root, base.platform);
   const natives = packages.filter(({ name }) => name.endsWith('.node')).map(({ source }) => source);
-  return [
-    withFolders([...runtime([process.execPath, ...natives]), ...places()]),
-    withFolders(packages.map(({ name, source }) => copyOf(source, name))),
-    withFolders(program(root, version)),
-  ];
+  return {
+    runtime: withFolders([...runtime(base, natives), ...places()]),
+    packages: withFolders(packages.map(({ name, source }) => copyOf(source, name))),
+    program: withFolders(program(root, version)),
+  };
 }
 
 /** Node, and the libraries that it and the native packages are linked to, where they look for them. */
-function runtime(binaries: readonly string[]): TarEntry[] {
-  const libraries = new Set(binaries.flatMap(librariesOf));
+function runtime(base: Base, natives: readonly string[]): TarEntry[] {
+  const libraries = librariesOf(base, [base.node, ...natives]);
   return [
-    copyOf(process.execPath, 'usr/bin/node', 0o755),
-    ...[...libraries].sort().map((file) => copyOf(file, file.slice(1), 0o755)),
+    copyOf(base.node, 'usr/bin/node', 0o755),
+    ...libraries
+      .map(({ name, source }) => copyOf(source, name.slice(1), 0o755))
+      .sort((one, other) => (one.path < other.path ? -1 : 1)),
   ];
-}
-
-function librariesOf(binary: string): string[] {
-  const listed = execFileSync('ldd', [binary], { encoding: 'utf8' });
-  if (listed.includes('not found')) throw new Error(`${binary} lacks libraries:\n${listed}`);
-  return listed.match(/(?<=\s)\/\S+/g) ?? [];
 }
 
 /** Users, names, and where there may be a volume. */
@@ -64,11 +74,11 @@ interface PackageFile {
   readonly source: string;
 }
 
-function packageFiles(root: string): PackageFile[] {
+function packageFiles(root: string, platform: Platform): PackageFile[] {
   const lock = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8')) as Lock;
-  return productionPackages(lock, thisPlatform()).flatMap((folder) => {
+  return productionPackages(lock, platform).flatMap((folder) => {
     if (!fs.existsSync(path.join(root, folder, 'package.json')))
-      throw new Error(`${folder} is not installed: run npm ci`);
+      throw new Error(`${folder} is not installed: run npm ci --cpu=${platform.cpu}`);
     const files = filesIn(path.join(root, folder)).filter(
       (file) => LEGAL.test(file) || !USELESS.test(file),
     );
@@ -77,14 +87,6 @@ function packageFiles(root: string): PackageFile[] {
       source: path.join(root, folder, file),
     }));
   });
-}
-
-export function thisPlatform(): Platform {
-  const { header } = process.report.getReport() as {
-    header: { glibcVersionRuntime?: string };
-  };
-  const libc = header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
-  return { os: process.platform, cpu: process.arch, libc };
 }
 
 /** The program: compiled anew, so that nothing is in it that is not in the source any more. */

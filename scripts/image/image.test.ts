@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { imageConfig } from './imageConfig.ts';
-import { thisPlatform } from './files.ts';
+import { thisMachine } from './base.ts';
+import { LAYERS } from './files.ts';
 import { productionPackages } from './packages.ts';
 import type { Lock } from './packages.ts';
 
@@ -15,20 +16,26 @@ const { version, description, license } = JSON.parse(read('package.json')) as {
   license: string;
 };
 
-/** What the last stage of a Dockerfile says, instruction by instruction. */
-function lastStage(dockerfile: string): Record<string, string[]> {
+type Instruction = [name: string, rest: string];
+
+/** What a Dockerfile says, stage by stage; before the first FROM is what is for all of them. */
+function stages(dockerfile: string): Instruction[][] {
   const lines = dockerfile
     .replaceAll(/^#.*\n/gm, '')
     .replaceAll(/\\\n\s*/g, '')
     .split('\n')
     .filter((line) => line.trim() !== '');
-  const stage = lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')));
-  const said: Record<string, string[]> = {};
-  for (const line of stage) {
-    const [instruction = '', rest = ''] = line.split(/ (.*)/s);
-    (said[instruction] ??= []).push(rest);
+  const all: Instruction[][] = [[]];
+  for (const line of lines) {
+    const [name = '', rest = ''] = line.split(/ (.*)/s);
+    if (name === 'FROM') all.push([]);
+    all.at(-1)?.push([name, rest]);
   }
-  return said;
+  return all;
+}
+
+function saidBy(stage: readonly Instruction[] | undefined, wanted: string): string[] {
+  return (stage ?? []).filter(([name]) => name === wanted).map(([, rest]) => rest);
 }
 
 /** `a=b c="d e"` as pairs. */
@@ -41,26 +48,34 @@ function pairs(texts: readonly string[]): [string, string][] {
 }
 
 describe('the Dockerfile', () => {
-  const said = lastStage(read('Dockerfile'));
+  const [common, base, build, last] = stages(read('Dockerfile'));
   const config = imageConfig(version);
 
-  test('copies the files of `npm run image`, and no others', () => {
-    expect(said['FROM']).toEqual(['scratch']);
-    expect(said['COPY']).toEqual(['--from=build /rootfs/ /']);
-    expect(said['RUN']).toBeUndefined();
-    expect(read('Dockerfile')).toContain('npm run --silent image -- --rootfs /rootfs');
+  test('copies the files of `npm run image`, layer by layer, and no others', () => {
+    expect(saidBy(last, 'FROM')).toEqual(['scratch']);
+    expect(saidBy(last, 'COPY')).toEqual(LAYERS.map((layer) => `--from=build /rootfs/${layer}/ /`));
+    expect(saidBy(last, 'RUN')).toEqual([]);
+    expect(saidBy(build, 'RUN').at(-1)).toContain(
+      'node scripts/image/main.ts --base /base --rootfs /rootfs',
+    );
   });
 
   test('runs them as `npm run image` says', () => {
-    expect(said['USER']).toEqual([config.User]);
-    expect(said['WORKDIR']).toEqual([config.WorkingDir]);
-    expect(said['ENTRYPOINT']?.map((text) => JSON.parse(text) as unknown)).toEqual([
+    expect(saidBy(last, 'USER')).toEqual([config.User]);
+    expect(saidBy(last, 'WORKDIR')).toEqual([config.WorkingDir]);
+    expect(saidBy(last, 'ENTRYPOINT').map((text) => JSON.parse(text) as unknown)).toEqual([
       config.Entrypoint,
     ]);
-    expect(pairs(said['ENV'] ?? []).map((pair) => pair.join('='))).toEqual(config.Env);
-    expect(Object.fromEntries(pairs(said['LABEL'] ?? []))).toEqual(config.Labels);
-    const ports = said['EXPOSE']?.flatMap((text) => text.split(' ')).map((port) => `${port}/tcp`);
-    expect(ports).toEqual(Object.keys(config.ExposedPorts ?? {}));
+    expect(pairs(saidBy(last, 'ENV')).map((pair) => pair.join('='))).toEqual(config.Env);
+    expect(Object.fromEntries(pairs(saidBy(last, 'LABEL')))).toEqual(config.Labels);
+    const ports = saidBy(last, 'EXPOSE').flatMap((text) => text.split(' '));
+    expect(ports.map((port) => `${port}/tcp`)).toEqual(Object.keys(config.ExposedPorts ?? {}));
+  });
+
+  test('runs nothing of the architecture that it is for', () => {
+    expect(base).toEqual([['FROM', '${NODE_IMAGE} AS base']]);
+    expect(saidBy(build, 'FROM')).toEqual(['--platform=${BUILDPLATFORM} ${NODE_IMAGE} AS build']);
+    expect(saidBy(build, 'RUN')[0]).toMatch(/^npm ci --ignore-scripts /);
   });
 
   test('names the version, the description and the license of the package', () => {
@@ -80,14 +95,16 @@ describe('the Dockerfile', () => {
       .filter((folder) => folder !== 'node_modules');
     const given = read('.dockerignore').split('\n');
     expect(folders).toContain('node');
-    for (const name of new Set([...folders, 'scripts', 'package-lock.json', 'tsconfig.build.json']))
-      expect(given).toContain(`!${name}`);
+    const others = ['scripts/image', 'package-lock.json', 'tsconfig.build.json', '.npmrc'];
+    for (const name of new Set([...folders, ...others])) expect(given).toContain(`!${name}`);
   });
 
-  test('builds with the Node that the package wants', () => {
-    const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } };
-    const major = /FROM node:(\d+)-/.exec(read('Dockerfile'))?.[1];
-    expect(engines.node).toBe(`>=${major ?? ''}`);
+  test('has the Node that the package is developed with', () => {
+    const { devDependencies } = JSON.parse(read('package.json')) as {
+      devDependencies: Record<string, string>;
+    };
+    const node = devDependencies['node'] ?? '';
+    expect(saidBy(common, 'ARG')).toEqual([`NODE_IMAGE=node:${node}-bookworm-slim`]);
   });
 });
 
@@ -108,12 +125,20 @@ describe('productionPackages()', () => {
     const { dependencies } = JSON.parse(read('package.json')) as {
       dependencies: Record<string, string>;
     };
-    const packages = productionPackages(lock, thisPlatform());
+    const packages = productionPackages(lock, thisMachine().platform);
     for (const name of Object.keys(dependencies))
       expect(packages).toContain(`node_modules/${name}`);
     for (const name of ['jest', 'typescript', 'eslint', 'knip', 'node'])
       expect(packages).not.toContain(`node_modules/${name}`);
     for (const folder of packages) expect(fs.existsSync(path.join(ROOT, folder))).toBe(true);
+  });
+
+  test('has none that is made when it is installed: it could be for another architecture', () => {
+    const made = Object.entries(lock.packages).filter(([, entry]) => 'hasInstallScript' in entry);
+    const platform = { os: 'linux', cpu: 'arm64', libc: 'glibc' };
+    const packages = productionPackages(lock, platform);
+    expect(made.map(([folder]) => folder)).toContain('node_modules/node');
+    for (const [folder] of made) expect(packages).not.toContain(folder);
   });
 
   test('understands lists of what is not meant', () => {

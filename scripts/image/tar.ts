@@ -24,7 +24,7 @@ export type TarEntry = {
   | { readonly type: 'link'; readonly target: string }
 );
 
-const BLOCK_BYTES = 512;
+export const TAR_BLOCK_BYTES = 512;
 const NAME_BYTES_MAX = 100;
 const LINK_MODE = 0o777;
 const encoder = new TextEncoder();
@@ -32,7 +32,7 @@ const encoder = new TextEncoder();
 /** The chunks of an archive, one after the other. */
 export function* tar(entries: Iterable<TarEntry>): Generator<Uint8Array> {
   for (const entry of entries) yield* encodeEntry(entry);
-  yield new Uint8Array(2 * BLOCK_BYTES); // the end
+  yield new Uint8Array(2 * TAR_BLOCK_BYTES); // the end
 }
 
 function* encodeEntry(entry: TarEntry): Generator<Uint8Array> {
@@ -73,7 +73,7 @@ interface Header {
 }
 
 function header({ name, target, mode, owner, size, type }: Header): Uint8Array {
-  const block = new Uint8Array(BLOCK_BYTES);
+  const block = new Uint8Array(TAR_BLOCK_BYTES);
   const put = (offset: number, bytesMax: number, text: string): void => {
     block.set(encoder.encode(text).subarray(0, bytesMax), offset);
   };
@@ -96,6 +96,6 @@ function header({ name, target, mode, owner, size, type }: Header): Uint8Array {
 
 function* padded(content: Uint8Array): Generator<Uint8Array> {
   yield content;
-  const rest = content.length % BLOCK_BYTES;
-  if (rest > 0) yield new Uint8Array(BLOCK_BYTES - rest);
+  const rest = content.length % TAR_BLOCK_BYTES;
+  if (rest > 0) yield new Uint8Array(TAR_BLOCK_BYTES - rest);
 }
