@@ -15,6 +15,7 @@ import { Operator } from './controller/operator.ts';
 import { HTTP_PORT } from './desired/names.ts';
 import type { OperatorDefaults } from './desired/types.ts';
 import { HttpKubeApi } from './kube/api.ts';
+import { loadUsable } from './kube/config.ts';
 import { MeasuredKubeApi } from './kube/measuredApi.ts';
 import { HttpAdminClient } from './observe/adminClient.ts';
 import type { OperatorSettings } from './settings.ts';
@@ -25,10 +26,10 @@ export interface RunningOperator {
   stop(): Promise<void>;
 }
 
-/** @throws {WalrusError} ADDRESS_IN_USE */
+/** @throws {WalrusError} ADDRESS_IN_USE, INVALID_CONFIG */
 export async function runOperator(
   settings: OperatorSettings,
-  config: KubeConfig = defaultConfig(),
+  config: KubeConfig = loadUsable(new KubeConfig()),
 ): Promise<RunningOperator> {
   const logger = new ConsoleLogger({ level: settings.logLevel });
   const registry = new Registry();
@@ -53,12 +54,6 @@ export async function runOperator(
       await http.close();
     },
   };
-}
-
-function defaultConfig(): KubeConfig {
-  const config = new KubeConfig();
-  config.loadFromDefault();
-  return config;
 }
 
 function operatorOf(
