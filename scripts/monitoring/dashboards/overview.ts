@@ -1,6 +1,7 @@
 /** Walrus / Overview: is the cluster well, what goes through it, how fast, and what is refused. */
 import { GOOD_AT_ZERO, PLAIN, graph, quantiles, stat, table, thresholds } from './panel.ts';
 import type { Dashboard, Row } from './panel.ts';
+import { segmentsToCopy, segmentsWithoutQuorum } from './segmentPanels.ts';
 import { clusterVariables, ofCluster, rate } from './selectors.ts';
 
 const health: Row = {
@@ -31,29 +32,8 @@ const health: Row = {
       queries: [{ expr: `max(${ofCluster('walrus_cluster_nodes', 'state="down"')})`, legend: '' }],
       thresholds: GOOD_AT_ZERO,
     }),
-    stat({
-      title: 'Segments without quorum',
-      description:
-        'Open segments with fewer members up than an append needs: their partitions take no writes.',
-      unit: 'none',
-      width: 3,
-      queries: [{ expr: `max(${ofCluster('walrus_cluster_segments_unavailable')})`, legend: '' }],
-      thresholds: GOOD_AT_ZERO,
-    }),
-    stat({
-      title: 'Segments to copy',
-      description:
-        'Segments with fewer whole copies than their topic asks for. They are copied anew by themselves.',
-      unit: 'none',
-      width: 3,
-      queries: [
-        { expr: `max(${ofCluster('walrus_cluster_segments_under_replicated')})`, legend: '' },
-      ],
-      thresholds: [
-        { value: null, color: 'green' },
-        { value: 1, color: 'orange' },
-      ],
-    }),
+    segmentsWithoutQuorum(3),
+    segmentsToCopy(3),
     stat({
       title: 'Failed disks',
       description: 'Nodes whose disk takes no more writes.',

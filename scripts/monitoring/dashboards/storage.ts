@@ -1,6 +1,7 @@
 /** Walrus / Storage and replication: the metadata, the segments and their copies, the disks, and what nodes send each other. */
 import { GOOD_AT_ZERO, PLAIN, graph, quantiles, stat, thresholds } from './panel.ts';
 import type { Dashboard, Row } from './panel.ts';
+import { segmentsToCopy, segmentsWithoutQuorum } from './segmentPanels.ts';
 import { POD_VARIABLE, byPod, clusterVariables, ofCluster, ofPods, rate } from './selectors.ts';
 
 const metadata: Row = {
@@ -61,27 +62,8 @@ const segments: Row = {
       ],
       thresholds: GOOD_AT_ZERO,
     }),
-    stat({
-      title: 'Without quorum',
-      description: 'Open segments with fewer members up than an append needs.',
-      unit: 'none',
-      width: 4,
-      queries: [{ expr: `max(${ofCluster('walrus_cluster_segments_unavailable')})`, legend: '' }],
-      thresholds: GOOD_AT_ZERO,
-    }),
-    stat({
-      title: 'To be copied',
-      description: 'Segments with fewer whole copies than their topic asks for.',
-      unit: 'none',
-      width: 4,
-      queries: [
-        { expr: `max(${ofCluster('walrus_cluster_segments_under_replicated')})`, legend: '' },
-      ],
-      thresholds: [
-        { value: null, color: 'green' },
-        { value: 1, color: 'orange' },
-      ],
-    }),
+    segmentsWithoutQuorum(4),
+    segmentsToCopy(4),
     stat({
       title: 'Damaged copies',
       description:
