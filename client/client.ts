@@ -1,12 +1,12 @@
 /** The way into a cluster: connections that producers, consumers and the admin calls share. */
 import { Admin } from './admin.ts';
 import { Consumer } from './consumer.ts';
-import type { ConsumerOptions } from './consumer.ts';
+import type { ConsumerOptions } from './consumerOptions.ts';
 import { MetadataCache } from './metadataCache.ts';
 import type { SenderContext } from './partitionSender.ts';
 import { ConnectionPool, closed } from './pool.ts';
 import { Producer } from './producer.ts';
-import type { ProducerOptions } from './producer.ts';
+import type { ProducerOptions } from './producerOptions.ts';
 import type { ClientWorld } from './world.ts';
 
 /** How to reach a cluster. Times in ms. */

@@ -5,10 +5,9 @@
 import { assert } from '../base/assert.ts';
 import { WalrusError, isWalrusError } from '../base/errors.ts';
 import type { Offset } from '../base/units.ts';
-import { MIB, offset as toOffset } from '../base/units.ts';
+import { offset as toOffset } from '../base/units.ts';
 import { APIS } from '../protocol/client/apis.ts';
 import type { FetchedPartition } from '../protocol/client/fetch.ts';
-import type { OffsetPosition } from '../protocol/client/listOffsets.ts';
 import {
   baseOffsetOf,
   batchError,
@@ -19,36 +18,12 @@ import {
 import { checkGroupName } from './admin.ts';
 import { ConsumedBatch } from './consumedBatch.ts';
 import type { ConsumedRecord } from './consumedBatch.ts';
+import { settingsOf } from './consumerOptions.ts';
+import type { ConsumerOptions, ConsumerSettings, StartPosition } from './consumerOptions.ts';
 import { GroupPositions } from './groupPositions.ts';
 import type { SenderContext } from './partitionSender.ts';
 import { ANSWER_EXTRA_MS, closed } from './pool.ts';
 import { backOffMs } from './world.ts';
-
-/** Where to begin: the oldest record, what is written from now on, a time, or an offset. */
-export type StartPosition = OffsetPosition | { readonly type: 'offset'; readonly offset: number };
-
-/** How a consumer works. Sizes in bytes, times in ms. */
-export interface ConsumerOptions {
-  readonly topic: string;
-  /** Default: all. */
-  readonly partitions?: readonly number[];
-  /** Where to begin, or where to begin what the group has no position for. Default: earliest. */
-  readonly from?: StartPosition;
-  /**
-   * Where to end: never (default), or at what is committed when the consumer is made. When nobody can say where that is,
-   * what can be read is handed out all the same, and then an error says so.
-   */
-  readonly until?: 'never' | 'latest';
-  /** Goes on at this group's committed positions. */
-  readonly group?: string;
-  /** Records that are fetched and not yet handed out. Default 16 MiB. */
-  readonly maxBufferedBytes?: number;
-  /** The most that one fetch asks for. Default 2 MiB. */
-  readonly fetchBytes?: number;
-  /** How long a node waits for new records before it answers. Default 5 s. */
-  readonly maxWaitMs?: number;
-  readonly requestTimeoutMs?: number;
-}
 
 /** The next record to read of a partition. */
 export interface PartitionPosition {
@@ -75,15 +50,6 @@ interface Partition {
   progressMs: number;
 }
 
-const DEFAULTS = {
-  until: 'never',
-  from: { type: 'earliest' },
-  maxBufferedBytes: 16 * MIB,
-  fetchBytes: 2 * MIB,
-  maxWaitMs: 5000,
-  requestTimeoutMs: 10_000,
-} as const;
-
 /** What a consumer that ends waits for the end to be told before it begins to read. */
 const END_WAIT_MS = 1000;
 /** How long a node waits for more at what may be the end. */
@@ -101,7 +67,7 @@ function beyondEnd({ topic, from }: ConsumerOptions, end: number): WalrusError {
 
 export class Consumer {
   readonly #context: SenderContext;
-  readonly #options: ConsumerOptions & Required<Pick<ConsumerOptions, keyof typeof DEFAULTS>>;
+  readonly #options: ConsumerSettings;
   readonly #partitions: Partition[];
   /** null without a group. */
   readonly #group: GroupPositions | null;
@@ -116,7 +82,7 @@ export class Consumer {
 
   private constructor(context: SenderContext, options: ConsumerOptions, onClose: () => void) {
     this.#context = context;
-    this.#options = { ...DEFAULTS, ...options };
+    this.#options = settingsOf(options);
     this.#partitions = [];
     this.#onClose = onClose;
     const { group, topic, requestTimeoutMs: timeoutMs } = this.#options;

@@ -17,14 +17,10 @@ export type { RecordIterator } from '../protocol/recordIterator.ts';
 export type { Admin, NewTopic } from './admin.ts';
 export type { Client, ClientOptions } from './client.ts';
 export type { ConsumedBatch, ConsumedRecord } from './consumedBatch.ts';
-export type { Consumer, ConsumerOptions, PartitionPosition, StartPosition } from './consumer.ts';
-export type {
-  OutgoingRecord,
-  Producer,
-  ProducerCounts,
-  ProducerOptions,
-  StoredRecord,
-} from './producer.ts';
+export type { Consumer, PartitionPosition } from './consumer.ts';
+export type { ConsumerOptions, StartPosition } from './consumerOptions.ts';
+export type { OutgoingRecord, Producer, ProducerCounts, StoredRecord } from './producer.ts';
+export type { ProducerOptions } from './producerOptions.ts';
 export type { TextClient } from './textClient.ts';
 
 /**

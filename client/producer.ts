@@ -6,40 +6,17 @@ import type { Timer } from '../base/clock.ts';
 import { assert, assertDefined } from '../base/assert.ts';
 import { WalrusError, isWalrusError } from '../base/errors.ts';
 import type { Offset } from '../base/units.ts';
-import { KIB, MIB } from '../base/units.ts';
-import type { Acks, ProducedBatch } from '../protocol/client/produce.ts';
+import { KIB } from '../base/units.ts';
+import type { ProducedBatch } from '../protocol/client/produce.ts';
 import { BATCH_HEADER_BYTES } from '../protocol/recordBatch.ts';
 import { RecordBatchBuilder } from '../protocol/recordBatchBuilder.ts';
 import type { RecordHeader } from '../protocol/recordBatchBuilder.ts';
 import { partitionOf } from './partitioner.ts';
+import { BATCH_BYTES_MIN, settingsOf } from './producerOptions.ts';
+import type { ProducerOptions, ProducerSettings } from './producerOptions.ts';
 import { PartitionSender } from './partitionSender.ts';
 import type { OutgoingBatch, SenderContext } from './partitionSender.ts';
 import { closed } from './pool.ts';
-
-/** How a producer works. Sizes in bytes, times in ms. */
-export interface ProducerOptions {
-  readonly topic: string;
-  /** Who must have stored a record before it counts: the leader, the ack quorum (default) or all replicas. */
-  readonly acks?: Acks;
-  /** All records go to this partition. Default: by the key; without one, in turn. */
-  readonly partition?: number;
-  /** How long a batch that is not full waits for more records, default 5; longer while its partition takes no more. */
-  readonly lingerMs?: number;
-  /**
-   * A batch that reaches it is sent, default 512 KiB; less where the nodes take less. A larger record is a batch of its
-   * own, as long as the nodes take it (their `maxFrameBytes`, 1 MiB by default).
-   */
-  readonly batchBytes?: number;
-  /** Records that are not stored yet; beyond it `send` waits. Default 16 MiB. */
-  readonly maxBufferedBytes?: number;
-  /** One attempt, default 10 s. */
-  readonly requestTimeoutMs?: number;
-  /**
-   * All attempts together, default 120 s; after it a batch fails with TIMED_OUT. Counts from its first record; the others
-   * have at least half of it.
-   */
-  readonly deliveryTimeoutMs?: number;
-}
 
 /** A record to send. */
 export interface OutgoingRecord {
@@ -64,16 +41,7 @@ export interface ProducerCounts {
   readonly failedRecords: number;
 }
 
-const DEFAULTS = {
-  acks: 'quorum',
-  lingerMs: 5,
-  batchBytes: 512 * KIB,
-  maxBufferedBytes: 16 * MIB,
-  requestTimeoutMs: 10_000,
-  deliveryTimeoutMs: 120_000,
-} as const;
 const NO_HEADERS: readonly RecordHeader[] = [];
-const BATCH_BYTES_MIN = 256;
 /** What a batch's header and a record's lengths take beside a record. */
 const RECORD_ROOM_BYTES = BATCH_HEADER_BYTES + 64;
 
@@ -98,7 +66,7 @@ interface Lane {
 
 export class Producer {
   readonly #context: SenderContext;
-  readonly #options: Required<Omit<ProducerOptions, 'partition'>>;
+  readonly #options: ProducerSettings;
   readonly #lanes: Lane[] = [];
   readonly #onClose: () => void;
   /** The partition that records without a key go to until its batch is on its way, or waits for room. */
@@ -123,11 +91,9 @@ export class Producer {
     onClose: () => void,
   ) {
     this.#context = context;
-    const { partition, partitionCount, ...rest } = options;
-    this.#options = { ...DEFAULTS, ...rest };
+    const { partition, partitionCount } = options;
+    this.#options = settingsOf(options);
     this.#onClose = onClose;
-    checkOptions(this.#options);
-    checkPartition(options);
     for (let i = 0; i < partitionCount; i += 1) this.#lanes.push(this.#makeLane(i));
     this.#fixed = partition ?? null;
     this.#sticky = partition ?? context.world.random.uint32() % partitionCount;
@@ -454,35 +420,6 @@ export class Producer {
     this.#failure = null;
     if (failure !== null) throw failure;
   }
-}
-
-/** What each number must be at least; times need not be whole. */
-const NUMBERS = {
-  lingerMs: { min: 0, isWhole: false },
-  batchBytes: { min: BATCH_BYTES_MIN, isWhole: true },
-  maxBufferedBytes: { min: 1, isWhole: true },
-  requestTimeoutMs: { min: 1, isWhole: true },
-  deliveryTimeoutMs: { min: 1, isWhole: false },
-} as const;
-
-function checkOptions(options: Record<keyof typeof NUMBERS, number>): void {
-  for (const [name, { min, isWhole }] of Object.entries(NUMBERS)) {
-    const value = options[name as keyof typeof NUMBERS];
-    if (value >= min && (isWhole ? Number.isSafeInteger(value) : Number.isFinite(value))) continue;
-    const kind = isWhole ? 'a whole number, ' : '';
-    throw new WalrusError('INVALID_CONFIG', `${name} must be ${kind}at least ${min}: ${value}`);
-  }
-  if (options.maxBufferedBytes < 2 * options.batchBytes) {
-    throw new WalrusError('INVALID_CONFIG', 'maxBufferedBytes must hold at least two batches');
-  }
-}
-
-function checkPartition(options: ProducerOptions & { readonly partitionCount: number }): void {
-  const { topic, partition, partitionCount } = options;
-  if (partition === undefined) return;
-  if (Number.isInteger(partition) && partition >= 0 && partition < partitionCount) return;
-  const message = `There is no partition ${partition} of ${topic}: it has ${partitionCount}`;
-  throw new WalrusError('PARTITION_NOT_FOUND', message);
 }
 
 function recordTooLarge(cause: WalrusError, maxValueBytes: number): WalrusError {
