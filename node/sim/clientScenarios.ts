@@ -113,7 +113,7 @@ export function unfitLeader(stage: Stage): number | null {
   });
   if (cast === null) return null;
   const { leader, segment } = cast;
-  if (chance(random, 0.5)) {
+  if (chance(random, 0.2)) {
     const led = leader.parts?.segments.leaders() ?? [];
     led.find((other) => other.segment.segmentId === segment.segmentId)?.suspend();
     hearsLate(cluster, leader);
