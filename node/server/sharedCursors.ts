@@ -23,13 +23,14 @@ import type { SegmentRecord, TopicRecord } from '../state/types.ts';
 import { CursorDemand, TAKE_COUNT_MAX } from './cursorDemand.ts';
 import type { Look } from './cursorDemand.ts';
 import type { Handed, NextTaker } from './handed.ts';
-import { Deliveries } from './deliveries.ts';
 import type { LogReader } from './logReader.ts';
 import { PartitionCursor } from './partitionCursor.ts';
 import type { Taken, TakeResult } from './partitionCursor.ts';
 import type { PositionCommitter } from './positionCommitter.ts';
 import { asWalrusError } from './produceService.ts';
 import type { Progress } from './progress.ts';
+import { RemoteCursors } from './remoteCursors.ts';
+import type { Answer } from './remoteCursors.ts';
 import type { PartitionName, Router } from './router.ts';
 import type { ServerContext } from './serverContext.ts';
 
@@ -37,35 +38,16 @@ import type { ServerContext } from './serverContext.ts';
 export const SHARED_GROUP = '$text';
 /** How long a close waits for deliveries to be confirmed; below what it waits for its hooks. */
 const QUIET_MS_MAX = 500;
-/** How long another node may take. */
-const ASK_TIMEOUT_MS = 1000;
 const RETRY_MS = 25;
 const COMMIT_RETRY_MS = 100;
 /** Between two commits of a cursor that moves on: each is a sync on every voter. After a crash so much more comes twice. */
 const COMMIT_PAUSE_MS = 50;
-
-/** What this process keeps of a topic. */
-interface TopicState {
-  /** Where the next look begins, so that no partition is left out. */
-  rotation: number;
-  /** Each other node -> the last request whose answer it gave and this one kept (TakeNext, `received`). */
-  readonly received: Map<string, number>;
-}
 
 /** Who asks for records. */
 interface Asker {
   readonly taker: NodeId;
   readonly count: number;
   isWanted(owned: Owned): boolean;
-}
-
-/** What another node has. */
-interface Answer {
-  readonly handed: readonly Handed[];
-  /** Partitions of which it has no more: of the others it says nothing. */
-  readonly ended: ReadonlySet<number>;
-  /** Why it could not be asked. */
-  readonly failure: WalrusError | null;
 }
 
 interface Owned {
@@ -89,16 +71,15 @@ export class SharedCursors {
   readonly #owned = new Map<string, Owned>();
   /** Segments whose end is being proposed: no cursor may begin there any more. */
   readonly #closing = new Set<SegmentId>();
-  readonly #deliveries: Deliveries;
+  readonly #remote: RemoteCursors;
   /** Topics for which somebody waits. */
   readonly #demands = new Map<string, CursorDemand>();
-  readonly #topics = new Map<string, TopicState>();
-  /** Of this process's requests to other nodes. */
-  #sequence = 0;
+  /** Of each topic where the next look begins, so that no partition is left out. */
+  readonly #rotations = new Map<string, number>();
 
   constructor(services: CursorServices) {
     this.#services = services;
-    this.#deliveries = new Deliveries(services.context);
+    this.#remote = new RemoteCursors(services.context);
     const { rpc, segments } = services.context.parts;
     segments.beforeClose((segment) => this.#handOver(segment));
     services.context.parts.metadata.onApplied(({ segments: touched, isRestored }) => {
@@ -183,19 +164,11 @@ export class SharedCursors {
         failure ??= found.failure;
       }
       const last = handed.at(-1);
-      if (last !== undefined) this.#topic(topic).rotation = last.partition + 1;
+      if (last !== undefined) this.#rotations.set(topic, last.partition + 1);
     } catch (error) {
       failure = asWalrusError(error);
     }
     return { handed, isEnd, failure };
-  }
-
-  #topic(name: string): TopicState {
-    const known = this.#topics.get(name);
-    if (known !== undefined) return known;
-    const state: TopicState = { rotation: 0, received: new Map() };
-    this.#topics.set(name, state);
-    return state;
   }
 
   /** This node's clients. They are looked at when it is known what there is for them. */
@@ -205,7 +178,7 @@ export class SharedCursors {
 
   /** The partitions in the order in which they are asked this time. */
   #inTurn(topic: string, count: number): readonly number[] {
-    const start = this.#topics.get(topic)?.rotation ?? 0;
+    const start = this.#rotations.get(topic) ?? 0;
     return Array.from({ length: count }, (_, i) => (start + i) % count);
   }
 
@@ -215,55 +188,13 @@ export class SharedCursors {
     if (leadership?.type === 'Here') return await this.#takeHere(name, this.#asLocal(count));
     if (leadership?.type !== 'There') return failed(noLeader(name));
     const { address } = leadership;
-    const answer = asked.get(address) ?? (await this.#askNode(address, name.topic, count));
+    const answer = asked.get(address) ?? (await this.#remote.ask(address, name.topic, count));
     asked.set(address, { ...answer, handed: [] });
     const { handed, ended, failure } = answer;
     const isEnd = ended.has(name.partition);
     if (handed.length > 0 || isEnd || failure !== null) return { handed, isEnd, failure };
     // It has not looked there: it does not know yet that it leads this partition, or leads it no more.
     return failed(noLeader(name));
-  }
-
-  async #askNode(address: string, topic: string, count: number): Promise<Answer> {
-    const { rpc, identity } = this.#services.context.parts;
-    const { received } = this.#topic(topic);
-    this.#sequence += 1;
-    const sequence = this.#sequence;
-    try {
-      const request = {
-        topic,
-        maxCount: count,
-        bootEpoch: identity.bootEpoch,
-        sequence,
-        received: received.get(address) ?? 0,
-      };
-      const { records, ended } = await rpc.call(address, TAKE_NEXT, request, ASK_TIMEOUT_MS);
-      received.set(address, sequence);
-      return {
-        handed: records.map((each) => this.#from({ address, topic, sequence }, each)),
-        ended: new Set(ended),
-        failure: null,
-      };
-    } catch (error) {
-      return { handed: [], ended: new Set(), failure: asWalrusError(error) };
-    }
-  }
-
-  /** A record that another node's cursor has handed out. */
-  #from(
-    { address, topic, sequence }: { address: string; topic: string; sequence: number },
-    record: NextRecord,
-  ): Handed {
-    const { partition, offset: at } = record;
-    return {
-      ...record,
-      settle: (wasDelivered) => {
-        // Should the next request overtake this, then it says so.
-        const { received } = this.#topic(topic);
-        if (!wasDelivered && received.get(address) === sequence) received.delete(address);
-        this.#deliveries.settle(address, { topic, partition }, { offset: at, wasDelivered });
-      },
-    };
   }
 
   /** Takes records of a partition that is led here. */
@@ -307,7 +238,7 @@ export class SharedCursors {
       failure ??= found.failure;
     }
     const last = records.at(-1);
-    if (last !== undefined) this.#topic(topic).rotation = last.partition + 1;
+    if (last !== undefined) this.#rotations.set(topic, last.partition + 1);
     if (failure !== null && records.length === 0) throw failure;
     return { records, ended };
   }
@@ -424,9 +355,10 @@ export class SharedCursors {
     for (const segmentId of this.#closing) {
       if (metadata.segments.get(segmentId)?.state !== 'OPEN') this.#closing.delete(segmentId);
     }
-    for (const name of this.#topics.keys()) {
-      if (!metadata.topics.has(name)) this.#topics.delete(name);
+    for (const name of this.#rotations.keys()) {
+      if (!metadata.topics.has(name)) this.#rotations.delete(name);
     }
+    this.#remote.forgetAllBut(metadata.topics);
     for (const [key, owned] of this.#owned) {
       if (metadata.segments.get(owned.segment.segmentId)?.state === 'OPEN') continue;
       this.#owned.delete(key);
