@@ -15,11 +15,9 @@ import { randomHex } from '../../../base/random.ts';
 import { logIndex } from '../../../base/units.ts';
 import type { LogIndex, Term } from '../../../base/units.ts';
 import type { Entry } from '../entry.ts';
-import type { Envelope, RaftEvent, RaftOutput } from '../events.ts';
+import type { RaftEvent, RaftOutput } from '../events.ts';
 import type { SnapshotInfo } from '../snapshotInfo.ts';
 import type { RaftLog } from '../log/raftLog.ts';
-import { decodeMessage, encodeMessage } from '../messageCodec.ts';
-import type { Message } from '../messages.ts';
 import { latestConfiguration, newRaft } from '../raft.ts';
 import type { Raft } from '../raft.ts';
 import { judgeBoot, nextBoot } from '../boot/boot.ts';
@@ -34,13 +32,13 @@ import type {
   RaftStatus,
   ServerId,
 } from '../types.ts';
-import { AddressBook } from './addressBook.ts';
 import { errorOf, notLeader, overloaded, shuttingDown } from './failures.ts';
 import { openLog } from './openLog.ts';
 import { DEFAULT_DRIVER_SETTINGS } from './options.ts';
 import type { RaftDriverOptions, RaftDriverSettings } from './options.ts';
 import { PendingProposals } from './pendingProposals.ts';
 import type { Waiter } from './pendingProposals.ts';
+import { PeerMessages } from './peerMessages.ts';
 import { PendingReads } from './pendingReads.ts';
 import { SnapshotKeeper } from './snapshotKeeper.ts';
 import { statusOf } from './status.ts';
@@ -55,7 +53,7 @@ export class RaftDriver implements RaftNode {
   readonly #boots: BootTable;
   readonly #log: RaftLog;
   readonly #raft: Raft;
-  readonly #addresses = new AddressBook();
+  readonly #peers: PeerMessages;
   readonly #proposals = new PendingProposals();
   readonly #reads: PendingReads;
   readonly #snapshots: SnapshotKeeper;
@@ -89,6 +87,7 @@ export class RaftDriver implements RaftNode {
     if (persisted.snapshot !== null && snapshotData !== null)
       options.stateMachine.restore(persisted.snapshot.index, snapshotData);
     this.#raft = newRaft({ id, random, persisted, options: options.raftOptions ?? {} });
+    this.#peers = new PeerMessages({ ...options, raft: this.#raft, log: this.#log });
     this.#reads = new PendingReads(random);
     this.#snapshots = new SnapshotKeeper({
       ...options,
@@ -177,18 +176,9 @@ export class RaftDriver implements RaftNode {
 
   receive(from: ServerId, bytes: Uint8Array): void {
     if (this.#isStopped) return;
-    try {
-      // A call from within `send` waits for its turn, and the bytes are valid during the call only.
-      const received = decodeMessage(this.#isPumping ? bytes.slice() : bytes);
-      this.#addresses.learn(from, received.senderAddress);
-      this.#handle({ type: 'Receive', from, message: received.message });
-    } catch (error) {
-      if (!isWalrusError(error, 'MALFORMED', 'UNSUPPORTED_VERSION')) throw error;
-      this.#options.logger.log('warn', 'A Raft message cannot be read and is dropped', {
-        from,
-        error: error.message,
-      });
-    }
+    // A call from within `send` waits for its turn, and the bytes are valid during the call only.
+    const message = this.#peers.decode(from, this.#isPumping ? bytes.slice() : bytes);
+    if (message !== null) this.#handle({ type: 'Receive', from, message });
   }
 
   /** The connection to a server is gone: what was in flight to it will be sent again. */
@@ -230,12 +220,12 @@ export class RaftDriver implements RaftNode {
   }
 
   heardAddressOf(id: ServerId): string | null {
-    return id === this.#raft.id ? this.#options.address : this.#addresses.heard(id);
+    return this.#peers.heardAddressOf(id);
   }
 
   /** Notes where a server is: newer than what the configuration says. */
   learnAddress(id: ServerId, address: string): void {
-    this.#addresses.learn(id, address);
+    this.#peers.learnAddress(id, address);
   }
 
   /** The newest configuration of the log, which may not be committed. */
@@ -369,7 +359,7 @@ export class RaftDriver implements RaftNode {
     if (output.snapshotChunk !== null) this.#snapshots.keepChunk(output.snapshotChunk);
     if (output.installSnapshot !== null) this.#installSnapshot(output.installSnapshot);
     if (output.compactTo !== null) this.#compact(output.compactTo);
-    for (const envelope of output.messages) this.#send(envelope);
+    for (const envelope of output.messages) this.#peers.send(envelope);
     if (output.committed !== null) this.#apply(output.committed.from, output.committed.to);
     for (const { context, index } of output.readStates) this.#reads.answered(context, index);
     if (output.readStates.length > 0) this.#reads.applied(this.#raft.lastApplied);
@@ -395,28 +385,6 @@ export class RaftDriver implements RaftNode {
         if (!this.#isSyncing) this.#log.mark();
       });
     });
-  }
-
-  #send({ to, message }: Envelope): void {
-    const { configuration } = latestConfiguration(this.#raft);
-    const member = this.#addresses.find(to, configuration);
-    if (member === null) return; // a removed server that never wrote to us
-    const complete = this.#complete(message);
-    this.#options.send(member, [encodeMessage(complete, this.#options.address)]);
-  }
-
-  /** Attaches the bytes that the core only names. */
-  #complete(message: Envelope['message']): Message {
-    if (message.type === 'AppendEntries') {
-      const { lastIndex, ...rest } = message;
-      const from = logIndex(rest.prevLogIndex + 1);
-      return { ...rest, entries: lastIndex < from ? [] : this.#log.entries(from, lastIndex) };
-    }
-    if (message.type === 'InstallSnapshot') {
-      const { lengthBytes, ...rest } = message;
-      return { ...rest, data: this.#log.readSnapshot(rest.snapshot, rest.offset, lengthBytes) };
-    }
-    return message;
   }
 
   #apply(from: LogIndex, to: LogIndex): void {
