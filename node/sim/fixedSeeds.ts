@@ -55,7 +55,7 @@ export const FIXED_SEEDS: readonly FixedSeed[] = [
     reason: 'a leader that was replaced while it was cut off answered GET with EMPTY',
   },
   {
-    seed: 8,
+    seed: 47,
     focus: 'unfitLeader',
     reason:
       'a leader that had no room to begin was replaced, and answered GET with EMPTY until it heard of it',

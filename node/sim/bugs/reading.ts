@@ -76,8 +76,8 @@ export const READING_BUGS: readonly PlantedBug[] = [
     what: 'another leader is put in the place of one that lives, has its lease, and does not know of it yet',
     focus: 'unfitLeader',
     foundBy: ['SharedCursor'],
-    seeds: 80,
-    knownSeed: 8,
+    seeds: 200,
+    knownSeed: 47,
     changes: [
       {
         file: RECOVERY,
