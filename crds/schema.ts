@@ -146,12 +146,28 @@ function takenOnce(field: string): Rule {
   };
 }
 
-const resources = object({ requests: Type.Optional(amounts), limits: Type.Optional(amounts) }, [
+const resources = object(
   {
-    rule: '!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || !isQuantity(string(self.requests[name])) || !isQuantity(string(self.limits[name])) || !quantity(string(self.requests[name])).isGreaterThan(quantity(string(self.limits[name]))))',
-    message: 'requests cannot be more than limits',
+    requests: Type.Optional(
+      described(
+        'What a host must have free. Each that is absent has its default: cpu 250m, memory 256Mi, or the limit where that is less.',
+        amounts,
+      ),
+    ),
+    limits: Type.Optional(
+      described(
+        'The most that a node may take. memory, when absent: 1Gi, or the request where that is more; no limit of cpu unless it is given.',
+        amounts,
+      ),
+    ),
   },
-]);
+  [
+    {
+      rule: '!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || !isQuantity(string(self.requests[name])) || !isQuantity(string(self.limits[name])) || !quantity(string(self.requests[name])).isGreaterThan(quantity(string(self.limits[name]))))',
+      message: 'requests cannot be more than limits',
+    },
+  ],
+);
 
 const toleration = object({
   key: Type.Optional(Type.String({ maxLength: 316 })),
@@ -226,12 +242,7 @@ export const spec = object(
       described('Settings of the nodes. A change restarts them, one after the other.', config),
     ),
     placement: described('Where the nodes run.', defaulted(placement)),
-    resources: Type.Optional(
-      described(
-        'Of each node. Absent: requests of 250m CPU and 256Mi, a limit of 1Gi memory.',
-        resources,
-      ),
-    ),
+    resources: Type.Optional(described('Of each node.', resources)),
     podTemplate: Type.Optional(
       described(
         'Added to the pods. What Walrus itself sets wins.',

@@ -15,6 +15,7 @@ import {
   selectorOf,
 } from './names.ts';
 import { child } from './object.ts';
+import { resourcesOf } from './resources.ts';
 import type { KubernetesObject } from './types.ts';
 
 /** Of the image. */
@@ -22,10 +23,6 @@ const USER_ID = 10001;
 /** What a stopping node takes beside its drain: closing its disk and its connections. */
 const CLOSE_S = 15;
 const REVISION_HISTORY = 5;
-const DEFAULT_RESOURCES = {
-  requests: { cpu: '250m', memory: '256Mi' },
-  limits: { memory: '1Gi' },
-};
 
 /** Restarted by its kubelet only when it does not answer at all; taken out of Services when it says that it cannot serve. */
 const PROBES = {
@@ -56,7 +53,7 @@ function container(cluster: WalrusCluster, image: string): object {
     lifecycle: {
       preStop: { exec: { command: ['walrus', 'drain', '--wait', `${drainS}s`] } },
     },
-    resources: spec.resources ?? DEFAULT_RESOURCES,
+    resources: resourcesOf(cluster),
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
