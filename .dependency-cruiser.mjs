@@ -65,7 +65,7 @@ export default {
       'operator-decides-purely',
       'What is wanted and what to do next follow from data alone: no Kubernetes client, no clock.',
       '^operator/(api|desired|plan)/',
-      '^operator/(api|desired|plan)/|^operator/observe/types\\.ts$|^(protocol|base)/|^crds/schema\\.ts$|^node_modules/@sinclair/typebox/',
+      '^operator/(api|desired|plan)/|^operator/observe/types\\.ts$|^(protocol|base)/|^crds/(schema|statusSchema)\\.ts$|^node_modules/@sinclair/typebox/',
     ),
     rule(
       'kubernetes-client-behind-one-folder',

@@ -1,5 +1,6 @@
 /** The CustomResourceDefinition of the WalrusCluster, made from its schema. */
-import { spec, status } from './schema.ts';
+import { spec } from './schema.ts';
+import { status } from './statusSchema.ts';
 import { API_VERSION, GROUP, KIND, PLURAL, VERSION } from '../operator/api/walrusCluster.ts';
 
 const COLUMNS = [

@@ -1,6 +1,7 @@
 /** docs/kubernetes-reference.md: every field of a WalrusCluster, and every condition with its reasons. Pure. */
 import { CONDITION_REASONS, CONDITION_TYPES } from '../operator/api/conditions.ts';
 import { spec } from './schema.ts';
+import { status } from './statusSchema.ts';
 
 interface Schema {
   readonly type?: string;
@@ -11,6 +12,7 @@ interface Schema {
   readonly maximum?: number;
   readonly pattern?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
   readonly 'x-kubernetes-validations'?: readonly { readonly message: string }[];
 }
 
@@ -46,6 +48,8 @@ function* rows(properties: Readonly<Record<string, Schema>>, at: string): Genera
     ];
     yield `| ${cells.join(' | ')} |`;
     if (schema.properties !== undefined) yield* rows(schema.properties, `${path}.`);
+    const items = schema.items?.properties;
+    if (items !== undefined) yield* rows(items, `${path}[].`);
   }
 }
 
@@ -60,10 +64,11 @@ function* rules(schema: Schema, at: string): Generator<string> {
 export function referenceDocument(): string {
   // A literal type, known in every field; here any schema is walked.
   const schema = spec as unknown as Schema;
+  const seen = status as unknown as Schema;
   return [
     '# WalrusCluster: fields and conditions',
     '',
-    'Made by `npm run crds` from crds/schema.ts and operator/api/conditions.ts. How to install and run a cluster: [kubernetes.md](kubernetes.md).',
+    'Made by `npm run crds` from crds/schema.ts, crds/statusSchema.ts and operator/api/conditions.ts. How to install and run a cluster: [kubernetes.md](kubernetes.md).',
     '',
     '## spec',
     '',
@@ -74,6 +79,14 @@ export function referenceDocument(): string {
     'The API server refuses what breaks one of these rules:',
     '',
     ...rules(schema, 'spec'),
+    '',
+    '## status',
+    '',
+    'What the operator has seen, and does; `kubectl get wc NAME -o yaml` shows it.',
+    '',
+    '| field | values | default | |',
+    '|---|---|---|---|',
+    ...rows(seen.properties ?? {}, ''),
     '',
     '## Conditions',
     ...CONDITION_TYPES.flatMap((type) => [

@@ -4,7 +4,6 @@
  * bounded, so that the cost of its CEL rules is. No field without a function.
  */
 import { Type } from '@sinclair/typebox';
-import type { Static } from '@sinclair/typebox';
 import { SETTINGS } from '../node/config/settings.ts';
 import {
   LABEL_KEY,
@@ -170,11 +169,33 @@ const resources = object(
 );
 
 const toleration = object({
-  key: Type.Optional(Type.String({ maxLength: 316 })),
-  operator: Type.Optional(oneOf(['Exists', 'Equal'])),
-  value: Type.Optional(Type.String({ maxLength: 63 })),
-  effect: Type.Optional(oneOf(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])),
-  tolerationSeconds: Type.Optional(Type.Integer({ minimum: 0 })),
+  key: Type.Optional(
+    described(
+      'The key of the taint; absent: of any, with operator Exists.',
+      Type.String({ maxLength: 316 }),
+    ),
+  ),
+  operator: Type.Optional(
+    described(
+      'Equal: the taint has this value. Exists: it may have any. Absent: Equal.',
+      oneOf(['Exists', 'Equal']),
+    ),
+  ),
+  value: Type.Optional(
+    described('The value of the taint, with operator Equal.', Type.String({ maxLength: 63 })),
+  ),
+  effect: Type.Optional(
+    described(
+      'The effect of the taint; absent: any.',
+      oneOf(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
+    ),
+  ),
+  tolerationSeconds: Type.Optional(
+    described(
+      'How long a pod stays on a host that gets a taint with effect NoExecute; absent: for good.',
+      Type.Integer({ minimum: 0 }),
+    ),
+  ),
 });
 
 const placement = object({
@@ -215,7 +236,13 @@ export const spec = object(
       described('When the image is pulled.', oneOf(['Always', 'IfNotPresent', 'Never'])),
     ),
     imagePullSecrets: Type.Optional(
-      described('Secrets by which the image is pulled.', listOf(object({ name: objectName() }), 8)),
+      described(
+        'Secrets by which the image is pulled.',
+        listOf(
+          object({ name: described('Of a Secret in the namespace of the cluster.', objectName()) }),
+          8,
+        ),
+      ),
     ),
     metadataVoters: Type.Optional(
       described(
@@ -231,8 +258,16 @@ export const spec = object(
           client: described(
             'The Service of the client port.',
             object({
-              serviceType: oneOf(['ClusterIP', 'NodePort', 'LoadBalancer'], 'ClusterIP'),
-              annotations: Type.Optional(strings(1024)),
+              serviceType: described(
+                'The type of the Service.',
+                oneOf(['ClusterIP', 'NodePort', 'LoadBalancer'], 'ClusterIP'),
+              ),
+              annotations: Type.Optional(
+                described(
+                  'Of the Service: what a load balancer of your cloud wants to be told.',
+                  strings(1024),
+                ),
+              ),
             }),
           ),
         }),
@@ -247,8 +282,12 @@ export const spec = object(
       described(
         'Added to the pods. What Walrus itself sets wins.',
         object({
-          labels: Type.Optional(strings(63, LABEL_VALUE)),
-          annotations: Type.Optional(strings(1024)),
+          labels: Type.Optional(
+            described('Labels of the pods. A change restarts them.', strings(63, LABEL_VALUE)),
+          ),
+          annotations: Type.Optional(
+            described('Annotations of the pods. A change restarts them.', strings(1024)),
+          ),
         }),
       ),
     ),
@@ -318,63 +357,3 @@ export const spec = object(
     ...AT_THE_BEGINNING.map(takenOnce),
   ],
 );
-
-const condition = object({
-  type: Type.String({ maxLength: 64 }),
-  status: oneOf(['True', 'False', 'Unknown']),
-  reason: Type.String({ maxLength: 64 }),
-  message: Type.String({ maxLength: 1024 }),
-  observedGeneration: Type.Integer(),
-  lastTransitionTime: Type.String({ format: 'date-time' }),
-});
-
-const nodeStatus = object({
-  nodeId: Type.Integer(),
-  pod: Type.String({ maxLength: 253 }),
-  phase: described('Absent: it cannot be asked.', Type.Optional(Type.String({ maxLength: 32 }))),
-  ready: Type.Boolean(),
-  role: Type.Optional(Type.String({ maxLength: 32 })),
-  version: Type.Optional(Type.String({ maxLength: 128 })),
-  zone: Type.Optional(Type.String({ maxLength: 128 })),
-  diskId: Type.Optional(Type.String({ maxLength: 32 })),
-  caughtUp: Type.Optional(Type.Boolean()),
-});
-
-export const status = object({
-  observedGeneration: Type.Integer(),
-  replicas: Type.Integer(),
-  readyReplicas: Type.Integer(),
-  selector: Type.String({ maxLength: 1024 }),
-  version: Type.Optional(
-    described('What all nodes run; absent while they differ.', Type.String({ maxLength: 128 })),
-  ),
-  targetVersion: Type.String({ maxLength: 128 }),
-  clusterId: Type.Optional(Type.String({ maxLength: 32 })),
-  leader: Type.Optional(described("The metadata leader's pod.", Type.String({ maxLength: 253 }))),
-  nodes: Type.Unsafe<readonly Static<typeof nodeStatus>[]>({
-    type: 'array',
-    maxItems: 99,
-    items: nodeStatus,
-    'x-kubernetes-list-type': 'map',
-    'x-kubernetes-list-map-keys': ['nodeId'],
-  }),
-  operation: Type.Optional(
-    described(
-      'What is going on. For people: nothing depends on it.',
-      object({
-        kind: Type.String({ maxLength: 32 }),
-        ordinal: Type.Optional(Type.Integer()),
-        step: Type.String({ maxLength: 256 }),
-        startedAt: Type.String({ format: 'date-time' }),
-        blockedBy: Type.Optional(Type.String({ maxLength: 1024 })),
-      }),
-    ),
-  ),
-  conditions: Type.Unsafe<readonly Static<typeof condition>[]>({
-    type: 'array',
-    maxItems: 16,
-    items: condition,
-    'x-kubernetes-list-type': 'map',
-    'x-kubernetes-list-map-keys': ['type'],
-  }),
-});

@@ -1,6 +1,7 @@
 /** A WalrusCluster as it is read from the API server: the types follow from the schema (schema.ts). */
 import type { Static } from '@sinclair/typebox';
-import type { spec, status } from '../../crds/schema.ts';
+import type { spec } from '../../crds/schema.ts';
+import type { status } from '../../crds/statusSchema.ts';
 
 export const GROUP = 'walrus.io';
 export const VERSION = 'v1alpha1';
