@@ -13,17 +13,12 @@ import { referenceDocument } from './reference.ts';
 import { spec } from './schema.ts';
 import { status } from './statusSchema.ts';
 import { settingEdges } from './testing/settingEdges.ts';
+import { problemsIn } from './testing/validation.ts';
+import type { Schema } from './testing/validation.ts';
 
 const ROOT = path.resolve(__dirname, '..');
+const EXAMPLES = fs.readdirSync(path.join(ROOT, 'crds', 'examples'));
 const { cluster: CLUSTER } = new ModelCluster(3).observe();
-
-interface Schema {
-  readonly type?: string;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly items?: Schema;
-  readonly additionalProperties?: Schema;
-  readonly [keyword: string]: unknown;
-}
 
 /** Every schema within a schema, with its path. */
 function* within(schema: Schema, at: string): Generator<readonly [string, Schema]> {
@@ -100,6 +95,21 @@ describe('the CustomResourceDefinition', () => {
     const refused = CREATIONS.filter(({ refusal }) => rule.message.startsWith(refusal ?? '-'));
     expect(refused.length).toBeGreaterThan(0);
     for (const { spec: given } of refused) expect(problemsOf(given)).toHaveLength(1);
+  });
+
+  test.each(EXAMPLES)('has %s in crds/examples, which is told of in docs/kubernetes.md', (name) => {
+    const example = parse(fs.readFileSync(path.join(ROOT, 'crds', 'examples', name), 'utf8')) as {
+      kind: string;
+      spec: Readonly<Record<string, unknown>>;
+    };
+    expect(example.kind).toBe('WalrusCluster');
+    // A literal type, as above.
+    expect(problemsIn(spec as unknown as Schema, example.spec, 'spec')).toEqual([]);
+    const wrong = { ...example.spec, replicas: 100, drain: '1s' };
+    expect(problemsIn(spec as unknown as Schema, wrong, 'spec')).toHaveLength(2);
+    expect(problemsOf(example.spec)).toEqual([]);
+    const manual = fs.readFileSync(path.join(ROOT, 'docs', 'kubernetes.md'), 'utf8');
+    expect(manual).toContain(`- \`${name}\``);
   });
 });
 

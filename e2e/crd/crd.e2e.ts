@@ -69,6 +69,15 @@ describe('the API server', () => {
     else expect(answer).toContain(refusal);
   });
 
+  test.each(['walrus-cluster', 'production', 'development'])(
+    'takes the example %s',
+    async (name) => {
+      const file = path.join(ROOT, 'crds', 'examples', `${name}.yaml`);
+      const args = ['create', '--dry-run=server', '--validate=strict', '-f', file];
+      expect(await answerTo(args)).toBe('');
+    },
+  );
+
   test.each(CHANGES)('decides on a change %j', async ({ before, patch, refusal }) => {
     changed += 1;
     const name = `sea-${changed}`;
