@@ -2,8 +2,7 @@
 // missing or out of date, and puts node_modules/.bin (with Node 24) first on the PATH.
 // Plain JavaScript for a stock Node 20 with nothing installed. Usage: node scripts/run.mjs COMMAND [ARGS...]
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 
@@ -12,13 +11,32 @@ const root = path.resolve(
   '..',
 );
 const modules = path.join(root, 'node_modules');
-const stamp = path.join(modules, '.walrus-installed');
+
+/** The packages of a lock file by their places; null when there is none, or none that can be read. */
+function packagesOf(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')).packages;
+  } catch {
+    return null;
+  }
+}
+
+// npm writes down last what it has installed: who did, and whether by this script, does not matter.
+function isInstalled() {
+  const installed = packagesOf(path.join(modules, '.package-lock.json'));
+  const wanted = packagesOf(path.join(root, 'package-lock.json'));
+  if (installed === null || wanted === null) return false;
+  return Object.entries(wanted).every(([place, { version, integrity, optional, devOptional }]) => {
+    const found = installed[place];
+    // The project itself; and what is optional is left out on other platforms.
+    if (place === '' || found === undefined)
+      return place === '' || Boolean(optional ?? devOptional);
+    return found.version === version && found.integrity === integrity;
+  });
+}
 
 function install() {
-  const wanted = createHash('sha256')
-    .update(readFileSync(path.join(root, 'package-lock.json')))
-    .digest('hex');
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  if (isInstalled()) return;
   process.stderr.write('walrus: installing dependencies (npm ci), this takes a minute\n');
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
@@ -32,7 +50,6 @@ function install() {
     );
     process.exit(1);
   }
-  writeFileSync(stamp, wanted);
 }
 
 // What the outer npm passes on would make the inner one behave as if called from a script of its own.
