@@ -3,6 +3,8 @@
  * what keeps one alive is a timer, a socket or a descriptor of the real machine.
  */
 import { afterEach, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -12,10 +14,15 @@ import { NodeProcess } from '../chaos/nodeProcess.ts';
 import { freePorts } from '../chaos/ports.ts';
 import { waitFor } from '../chaos/wait.ts';
 
-const WALRUS = [path.resolve(__dirname, '..', '..', 'cli', 'walrus.mjs'), 'node'];
+const CLI = path.resolve(__dirname, '..', '..', 'cli', 'walrus.mjs');
+const WALRUS = [CLI, 'node'];
 const SHUTDOWN_TIMEOUT_MS = 2000;
 /** The time-out, what closing takes, and room for a busy machine. */
 const STOP_MS_MAX = SHUTDOWN_TIMEOUT_MS + 6000;
+/** Of all nodes that end together: far below the time that they would have to hand over to each other. */
+const TOGETHER_MS_MAX = 20_000;
+/** So many that some leadership would be on its way at any time. */
+const TOPICS_COUNT = 12;
 const TEST_MS_MAX = 120_000;
 const START_MS_MAX = 60_000;
 const NODES_COUNT = 3;
@@ -32,9 +39,9 @@ function newDirectory(): string {
   return directory;
 }
 
-async function startCluster(): Promise<Cluster> {
+async function startCluster(settings: readonly string[] = SETTINGS): Promise<Cluster> {
   const directory = newDirectory();
-  const options = { nodesCount: NODES_COUNT, directory, command: WALRUS, settings: SETTINGS };
+  const options = { nodesCount: NODES_COUNT, directory, command: WALRUS, settings };
   const cluster = await Cluster.start(options);
   cleanups.push(() => cluster.end());
   await cluster.createTopic('t');
@@ -123,6 +130,33 @@ test(
     const cluster = await startCluster();
     load(cluster);
     await Promise.all(cluster.nodes.map(expectStop));
+  },
+  TEST_MS_MAX,
+);
+
+/** As on Kubernetes, where each has its hook before it is stopped. */
+async function drainAndStop(node: NodeProcess): Promise<void> {
+  const http = `127.0.0.1:${node.ports.http}`;
+  const args = [CLI, 'drain', '--wait', '30s', '--http', http];
+  const drain = spawn(process.execPath, args, { stdio: 'ignore' });
+  const [code] = (await once(drain, 'exit')) as [number | null];
+  expect(code).toBe(0);
+  await expectStop(node);
+}
+
+test.each([
+  ['stopped', expectStop],
+  ['drained and stopped', drainAndStop],
+])(
+  'all nodes at once that are %s hand nothing over to each other, and so wait for nobody',
+  async (_, stop) => {
+    const cluster = await startCluster(['--shutdown-timeout', '30s']);
+    const topics = Array.from({ length: TOPICS_COUNT }, (__, index) => `t-${index}`);
+    for (const topic of topics) await cluster.createTopic(topic);
+    load(cluster);
+    const startMs = performance.now();
+    await Promise.all(cluster.nodes.map(stop));
+    expect(performance.now() - startMs).toBeLessThan(TOGETHER_MS_MAX);
   },
   TEST_MS_MAX,
 );

@@ -137,6 +137,7 @@ export class Controller {
     return {
       isRegistered,
       aliveNodeIds: this.sessions.aliveNodeIds(),
+      drainingNodeIds: this.sessions.drainingNodeIds(),
       damagedCopies: this.sessions.damagedCopiesTold(),
       appliedIndex: raft.status().lastApplied,
     };

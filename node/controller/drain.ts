@@ -52,7 +52,7 @@ export class Drain {
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.#sinceMs = this.#options.clock.monotonicMs();
-    if (this.#hasHeir) this.#options.segments.closeAll();
+    if (this.hasHeir) this.#options.segments.closeAll();
     this.#pass();
   }
 
@@ -62,10 +62,13 @@ export class Drain {
     this.#timer?.cancel();
   }
 
-  /** Whether somebody is there who could take over, as the metadata leader said last. */
-  get #hasHeir(): boolean {
+  /**
+   * Whether somebody is there who could take over, as the metadata leader said last. Not who drains, too: when all nodes
+   * of a cluster are told to stop, each would hand over to the others, which hand it back, until the time is over.
+   */
+  get hasHeir(): boolean {
     const { session, identity } = this.#options;
-    return session.isFresh && [...session.aliveNodeIds].some((id) => id !== identity.nodeId);
+    return session.isFresh && [...session.stayingNodeIds].some((id) => id !== identity.nodeId);
   }
 
   get #ledCount(): number {
@@ -86,7 +89,7 @@ export class Drain {
       isDrained: isDraining && ledSegments === 0 && !leadsMetadata,
       ledSegments,
       leadsMetadata,
-      hasHeir: this.#hasHeir,
+      hasHeir: this.hasHeir,
       soleCopies: this.#soleCopies(),
     };
   }
@@ -108,7 +111,7 @@ export class Drain {
     if (!this.#isDraining) return;
     const { clock, metadata } = this.#options;
     const hasWaited = clock.monotonicMs() - this.#sinceMs >= SEGMENTS_MS_MAX;
-    if (metadata.isLeader && this.#hasHeir && (hasWaited || this.#ledCount === 0)) {
+    if (metadata.isLeader && this.hasHeir && (hasWaited || this.#ledCount === 0)) {
       void this.handOverMetadata();
     }
     this.#timer = clock.setTimer(PASS_INTERVAL_MS, () => this.#pass());

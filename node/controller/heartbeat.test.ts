@@ -31,7 +31,8 @@ function start(answers: readonly string[]) {
     if (world.isBusy) world.leaderIndex += 1;
     return {
       isRegistered: true,
-      aliveNodeIds: [nodeId(3)],
+      aliveNodeIds: [nodeId(2), nodeId(3)],
+      drainingNodeIds: [nodeId(2)],
       damagedCopies: [],
       appliedIndex: logIndex(world.leaderIndex),
     };
@@ -85,6 +86,13 @@ test('a heartbeat that the dead leader never answers does not keep back the one 
   world.leaderAddress = 'one:1';
   await scheduler.run(1.5 * INTERVAL_MS);
   expect([world.calls, heartbeat.isFresh]).toEqual([['two:1', 'one:1'], true]);
+});
+
+test('its answer says who is alive, and who of them stays', async () => {
+  const { scheduler, heartbeat } = start(['two:1']);
+  await scheduler.run(INTERVAL_MS / 2);
+  expect([...heartbeat.aliveNodeIds]).toEqual([2, 3]);
+  expect([...heartbeat.stayingNodeIds]).toEqual([3]);
 });
 
 test('to one leader there is one heartbeat under way', async () => {

@@ -45,6 +45,7 @@ export class Heartbeat implements Session {
   #freshUntilMs = Number.NEGATIVE_INFINITY;
   #coming: ComingLease | null = null;
   #alive: ReadonlySet<NodeId> = new Set();
+  #staying: ReadonlySet<NodeId> = new Set();
   #damaged: readonly DamagedCopy[] = [];
   #refusal: WalrusError | null = null;
   #isStopped = false;
@@ -61,6 +62,10 @@ export class Heartbeat implements Session {
 
   get aliveNodeIds(): ReadonlySet<NodeId> {
     return this.#alive;
+  }
+
+  get stayingNodeIds(): ReadonlySet<NodeId> {
+    return this.#staying;
   }
 
   damagedNodes(segmentId: SegmentId): readonly NodeId[] {
@@ -110,6 +115,8 @@ export class Heartbeat implements Session {
   #heard(untilMs: number, answer: HeartbeatResponse): void {
     if (this.#isStopped) return;
     this.#alive = new Set(answer.aliveNodeIds);
+    const draining = new Set(answer.drainingNodeIds);
+    this.#staying = new Set(answer.aliveNodeIds.filter((id) => !draining.has(id)));
     this.#damaged = answer.damagedCopies;
     if (this.isFresh) this.#renew(untilMs);
     else if (this.#coming !== null && this.#options.clock.monotonicMs() < this.#coming.untilMs) {

@@ -28,9 +28,11 @@ test('a node is alive for a time-out after each heartbeat, and after an election
   expect(sessions.isAlive(ONE.nodeId)).toBe(false);
   expect(sessions.heard(BEAT, metadata)).toBe(true);
   await scheduler.run(2000);
-  expect(sessions.aliveNodeIds()).toEqual([1]);
-  await scheduler.run(2002);
-  expect(sessions.aliveNodeIds()).toEqual([]);
+  expect([sessions.aliveNodeIds(), sessions.drainingNodeIds()]).toEqual([[1], []]);
+  expect(sessions.heard({ ...BEAT, isDraining: true }, metadata)).toBe(true);
+  expect([sessions.aliveNodeIds(), sessions.drainingNodeIds()]).toEqual([[1], [1]]);
+  await scheduler.run(3002);
+  expect([sessions.aliveNodeIds(), sessions.drainingNodeIds()]).toEqual([[], []]);
 });
 
 test('a node that Raft sends to after an election is alive for a part of a time-out, unless it answers', async () => {

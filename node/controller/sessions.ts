@@ -159,4 +159,9 @@ export class Sessions {
   aliveNodeIds(): readonly NodeId[] {
     return [...this.#sessions.keys()].filter((id) => this.isAlive(id)).sort((a, b) => a - b);
   }
+
+  /** Of the living ones; a node of which this leader has not heard yet stays, as far as it knows. */
+  drainingNodeIds(): readonly NodeId[] {
+    return this.aliveNodeIds().filter((id) => this.beatOf(id)?.isDraining === true);
+  }
 }

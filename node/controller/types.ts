@@ -103,6 +103,8 @@ export interface Session {
   readonly isFresh: boolean;
   /** Nodes that the metadata leader sees alive, from its last answer. */
   readonly aliveNodeIds: ReadonlySet<NodeId>;
+  /** Those of them that do not drain: who can take over what another one leads. */
+  readonly stayingNodeIds: ReadonlySet<NodeId>;
   /** The nodes whose copy of a segment is damaged, from the same answer. */
   damagedNodes(segmentId: SegmentId): readonly NodeId[];
   /** Why the node was refused; it must stop serving and end. */

@@ -75,6 +75,12 @@ export class BinarySession implements StreamHandlers {
     });
   }
 
+  /** The node is stopping: requests that still come are not begun, as if the connection had broken before them. */
+  finish(): void {
+    this.#isEnding = true;
+    this.#endIfDone();
+  }
+
   get isIdle(): boolean {
     return this.#inFlightCount === 0;
   }

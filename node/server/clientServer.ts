@@ -28,6 +28,8 @@ import { TextCommands } from './textCommands.ts';
 import { Flusher } from './textSession.ts';
 import { TopicAdmin } from './topicAdmin.ts';
 
+/** Without a metadata leader for so long, which is longer than an election, a stopping node answers nothing any more. */
+const ALONE_MS_MAX = 3000;
 /** How often a drain looks whether everything is answered. */
 const DRAIN_CHECK_MS = 10;
 
@@ -125,11 +127,21 @@ export class ClientServer {
     return bytes;
   }
 
-  /** Resolves once everything that is under way is answered, or after `withinMs`. */
+  /**
+   * Answers what is under way, takes nothing more, and ends each connection that is done with: one that always has something
+   * under way would hold a stop up for its whole time. Resolves once all are, after `withinMs`, or when there is
+   * nobody who could confirm what is under way.
+   */
   async drain(withinMs: number): Promise<void> {
     const { clock } = this.#context;
+    for (const connection of this.#connections) connection.finish();
+    let freshAtMs = clock.monotonicMs();
     const deadlineMs = clock.monotonicMs() + withinMs;
-    while (!this.#isIdle() && clock.monotonicMs() < deadlineMs) {
+    while (
+      !this.#isIdle() &&
+      clock.monotonicMs() < Math.min(deadlineMs, freshAtMs + ALONE_MS_MAX)
+    ) {
+      if (this.#context.parts.session.isFresh) freshAtMs = clock.monotonicMs();
       await new Promise<void>((resolve) => clock.setTimer(DRAIN_CHECK_MS, resolve));
     }
   }

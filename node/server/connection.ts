@@ -40,7 +40,11 @@ export interface ConnectionOptions {
   onClosed(connection: Connection): void;
 }
 
-type Session = StreamHandlers & { readonly isIdle: boolean };
+type Session = StreamHandlers & {
+  readonly isIdle: boolean;
+  /** Takes nothing more, and ends once what is under way is answered. */
+  finish(): void;
+};
 
 export class Connection implements StreamHandlers {
   readonly #services: ConnectionServices;
@@ -73,6 +77,12 @@ export class Connection implements StreamHandlers {
   /** Replies that are written and not sent. */
   get pendingBytes(): number {
     return this.#stream.pendingBytes;
+  }
+
+  /** Closes it once what is under way is answered; it takes nothing more. */
+  finish(): void {
+    if (this.#session === null) this.end();
+    else this.#session.finish();
   }
 
   /** Closes it when what was written is sent. */

@@ -104,6 +104,13 @@ export class TextSession implements StreamHandlers, PutOwner {
     });
   }
 
+  /** The node is stopping: commands that wait or still come take effect nowhere, as if the connection had broken before them. */
+  finish(): void {
+    this.#isEnding = true;
+    this.#dropWaiting();
+    this.#endIfDone();
+  }
+
   /** Whether every command is answered. */
   get isIdle(): boolean {
     return this.#replies.size === 0 && this.#waiting.length === 0;

@@ -73,6 +73,7 @@ const EXAMPLES: readonly Example[] = [
     {
       isRegistered: true,
       aliveNodeIds: [nodeId(1), nodeId(2)],
+      drainingNodeIds: [nodeId(2)],
       damagedCopies: [{ nodeId: nodeId(2), segmentId: id }],
       appliedIndex: logIndex(7),
     },

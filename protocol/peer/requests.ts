@@ -116,6 +116,8 @@ export interface HeartbeatResponse {
   readonly isRegistered: boolean;
   /** Nodes with a live session, as the leader sees them. */
   readonly aliveNodeIds: readonly NodeId[];
+  /** Those of them that drain: they take nothing over. */
+  readonly drainingNodeIds: readonly NodeId[];
   /** What living nodes say of their copies. */
   readonly damagedCopies: readonly DamagedCopy[];
   /** Of the leader: whatever was decided about the node before this answer is at or below it. */
@@ -160,11 +162,13 @@ export const HEARTBEAT: Api<HeartbeatRequest, HeartbeatResponse> = {
     w
       .bool(response.isRegistered)
       .list(response.aliveNodeIds, (item, id) => item.u64(id))
+      .list(response.drainingNodeIds, (item, id) => item.u64(id))
       .list(response.damagedCopies, (item, copy) => item.u64(copy.nodeId).u64(copy.segmentId))
       .u64(response.appliedIndex),
   readResponse: (r) => ({
     isRegistered: r.bool(),
     aliveNodeIds: r.list(readNodeId),
+    drainingNodeIds: r.list(readNodeId),
     damagedCopies: r.list((item) => ({
       nodeId: readNodeId(item),
       segmentId: readSegmentId(item),

@@ -145,6 +145,25 @@ describe('drain', () => {
     expect(admins.of(machine).node().phase).toBe('Serving');
   });
 
+  test('of all nodes has nobody to hand over to, until one of them takes it back', async () => {
+    const admins = await Admins.start();
+    const { scenario } = admins;
+    await scenario.write(1);
+    const machines = scenario.running();
+    for (const machine of machines) await admins.ask(machine, (api) => api.drain());
+    await scenario.cluster.run(1000);
+    for (const machine of machines) {
+      const status = await admins.ask(machine, (api) => api.drain());
+      expect(status).toMatchObject({ isDraining: true, hasHeir: false });
+    }
+    const heir = machines[0]!;
+    await admins.ask(heir, (api) => api.undrain());
+    for (const machine of machines.slice(1)) {
+      expect(await admins.drained(machine)).toMatchObject({ isDrained: true });
+    }
+    expect(scenario.leader()).toBe(heir);
+  });
+
   test('takes the writes of a topic without replicas elsewhere, and says which records stay', async () => {
     const admins = await Admins.start({ replication: SINGLE });
     const { scenario } = admins;
