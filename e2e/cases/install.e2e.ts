@@ -42,13 +42,14 @@ describe('installed with kubectl', () => {
     await walrus.removeNamespace();
   });
 
-  test('grows from three nodes to five, one after the other', async () => {
+  test('grows from three nodes to five, one after the other, and then to five voters', async () => {
     await reef.apply({ drainTimeout: '10s', placement: { allowSharedHosts: true } });
     await reef.ready();
+    const first = await reef.pod(1);
     const report = await reef.underLoad(
       'growing',
       async () => {
-        await reef.patch({ replicas: 5 });
+        await reef.patch({ replicas: 5, metadataVoters: 5 });
         await reef.whole(5);
       },
       { hosts: 5 },
@@ -56,8 +57,8 @@ describe('installed with kubectl', () => {
     expect(report).toMatchObject(WHOLE);
     const { nodes = [] } = await reef.status();
     expect(nodes.map(({ nodeId }) => nodeId)).toEqual([1, 2, 3, 4, 5]);
-    // As many as were wanted when the cluster began.
-    expect(nodes.filter(({ role }) => role === 'Voter')).toHaveLength(3);
+    expect(nodes.filter(({ role }) => role === 'Voter')).toHaveLength(5);
+    expect((await reef.pod(1)).metadata.uid).toBe(first.metadata.uid);
     const [fourth, fifth] = [await reef.pod(4), await reef.pod(5)];
     expect(createdMs(fifth)).toBeGreaterThanOrEqual(readyMs(fourth));
   });
