@@ -16,7 +16,7 @@ export async function setWantedVoters(
   if (metadata.config.metadataVoters === metadataVoters) return;
   const nodes = registeredPlaces(metadata).length;
   if (metadataVoters > nodes) {
-    const why = `the cluster has ${nodes} nodes with a disk that is not lost`;
+    const why = `the cluster has ${nodes} ${nodes === 1 ? 'node' : 'nodes'} with a disk that is not lost`;
     throw new WalrusError(
       'INVALID_MEMBERSHIP',
       `Cannot have ${metadataVoters} metadata voters: ${why}`,
