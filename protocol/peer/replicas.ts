@@ -1,18 +1,37 @@
 /**
  * Requests to the members of a segment, as in requests.ts: to fence, copy, read and close it, and to learn its producers.
  */
+import type { ByteReader } from '../../base/bytes.ts';
 import type { Offset, SegmentId } from '../../base/units.ts';
 import { INTERNAL_API_KEY_MIN } from '../client/apis.ts';
 import { readOffset, readSegmentId } from '../client/codec.ts';
-import type { Api } from '../client/codec.ts';
+import type { Api, BodyWriter } from '../client/codec.ts';
 import { VERSIONS } from './rpc.ts';
 
-/** FenceSegment: R2 at one member; the answer is evidence of the disk that it names. */
-export interface FenceSegmentRequest {
+/** What a recovery's request names, first of its fields: a member checks it against what it knows of the segment. */
+interface RecoveryCredentials {
   readonly segmentId: SegmentId;
   readonly token: string;
   readonly diskId: string;
   readonly epoch: number;
+}
+
+function writeCredentials(w: BodyWriter, request: RecoveryCredentials): BodyWriter {
+  return w.u64(request.segmentId).text(request.token).text(request.diskId).u64(request.epoch);
+}
+
+function readCredentials(r: ByteReader): RecoveryCredentials {
+  return { segmentId: readSegmentId(r), token: r.text(), diskId: r.text(), epoch: r.u64() };
+}
+
+/** Whole batches, last of the fields: the bytes themselves go behind everything that is written. */
+function writeBatches(w: BodyWriter, batches: Uint8Array): void {
+  w.u32(batches.length);
+  w.appendTail(batches);
+}
+
+/** FenceSegment: R2 at one member; the answer is evidence of the disk that it names. */
+export interface FenceSegmentRequest extends RecoveryCredentials {
   /** S4: whether a damaged copy answers, too, with what is sound of it. That is no evidence. */
   readonly takesDamaged: boolean;
 }
@@ -28,20 +47,8 @@ export const FENCE_SEGMENT: Api<FenceSegmentRequest, FenceSegmentResponse> = {
   apiKey: INTERNAL_API_KEY_MIN + 6,
   name: 'FenceSegment',
   ...VERSIONS,
-  writeRequest: (w, request) =>
-    w
-      .u64(request.segmentId)
-      .text(request.token)
-      .text(request.diskId)
-      .u64(request.epoch)
-      .bool(request.takesDamaged),
-  readRequest: (r) => ({
-    segmentId: readSegmentId(r),
-    token: r.text(),
-    diskId: r.text(),
-    epoch: r.u64(),
-    takesDamaged: r.bool(),
-  }),
+  writeRequest: (w, request) => writeCredentials(w, request).bool(request.takesDamaged),
+  readRequest: (r) => ({ ...readCredentials(r), takesDamaged: r.bool() }),
   writeResponse: (w, response) =>
     w.text(response.diskId).u64(response.tail).text(response.digest).bool(response.isDamaged),
   readResponse: (r) => ({
@@ -53,11 +60,7 @@ export const FENCE_SEGMENT: Api<FenceSegmentRequest, FenceSegmentResponse> = {
 };
 
 /** CopySegment: whole batches for a disk that becomes or completes a replica (R5, S2); answered when durable. */
-export interface CopySegmentRequest {
-  readonly segmentId: SegmentId;
-  readonly token: string;
-  readonly diskId: string;
-  readonly epoch: number;
+export interface CopySegmentRequest extends RecoveryCredentials {
   /** Of the source replica; used when this disk has none yet. */
   readonly producerSnapshot: Uint8Array;
   /** Where the copy is to end: the answer has the digest up to there. */
@@ -76,21 +79,12 @@ export const COPY_SEGMENT: Api<CopySegmentRequest, CopySegmentResponse> = {
   apiKey: INTERNAL_API_KEY_MIN + 7,
   name: 'CopySegment',
   ...VERSIONS,
-  writeRequest: (w, request) =>
-    w
-      .u64(request.segmentId)
-      .text(request.token)
-      .text(request.diskId)
-      .u64(request.epoch)
-      .bytes(request.producerSnapshot)
-      .u64(request.endOffset)
-      .u32(request.batches.length)
-      .appendTail(request.batches),
+  writeRequest: (w, request) => {
+    writeCredentials(w, request).bytes(request.producerSnapshot).u64(request.endOffset);
+    writeBatches(w, request.batches);
+  },
   readRequest: (r) => ({
-    segmentId: readSegmentId(r),
-    token: r.text(),
-    diskId: r.text(),
-    epoch: r.u64(),
+    ...readCredentials(r),
     producerSnapshot: r.bytes(),
     endOffset: readOffset(r),
     batches: r.bytes(),
@@ -132,12 +126,10 @@ export const READ_SEGMENT: Api<ReadSegmentRequest, ReadSegmentResponse> = {
     limit: readOffset(r),
     maxBytes: r.u32(),
   }),
-  writeResponse: (w, response) =>
-    w
-      .u64(response.nextOffset)
-      .bytes(response.producerSnapshot)
-      .u32(response.batches.length)
-      .appendTail(response.batches),
+  writeResponse: (w, response) => {
+    w.u64(response.nextOffset).bytes(response.producerSnapshot);
+    writeBatches(w, response.batches);
+  },
   readResponse: (r) => ({
     nextOffset: readOffset(r),
     producerSnapshot: r.bytes(),
