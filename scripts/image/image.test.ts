@@ -47,6 +47,11 @@ function pairs(texts: readonly string[]): [string, string][] {
   );
 }
 
+/** Whether a line of .dockerignore means the file: a path from the root, or what is behind `**\/`. */
+function matches(file: string, name: string): boolean {
+  return name.startsWith('*') ? file.endsWith(name.slice(1)) : `/${file}`.includes(`/${name}/`);
+}
+
 describe('the Dockerfile', () => {
   const [common, base, build, last] = stages(read('Dockerfile'));
   const config = imageConfig(version);
@@ -90,13 +95,18 @@ describe('the Dockerfile', () => {
     const tsc = path.join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
     const list = [tsc, '-p', path.join(ROOT, 'tsconfig.build.json'), '--listFilesOnly'];
     const files = execFileSync(process.execPath, list, { encoding: 'utf8' }).trim().split('\n');
-    const folders = files
-      .map((file) => path.relative(ROOT, file).split(path.sep)[0] ?? '')
-      .filter((folder) => folder !== 'node_modules');
+    const own = files
+      .map((file) => path.relative(ROOT, file))
+      .filter((file) => !file.startsWith('node_modules'));
+    const folders = own.map((file) => file.split(path.sep)[0] ?? '');
     const given = read('.dockerignore').split('\n');
     expect(folders).toContain('node');
     const others = ['scripts/image', 'package-lock.json', 'tsconfig.build.json', '.npmrc'];
     for (const name of new Set([...folders, ...others])) expect(given).toContain(`!${name}`);
+    const left = given.slice(given.indexOf('!scripts/image') + 1).filter((line) => line !== '');
+    expect(left).toContain('**/testing');
+    for (const name of left.map((line) => line.replace('**/', '')))
+      expect(own.filter((file) => matches(file, name))).toEqual([]);
   });
 
   test('has the Node that the package is developed with', () => {
