@@ -24,6 +24,11 @@ describe('addresses', () => {
     expect(podRangeOf(addressesOf(3), 2)).toBe('10.83.2.0/24');
   });
 
+  test('gives an image to one cluster of several', () => {
+    expect(parseOptions(['image', '--name', 'five'])).toEqual({ command: 'image', name: 'five' });
+    expect(parseOptions(['image', '--name', '../five'])).toMatch(/--name must match/);
+  });
+
   test.each([
     ['nothing else', ['default', '192.0.2.0/24', 'fd00::/64'], [], 0],
     ['another cluster of ours', ['10.77.0.0/24', '10.80.0.0/16'], ['walrus-kube0'], 1],
@@ -40,6 +45,7 @@ describe('addresses', () => {
 describe('parseOptions()', () => {
   test('has defaults', () => {
     expect(parseOptions(['up'])).toEqual({ command: 'up', cluster: DEFAULTS });
+    expect(parseOptions(['image'])).toEqual({ command: 'image', name: 'default' });
     expect(parseOptions(['down'])).toEqual({ command: 'down', name: 'default', isAll: false });
   });
 

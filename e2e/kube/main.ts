@@ -1,6 +1,8 @@
-/** `npm run e2e:up` and `npm run e2e:down`: a Kubernetes for tests. */
+/** `npm run e2e:up`, `e2e:image` and `e2e:down`: a Kubernetes for tests, and for trying Walrus out. */
 import process from 'node:process';
-import { ForeignCluster } from './cluster.ts';
+import { SOFTWARE_VERSION } from '../../base/version.ts';
+import { loadSuiteImage } from '../image.ts';
+import { ForeignCluster, openCluster } from './cluster.ts';
 import { clusterNames, down, up } from './lifecycle.ts';
 import { USAGE, parseOptions } from './options.ts';
 import type { Options } from './options.ts';
@@ -19,6 +21,7 @@ function howToUse(spec: ClusterSpec): string {
   const name = spec.name === 'default' ? '' : ` -- --name ${spec.name}`;
   return `
 export KUBECONFIG=${kubeconfig} PATH=${bin}:$PATH
+npm run e2e:image${name}                 # gives the nodes walrus.local/walrus:${SOFTWARE_VERSION}, made of this checkout
 kubectl get nodes                 # helm is there, too; pods are reached from here by their addresses
 npm run e2e:down${name}
 `;
@@ -35,6 +38,20 @@ async function removeClusters(options: Options & { command: 'down' }): Promise<v
     say((await down(name, process.env)) ? `${name} is removed` : `there is no cluster ${name}`);
 }
 
+/** As it is called in docs/kubernetes.md, where REGISTRY is `walrus.local`. */
+async function loadImage(name: string): Promise<number> {
+  const cluster = await openCluster(name);
+  if (cluster === undefined) {
+    process.stderr.write(`there is no cluster ${name}: run npm run e2e:up\n`);
+    return 1;
+  }
+  const image = `walrus.local/walrus:${SOFTWARE_VERSION}`;
+  say('making the image, where anything in it has changed');
+  await cluster.tagImage(await loadSuiteImage(cluster), image);
+  say(`all nodes have ${image}`);
+  return 0;
+}
+
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2));
   if (typeof options === 'string') {
@@ -43,6 +60,7 @@ async function main(): Promise<number> {
   }
   const foreign = process.env['E2E_KUBECONFIG'];
   if (foreign !== undefined && foreign !== '') await checkForeign(foreign);
+  else if (options.command === 'image') return await loadImage(options.name);
   else if (options.command === 'down') await removeClusters(options);
   else process.stdout.write(howToUse(await up(options.cluster, process.env, say)));
   return 0;

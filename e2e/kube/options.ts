@@ -1,4 +1,4 @@
-/** The command line of `npm run e2e:up` and `npm run e2e:down`. */
+/** The command line of `npm run e2e:up`, `e2e:image` and `e2e:down`. */
 import { parseArgs } from 'node:util';
 import { NODE_COUNT_MAX } from './addresses.ts';
 import { DEFAULTS, DEFAULT_NAME, NAME } from './spec.ts';
@@ -6,6 +6,7 @@ import type { ClusterOptions } from './spec.ts';
 
 export type Options =
   | { readonly command: 'up'; readonly cluster: ClusterOptions }
+  | { readonly command: 'image'; readonly name: string }
   | { readonly command: 'down'; readonly name: string; readonly isAll: boolean };
 
 export const USAGE = `npm run e2e:up -- [options]     a Kubernetes on this machine, made of its namespaces
@@ -15,11 +16,14 @@ export const USAGE = `npm run e2e:up -- [options]     a Kubernetes on this machi
   --zones N       1 to ${NODE_COUNT_MAX}, default ${DEFAULTS.zoneCount}
   --monitoring    with the definitions of PodMonitor, ServiceMonitor and PrometheusRule
 
+npm run e2e:image -- [options]  makes the image of this checkout and gives it to all nodes
+  --name NAME     of which cluster, default ${DEFAULT_NAME}
+
 npm run e2e:down -- [options]   removes it and all that it has written
   --name NAME     which, default ${DEFAULT_NAME}
   --all           all of them
 
-With E2E_KUBECONFIG=FILE another cluster is used: both only check that it answers.
+With E2E_KUBECONFIG=FILE another cluster is used: all of them only check that it answers.
 `;
 
 const DISKS_MAX = 16;
@@ -46,11 +50,23 @@ export function parseOptions(argv: readonly string[]): Options | string {
   }
   const [command, ...rest] = positionals;
   if (values.help || rest.length > 0) return USAGE;
-  const problems: string[] = [];
-  if (!NAME.test(values.name)) problems.push(`--name must match ${NAME.source}`);
-  if (command === 'down' && problems.length === 0)
-    return { command, name: values.name, isAll: values.all };
-  if (command !== 'up' && problems.length === 0) return USAGE;
+  const { name } = values;
+  const problems = NAME.test(name) ? [] : [`--name must match ${NAME.source}`];
+  if (command === 'up') return upOptions(values, problems);
+  if (problems.length > 0) return `${problems.join('\n')}\n`;
+  if (command === 'down') return { command, name, isAll: values.all };
+  return command === 'image' ? { command, name } : USAGE;
+}
+
+interface UpValues {
+  readonly name: string;
+  readonly nodes: string;
+  readonly disks: string;
+  readonly zones: string;
+  readonly monitoring: boolean;
+}
+
+function upOptions(values: UpValues, problems: string[]): Options | string {
   const whole = (name: string, given: string, max: number): number => {
     const value = Number(given);
     if (Number.isInteger(value) && value >= 1 && value <= max) return value;
