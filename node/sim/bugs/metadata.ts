@@ -30,8 +30,8 @@ export const METADATA_BUGS: readonly PlantedBug[] = [
     rule: 'thesis, 4.1',
     what: 'of too many voters any is demoted, also one that is up while others are dead',
     foundBy: ['Progress'],
-    seeds: 20,
-    knownSeed: 2,
+    seeds: 30,
+    knownSeed: 4,
     changes: [
       {
         file: 'node/controller/membership.ts',
