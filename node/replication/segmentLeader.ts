@@ -12,59 +12,40 @@
  * Single-threaded; its owner calls it, nothing here waits.
  */
 import { assert } from '../../base/assert.ts';
-import { SharedBytes } from '../../base/bufferPool.ts';
-import type { BufferPool } from '../../base/bufferPool.ts';
-import type { Clock, Timer } from '../../base/clock.ts';
+import type { Timer } from '../../base/clock.ts';
 import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import { offset } from '../../base/units.ts';
 import type { Offset } from '../../base/units.ts';
-import type { AppendAck, AppendHeader, Open } from '../../protocol/peer/append.ts';
-import { nextOffsetOf, setBaseOffset } from '../../protocol/recordBatch.ts';
-import type { ReplicaPlace, SegmentRecord } from '../state/types.ts';
+import type { AppendAck } from '../../protocol/peer/append.ts';
+import { setBaseOffset } from '../../protocol/recordBatch.ts';
+import type { SegmentRecord } from '../state/types.ts';
 import type { Replica, ReplicaTail } from '../storage/types.ts';
-import { Follower } from './follower.ts';
+import type { Follower } from './follower.ts';
 import { PendingAppends } from './pendingAppends.ts';
 import type { AckLevel, AppendCallback } from './pendingAppends.ts';
 import { producerBatchOf } from './producerStates.ts';
 import type { ProducerStates } from './producerStates.ts';
+import { Replicator } from './replicator.ts';
+import type { ReplicatorOptions } from './replicator.ts';
 
 /**
  * A segment with so many records takes no more, above any `maxSegmentEntries`: so it can be told, long after and whatever
  * the settings are then, which offsets its leader has not handed out.
  */
 export const SEGMENT_ENTRIES_MAX = 2 ** 32;
-/** Bytes of one Append message, unless a single batch is larger. */
-export const APPEND_BYTES_MAX = 1024 * 1024;
 /** Appends waiting for their acknowledgement on one segment. */
 export const PENDING_APPEND_COUNT_MAX = 65_536;
-/** How long members may lag behind the committed offset when there is nothing else to send. */
-export const COMMITTED_TICK_MS = 5;
 /** How often silent members are looked at. */
 export const LEADER_TIMER_MS = 100;
 
 /** `Open` takes appends; `Closing` waits for what is under way; `Frozen` waits for the seal; `Ended` is over. */
 export type LeaderState = 'Open' | 'Closing' | 'Frozen' | 'Ended';
 
-export interface SegmentLeaderOptions {
-  readonly segment: SegmentRecord;
-  /** This node's place in the ensemble. */
-  readonly self: ReplicaPlace;
-  readonly replica: Replica;
+export interface SegmentLeaderOptions extends Omit<
+  ReplicatorOptions,
+  'committedOffset' | 'onUnreadable'
+> {
   readonly producers: ProducerStates;
-  readonly clock: Clock;
-  /** For batches on their way to the members. */
-  readonly buffers: BufferPool;
-  /**
-   * Sends to a member; the batches are the transport's from then on.
-   * @param onReleased - Called at most once, when the transport has done with them.
-   */
-  sendAppend(
-    to: ReplicaPlace,
-    header: AppendHeader,
-    batches: readonly Uint8Array[],
-    onReleased?: () => void,
-  ): void;
-  sendOpen(to: ReplicaPlace, open: Omit<Open, 'type'>): void;
   /** Whether the metadata names this leader and the node's session is fresh, now. */
   isLeaseHeld(): boolean;
   /** The committed offset moved. */
@@ -77,24 +58,19 @@ export class SegmentLeader {
   readonly segment: SegmentRecord;
   readonly #options: SegmentLeaderOptions;
   readonly #replica: Replica;
-  readonly #followers: Follower[];
+  readonly #replicator: Replicator;
   readonly #pending: Readonly<Record<AckLevel, PendingAppends>> = {
     leader: new PendingAppends(),
     quorum: new PendingAppends(),
     all: new PendingAppends(),
   };
-  /** Batches accepted in this turn, to be sent at its end. */
-  #fresh: SharedBytes[] = [];
-  #freshFrom: Offset;
-  #isFlushDue = false;
   #timer: Timer | null = null;
-  #committedTick: Timer | null = null;
   #state: LeaderState = 'Open';
   #committedOffset: Offset;
   #onDrained: (() => void) | null = null;
 
   constructor(options: SegmentLeaderOptions) {
-    const { segment, replica, self } = options;
+    const { segment, replica } = options;
     assert(segment.state === 'OPEN', 'Only an open segment has a leader');
     assert(replica.tail === segment.baseOffset, 'A leader begins with an empty segment (W1)');
     assert(replica.token === segment.token, 'The replica belongs to the leader session');
@@ -102,12 +78,12 @@ export class SegmentLeader {
     this.segment = segment;
     this.#replica = replica;
     this.#committedOffset = segment.baseOffset;
-    this.#freshFrom = segment.baseOffset;
-    this.#followers = segment.ensemble
-      .filter((place) => place.diskId !== self.diskId)
-      .map((place) => new Follower(place, segment.baseOffset));
     replica.onDurable(() => this.#advance());
-    for (const follower of this.#followers) this.#probe(follower);
+    this.#replicator = new Replicator({
+      ...options,
+      committedOffset: () => this.#committedOffset,
+      onUnreadable: (error) => this.#depose(error), // another member must serve
+    });
     this.#startTimer();
   }
 
@@ -129,7 +105,7 @@ export class SegmentLeader {
 
   /** Every other member, for status and metrics. */
   get followers(): readonly Follower[] {
-    return this.#followers;
+    return this.#replicator.followers;
   }
 
   /**
@@ -163,11 +139,8 @@ export class SegmentLeader {
     const endOffset = this.#store(batch, done);
     if (endOffset === null) return;
     this.#options.producers.record(facts, baseOffset);
-    if (this.#followers.length > 0) {
-      this.#fresh.push(new SharedBytes(this.#options.buffers, batch));
-    }
+    this.#replicator.add(batch);
     this.#await({ endOffset, outcome: { baseOffset, isDuplicate: false }, done }, acks);
-    this.#flushSoon();
   }
 
   #refusal(): WalrusError | null {
@@ -209,127 +182,18 @@ export class SegmentLeader {
     if (pending.endOffset <= this.#reached(acks)) this.#acknowledge();
   }
 
-  #flushSoon(): void {
-    if (this.#isFlushDue) return;
-    this.#isFlushDue = true;
-    this.#options.clock.defer(() => {
-      this.#isFlushDue = false;
-      this.#flush();
-    });
-  }
-
-  /** Sends this turn's batches to every member that keeps up; the others are served from the log. */
-  #flush(): void {
-    if (this.#state === 'Ended') return;
-    const fresh = this.#fresh;
-    const from = this.#freshFrom;
-    this.#fresh = [];
-    this.#freshFrom = this.#replica.tail;
-    for (const follower of this.#followers) {
-      if (follower.state !== 'Replicate') continue;
-      if (follower.nextOffset === from && follower.hasRoom) this.#sendFresh(follower, fresh);
-      this.#pump(follower);
-    }
-    for (const batch of fresh) batch.release();
-  }
-
-  #sendFresh(follower: Follower, fresh: readonly SharedBytes[]): void {
-    let first = 0;
-    while (first < fresh.length) {
-      let end = first;
-      let sizeBytes = 0;
-      while (
-        end < fresh.length &&
-        (end === first || sizeBytes + sizeAt(fresh, end) <= APPEND_BYTES_MAX)
-      ) {
-        sizeBytes += sizeAt(fresh, end);
-        end += 1;
-      }
-      const sent = fresh.slice(first, end);
-      const endOffset = nextOffsetOf((sent.at(-1) as SharedBytes).bytes, 0);
-      const batches = sent.map(({ bytes }) => bytes);
-      for (const batch of sent) batch.retain();
-      this.#sendTo(follower, { endOffset, sizeBytes }, batches, () => {
-        for (const batch of sent) batch.release();
-      });
-      first = end;
-    }
-  }
-
-  /** Sends from the log until the member has everything or has enough under way. */
-  #pump(follower: Follower): void {
-    while (
-      follower.state === 'Replicate' &&
-      follower.hasRoom &&
-      follower.nextOffset < this.#freshFrom
-    ) {
-      if (!this.#sendFromLog(follower)) return;
-    }
-  }
-
-  #sendFromLog(follower: Follower): boolean {
-    try {
-      const { nextOffset: from } = follower;
-      const { bytes, nextOffset } = this.#replica.read(from, this.#freshFrom, APPEND_BYTES_MAX);
-      this.#sendTo(follower, { endOffset: nextOffset, sizeBytes: bytes.length }, [bytes]);
-      return true;
-    } catch (error) {
-      if (!isWalrusError(error)) throw error;
-      this.#depose(error); // the leader's copy is damaged: another member must serve
-      return false;
-    }
-  }
-
-  #sendTo(
-    follower: Follower,
-    what: { endOffset: Offset; sizeBytes: number },
-    batches: readonly Uint8Array[],
-    onReleased?: () => void,
-  ): void {
-    const header = {
-      segmentId: this.segment.segmentId,
-      token: this.segment.token,
-      diskId: follower.place.diskId,
-      committedOffset: this.#committedOffset,
-      firstOffset: follower.nextOffset,
-    };
-    follower.sent(what.endOffset, what.sizeBytes, this.#options.clock.monotonicMs());
-    follower.committedSent = this.#committedOffset;
-    this.#options.sendAppend(follower.place, header, batches, onReleased);
-  }
-
-  /** Asks where the member's tail is, with what it is believed to need next. */
-  #probe(follower: Follower): void {
-    follower.probing(this.#options.clock.monotonicMs());
-    if (!follower.isOpened) this.#sendOpen(follower);
-    else if (follower.nextOffset < this.#freshFrom) this.#sendFromLog(follower);
-    else this.#sendTo(follower, { endOffset: follower.nextOffset, sizeBytes: 0 }, []);
-  }
-
-  #sendOpen(follower: Follower): void {
-    this.#options.sendOpen(follower.place, {
-      segmentId: this.segment.segmentId,
-      token: this.segment.token,
-      diskId: follower.place.diskId,
-      producerSnapshot: this.#replica.producerSnapshot,
-    });
-  }
-
   /** Takes a member's answer. */
   onAck(ack: AppendAck): void {
     if (this.#state === 'Ended' || ack.token !== this.segment.token) return;
-    const follower = this.#followers.find((member) => member.place.diskId === ack.diskId);
+    const follower = this.followers.find((member) => member.place.diskId === ack.diskId);
     if (follower === undefined) return;
     if (ack.status === 'FENCED' || ack.status === 'REFUSED') {
       const why = `member on node ${follower.place.nodeId} answers ${ack.status}`;
       this.#depose(new WalrusError('FENCED', `Segment ${this.segment.segmentId}: ${why}`));
       return;
     }
-    const now = this.#options.clock.monotonicMs();
     assert(ack.durableTail <= this.#replica.tail, 'A member never holds more than its leader');
-    follower.acknowledged(ack, now);
-    if (follower.state === 'Probe' && follower.deadlineMs <= now) this.#probe(follower);
-    else this.#pump(follower);
+    this.#replicator.acknowledged(follower, ack);
     this.#advance();
   }
 
@@ -340,7 +204,7 @@ export class SegmentLeader {
     if (reached > this.#committedOffset) {
       this.#committedOffset = reached;
       this.#options.onCommitted(reached);
-      this.#tickSoon();
+      this.#replicator.committedMoved();
     }
     this.#acknowledge();
   }
@@ -348,7 +212,7 @@ export class SegmentLeader {
   /** The highest offset below which `count` members are durable. */
   #reachedBy(count: number): Offset {
     const tails: Offset[] = [this.#replica.durableTail];
-    for (const follower of this.#followers) tails.push(follower.durableTail);
+    for (const follower of this.followers) tails.push(follower.durableTail);
     tails.sort((a, b) => b - a);
     const reached = tails[count - 1];
     assert(reached !== undefined, 'An ensemble has at least W members');
@@ -362,7 +226,7 @@ export class SegmentLeader {
       case 'quorum':
         return this.#committedOffset;
       case 'all':
-        return this.#reachedBy(1 + this.#followers.length);
+        return this.#reachedBy(1 + this.followers.length);
     }
   }
 
@@ -378,41 +242,15 @@ export class SegmentLeader {
     if (this.#state === 'Closing' && isDrained) this.#onDrained?.();
   }
 
-  /** Lets idle members know the committed offset: soon, unless an append carries it before. */
-  #tickSoon(): void {
-    if (this.#committedTick !== null || this.#followers.length === 0) return;
-    this.#committedTick = this.#options.clock.setTimer(COMMITTED_TICK_MS, () => {
-      this.#committedTick = null;
-      if (this.#state === 'Ended') return;
-      for (const follower of this.#followers) {
-        if (follower.state === 'Replicate' && follower.committedSent < this.#committedOffset) {
-          this.#sendTo(follower, { endOffset: follower.nextOffset, sizeBytes: 0 }, []);
-        }
-      }
-    });
-  }
-
   #startTimer(): void {
-    if (this.#followers.length === 0) return;
+    if (this.followers.length === 0) return;
     this.#timer = this.#options.clock.setTimer(LEADER_TIMER_MS, () => {
       this.#timer = null;
       if (this.#state === 'Ended') return;
-      const now = this.#options.clock.monotonicMs();
-      for (const follower of this.#followers) this.#checkSilence(follower, now);
+      this.#replicator.checkSilence();
       this.#advance(); // a lease that came back lets acknowledgements go on
       this.#startTimer();
     });
-  }
-
-  #checkSilence(follower: Follower, now: number): void {
-    if (now < follower.deadlineMs) return;
-    if (follower.state === 'Probe') this.#probe(follower);
-    else if (follower.hasOutstanding) {
-      follower.timedOut(now);
-      this.#probe(follower);
-    } else if (follower.committedKnown < this.#committedOffset) {
-      this.#sendTo(follower, { endOffset: follower.nextOffset, sizeBytes: 0 }, []);
-    }
   }
 
   /**
@@ -450,7 +288,7 @@ export class SegmentLeader {
     if (this.#state === 'Ended') return;
     this.#state = 'Ended';
     this.#timer?.cancel();
-    this.#committedTick?.cancel();
+    this.#replicator.stop();
     this.#onDrained = null;
     const keepsCommitted = endOffset === null || isLossy || endOffset >= this.#committedOffset;
     assert(keepsCommitted, 'A clean seal never ends below what was committed');
@@ -484,7 +322,7 @@ export class SegmentLeader {
   stop(): void {
     this.#state = 'Ended';
     this.#timer?.cancel();
-    this.#committedTick?.cancel();
+    this.#replicator.stop();
     this.#onDrained = null;
   }
 
@@ -494,8 +332,4 @@ export class SegmentLeader {
     this.suspend();
     this.#options.onDeposed(reason);
   }
-}
-
-function sizeAt(batches: readonly SharedBytes[], index: number): number {
-  return (batches[index] as SharedBytes).bytes.length;
 }
