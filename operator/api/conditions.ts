@@ -29,6 +29,7 @@ export const CONDITION_REASONS = {
     Stable: 'Nothing is under way.',
     Bootstrapping: 'The cluster begins.',
     ScalingOut: 'A node is added; the message says which.',
+    ScalingIn: 'A node that found no host and never joined is taken back.',
     Rolling: 'Pods are restarted one after the other, for a changed template.',
     ChangingVoters: 'Nodes become metadata voters, or stop being voters, one after the other.',
     Recovering: 'A node that was down is waited for, or a broken pod is made anew.',
@@ -58,7 +59,8 @@ export const CONDITION_REASONS = {
   },
   ConfigurationValid: {
     Valid: 'The spec is done, or being done.',
-    ScaleInNotSupported: 'This version does not take nodes away. Set spec.replicas back.',
+    ScaleInNotSupported:
+      'This version takes no nodes away, but for the last ones if they found no host and never joined. Set spec.replicas back.',
     ForeignObject:
       'An object under a name that is needed belongs to somebody else, or volume claims are of several clusters. Delete it, or name the WalrusCluster otherwise.',
     Refused:

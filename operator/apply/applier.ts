@@ -5,10 +5,10 @@
 import type { Logger } from '../../base/log.ts';
 import { API_VERSION, KIND } from '../api/walrusCluster.ts';
 import type { WalrusCluster, WalrusClusterStatus } from '../api/walrusCluster.ts';
-import { namesOf } from '../desired/names.ts';
+import { claimName, namesOf } from '../desired/names.ts';
 import type { KubernetesObject } from '../desired/types.ts';
 import { APPLY, MERGE, isKubeError } from '../kube/api.ts';
-import type { KubeApi } from '../kube/api.ts';
+import type { Json, KubeApi } from '../kube/api.ts';
 import { assertHeld } from '../kube/lease.ts';
 import type { Term } from '../kube/lease.ts';
 import { kindOf, objectPath } from '../kube/paths.ts';
@@ -159,6 +159,7 @@ export class Applier {
   ): Promise<void> {
     const { namespace } = cluster.metadata;
     const name = namesOf(cluster).statefulSet;
+    if (to < from) await this.#askWhetherItIsUnused(cluster, from);
     this.#log('changing the number of pods', { from, to });
     await this.#request({
       method: 'PUT',
@@ -171,6 +172,20 @@ export class Applier {
         spec: { replicas: to },
       },
     });
+  }
+
+  /** What the watches have told may be old: a pod that has found a host by now starts once its claim has a volume. */
+  async #askWhetherItIsUnused(cluster: WalrusCluster, ordinal: number): Promise<void> {
+    const name = claimName(cluster, ordinal);
+    const path = objectPath(kindOf('PersistentVolumeClaim'), cluster.metadata.namespace, name);
+    try {
+      const { spec } = await this.#request({ method: 'GET', path });
+      if ((spec as { volumeName?: string }).volumeName === undefined) return;
+    } catch (error) {
+      if (isKubeError(error, 404)) return;
+      throw error;
+    }
+    throw new AdminRefusal('HasVolume', `node ${ordinal} has a volume by now`);
   }
 
   /** By UID: never another object that has taken the name meanwhile. */
@@ -186,10 +201,10 @@ export class Applier {
     }
   }
 
-  async #request(request: Parameters<KubeApi['request']>[0]): Promise<void> {
+  async #request(request: Parameters<KubeApi['request']>[0]): Promise<Json> {
     const { api, term } = this.#options;
     assertHeld(term);
-    await api.request({ ...request, signal: term.signal });
+    return api.request({ ...request, signal: term.signal });
   }
 
   #log(message: string, fields: Readonly<Record<string, string | number>>): void {

@@ -86,3 +86,14 @@ export interface Observed {
   readonly claims: readonly ClaimView[];
   readonly admin: AdminView;
 }
+
+/** Up to which ordinal there are members, or volumes, which may hold data. A claim without a volume holds nothing. */
+export function placesHeld({ claims, admin }: Pick<Observed, 'claims' | 'admin'>): number {
+  const mounted = claims.filter(({ volumeName }) => volumeName !== null);
+  const members = admin.cluster?.nodes ?? [];
+  return Math.max(
+    0,
+    ...mounted.map(({ ordinal }) => ordinal),
+    ...members.map(({ nodeId }) => nodeId),
+  );
+}

@@ -115,7 +115,7 @@ class Children {
     const [set] = this.#server.all('StatefulSet');
     const views = this.#all().map(([kind, object]) => childView(kind, object, cluster));
     return {
-      ...{ cluster, claims: [] },
+      ...{ cluster, claims: [], admin: { cluster: null } },
       statefulSet: set === undefined ? null : statefulSetView(set, cluster),
       children: new Map(
         views.filter(({ kind }) => kind !== 'StatefulSet').map((view) => [keyOf(view), view]),

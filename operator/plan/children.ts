@@ -4,6 +4,7 @@ import { isMonitoring } from '../desired/monitoring.ts';
 import { FIRST_ORDINAL } from '../desired/names.ts';
 import { isMarked, unmarked } from '../desired/object.ts';
 import type { Desired, KubernetesObject } from '../desired/types.ts';
+import { placesHeld } from '../observe/types.ts';
 import type { ChildView, Observed } from '../observe/types.ts';
 import { contains } from './containment.ts';
 import type { Finding } from './step.ts';
@@ -67,11 +68,12 @@ function writeOf({ statefulSet }: Desired, observed: Observed, object: Kubernete
  * A StatefulSet that is made names its replicas at once: with fewer than it has pods (it was deleted around them) its
  * controller would delete the rest. Without the mark: it is applied once more, without `replicas`, which are the plan's then.
  */
-function sized(object: KubernetesObject, { cluster, claims }: Observed): KubernetesObject {
+function sized(object: KubernetesObject, observed: Observed): KubernetesObject {
+  const { cluster } = observed;
   const { annotations = {} } = cluster.metadata;
   const hasBegun = annotations[BOOTSTRAP_DISK_ANNOTATION] !== undefined;
   const least = hasBegun ? FIRST_ORDINAL : cluster.spec.replicas;
-  const replicas = Math.max(least, ...claims.map(({ ordinal }) => ordinal));
+  const replicas = Math.max(least, placesHeld(observed));
   return { ...unmarked(object), spec: { ...(object['spec'] as object), replicas } };
 }
 

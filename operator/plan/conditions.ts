@@ -11,6 +11,7 @@ export type PlannedCondition = Omit<Condition, 'lastTransitionTime'>;
 const IN_PROGRESS = {
   Bootstrap: 'Bootstrapping',
   ScaleOut: 'ScalingOut',
+  ScaleIn: 'ScalingIn',
   Roll: 'Rolling',
   ChangeVoters: 'ChangingVoters',
   Recover: 'Recovering',

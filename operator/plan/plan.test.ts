@@ -3,7 +3,7 @@ import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusC
 import { ModelCluster } from './testing/model.ts';
 import type { Plan } from './types.ts';
 import { checkPlans, conditionOf, settle } from './testing/randomRuns.ts';
-import { checkCutOff, checkRefused, checkStartingAgain } from './testing/scripted.ts';
+import { checkCutOff, checkFewer, checkRefused, checkStartingAgain } from './testing/scripted.ts';
 
 /** @returns the last plan. */
 function pass(cluster: ModelCluster, times: number): Plan {
@@ -164,6 +164,8 @@ describe('a plan', () => {
   test('no node is restarted while the nodes refuse it, and the roll goes on once they do not', () => {
     expect(conditionOf(checkRefused(), 'UpgradeBlocked')).toBe('True RestartRefused');
   });
+
+  test('fewer nodes: only who never had a host, and so no volume, is taken back', checkFewer);
 
   test('fewer nodes are refused, with a condition, and nothing is done', () => {
     const cluster = new ModelCluster(5);

@@ -1,48 +1,88 @@
-/** More nodes: one after the other, each a whole member before the next. Fewer: not done by this version. */
+/**
+ * More nodes: one after the other, each a whole member before the next. Fewer: not done by this version, but for places at the
+ * end that were never more than a pod without a host.
+ */
+import { placesHeld } from '../observe/types.ts';
+import type { StatefulSetView } from '../observe/types.ts';
+import { isUnschedulable } from './situation.ts';
 import type { Place, Situation } from './situation.ts';
 import { POLL_MS } from './step.ts';
-import type { Step } from './step.ts';
+import type { Finding, Step } from './step.ts';
 import type { Operation, RiskyAction } from './types.ts';
 
 export function scale(situation: Situation): Step | null {
-  const { observed, statefulSet, places, bootstrapDisk } = situation;
+  const { observed, statefulSet, bootstrapDisk } = situation;
   if (statefulSet === null) return null;
   const wanted = observed.cluster.spec.replicas;
-  const held = observed.claims.reduce((most, { ordinal }) => Math.max(most, ordinal), 0);
-  // Volumes of an earlier life: with fewer nodes some of its data would be out of reach.
-  if (wanted < statefulSet.replicas || wanted < held) {
-    return refused(Math.max(statefulSet.replicas, held), wanted);
+  const { replicas } = statefulSet;
+  const held = placesHeld(observed);
+  // Members, or volumes of an earlier life: with fewer nodes some of the data would be out of reach.
+  if (bootstrapDisk !== null && replicas < held) {
+    const findings = wanted < held ? [refusal(held, wanted)] : [];
+    return { ...to(statefulSet, held), findings };
   }
-  // Members that are down for want of a pod: the cluster was made again on its volumes.
-  if (bootstrapDisk !== null && statefulSet.replicas < held) {
-    return to(situation, statefulSet.replicas, held);
+  if (wanted < replicas && isTakenBack(situation)) return takingBack(statefulSet);
+  if (wanted < Math.max(replicas, held)) {
+    return { findings: [refusal(Math.max(replicas, held), wanted)], isLast: false };
   }
+  return grow(situation, statefulSet, wanted);
+}
+
+function grow(situation: Situation, statefulSet: StatefulSetView, wanted: number): Step | null {
+  const { places, bootstrapDisk } = situation;
+  const { replicas } = statefulSet;
   // No cluster yet, and so nothing to wait for: all of them wait to be begun.
   if (bootstrapDisk === null) {
-    return wanted === statefulSet.replicas ? null : to(situation, statefulSet.replicas, wanted);
+    return wanted === replicas ? null : to(statefulSet, wanted);
   }
   const joining = places.filter(({ member }) => member === null);
   const next = joining[0];
   if (next !== undefined) return waitingFor(next, 'to join');
-  if (wanted === statefulSet.replicas) return null;
+  if (wanted === replicas) return null;
   const missing = places.find(({ isWhole }) => !isWhole);
   if (missing !== undefined) return waitingFor(missing, 'to serve');
-  return to(situation, statefulSet.replicas, statefulSet.replicas + 1);
+  return to(statefulSet, replicas + 1);
+}
+
+/**
+ * The last place is, as a leader knows it, of no member, and cannot be about to be one: its pod has no host, and its claim no
+ * volume, without which it does not start.
+ */
+function isTakenBack({ observed, places, leader, bootstrapDisk }: Situation): boolean {
+  const last = places.at(-1);
+  if (last === undefined || bootstrapDisk === null || leader === null) return false;
+  const { ordinal, pod, node, member } = last;
+  const isUnknown = member === null && node === null && ordinal > placesHeld(observed);
+  return isUnknown && (pod === null || isUnschedulable(pod));
 }
 
 function operation(ordinal: number, step: string, blockedBy: string | null = null): Operation {
   return { kind: 'ScaleOut', ordinal, step, blockedBy };
 }
 
-function to({ statefulSet }: Situation, from: number, size: number): Step | null {
-  if (statefulSet === null) return null;
-  const { uid, resourceVersion } = statefulSet;
-  const risky: RiskyAction = { type: 'Scale', from, to: size, uid, resourceVersion };
-  const message = `Growing from ${from} to ${size} nodes`;
+function risky({ replicas, uid, resourceVersion }: StatefulSetView, size: number): RiskyAction {
+  return { type: 'Scale', from: replicas, to: size, uid, resourceVersion };
+}
+
+function to(statefulSet: StatefulSetView, size: number): Step {
+  const message = `Growing from ${statefulSet.replicas} to ${size} nodes`;
   return {
-    risky,
+    risky: risky(statefulSet, size),
     operation: operation(size, `adding node ${size}`),
     events: [{ type: 'Normal', reason: 'ScalingOut', message }],
+    requeueAfterMs: POLL_MS,
+    isLast: true,
+  };
+}
+
+function takingBack(statefulSet: StatefulSetView): Step {
+  const ordinal = statefulSet.replicas;
+  const step = `taking back node ${ordinal}, which found no host and never joined`;
+  const message = `Taking back node ${ordinal}, which found no host and never joined`;
+  return {
+    risky: risky(statefulSet, ordinal - 1),
+    operation: { kind: 'ScaleIn', ordinal, step, blockedBy: null },
+    events: [{ type: 'Normal', reason: 'ScalingIn', message }],
     requeueAfterMs: POLL_MS,
     isLast: true,
   };
@@ -57,12 +97,9 @@ function waitingFor({ ordinal, pod }: Place, what: string): Step {
   };
 }
 
-function refused(from: number, to_: number): Step {
+function refusal(from: number, wanted: number): Finding {
   const message =
     `The cluster has ${from} nodes, and taking nodes away is not supported by this version: nothing is done. ` +
-    `Set spec.replicas to ${from} (it is ${to_})`;
-  return {
-    findings: [{ type: 'ConfigurationValid', reason: 'ScaleInNotSupported', message }],
-    isLast: false,
-  };
+    `Set spec.replicas to ${from} (it is ${wanted})`;
+  return { type: 'ConfigurationValid', reason: 'ScaleInNotSupported', message };
 }

@@ -42,7 +42,7 @@ export type RiskyAction =
     }
   /**
    * `replicas` of the StatefulSet, by the scale subresource: to the wanted number before the cluster has begun, to that of the volumes when it is
-   * made again on them, by one in all other cases.
+   * made again on them, by one in all other cases. Down only by a place that was never more than a pod without a host.
    */
   | {
       readonly type: 'Scale';
@@ -80,7 +80,8 @@ export interface Event {
 
 /** What is going on, for people; nothing is decided by it. */
 export interface Operation {
-  readonly kind: 'Bootstrap' | 'ScaleOut' | 'Roll' | 'ChangeVoters' | 'Recover' | 'Delete';
+  readonly kind:
+    'Bootstrap' | 'ScaleOut' | 'ScaleIn' | 'Roll' | 'ChangeVoters' | 'Recover' | 'Delete';
   readonly ordinal: number | null;
   readonly step: string;
   readonly blockedBy: string | null;

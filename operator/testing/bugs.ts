@@ -2,8 +2,10 @@
 import type { SourceChange } from '../../base/testing/plant.ts';
 
 export type StoryName =
+  | 'boundMeanwhile'
   | 'changedMinds'
   | 'cutOff'
+  | 'fewer'
   | 'hung'
   | 'joinedMeanwhile'
   | 'orphaned'
@@ -236,8 +238,8 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     changes: [
       {
         file: 'operator/plan/children.ts',
-        find: 'Math.max(least, ...claims.map(({ ordinal }) => ordinal))',
-        replace: 'least + 0 * claims.length',
+        find: 'Math.max(least, placesHeld(observed))',
+        replace: 'Math.max(least, 0 * placesHeld(observed))',
       },
     ],
   },
@@ -251,6 +253,45 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
         file: 'operator/apply/applier.ts',
         find: 'if (kept !== undefined) await this.#keepReplicas(object, kept);',
         replace: 'void kept;',
+      },
+    ],
+  },
+  {
+    name: 'TakesVolumesBack',
+    story: 'fewer',
+    what: 'a place is taken back although its pod has had a volume',
+    foundBy: ['NeverShrinks'],
+    changes: [
+      {
+        file: 'operator/plan/scaling.ts',
+        find: 'ordinal > placesHeld(observed);',
+        replace: 'placesHeld(observed) > 0;',
+      },
+    ],
+  },
+  {
+    name: 'TakesMembersBack',
+    story: 'fewer',
+    what: 'any last place is taken back, whoever is there',
+    foundBy: ['NeverShrinks'],
+    changes: [
+      {
+        file: 'operator/plan/scaling.ts',
+        find: 'wanted < replicas && isTakenBack(situation)',
+        replace: 'wanted < replicas && typeof isTakenBack === "function"',
+      },
+    ],
+  },
+  {
+    name: 'BoundMeanwhile',
+    story: 'boundMeanwhile',
+    what: 'a place is taken back although its pod has found a host meanwhile',
+    foundBy: ['NeverShrinks'],
+    changes: [
+      {
+        file: 'operator/apply/applier.ts',
+        find: 'if (to < from) await this.#askWhetherItIsUnused(cluster, from);',
+        replace: '',
       },
     ],
   },

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { FakeApiServer } from '../kube/testing/fakeApiServer.ts';
 import type { Stored } from '../kube/listWatch.ts';
+import { DATA } from '../desired/names.ts';
 import { imageAndIdOf } from '../plan/testing/model.ts';
 import { ModelNodes } from '../plan/testing/nodes.ts';
 
@@ -33,6 +34,8 @@ export class ModelKubernetes {
   #addressCount = 0;
   /** Images that never run. */
   readonly badImages = new Set<string>();
+  /** Names of pods that find no host. */
+  readonly hostless = new Set<string>();
   /** The hosts are cut off: the API server sees pods that are not ready, and they serve on. */
   isCutOff = false;
 
@@ -88,15 +91,12 @@ export class ModelKubernetes {
   #create(set: Stored, ordinal: number, revision: string): void {
     const { namespace, name, uid } = set.metadata;
     const { template, volumeClaimTemplates } = set['spec'] as SetSpec;
-    const { clusterId } = imageAndIdOf(set);
-    this.nodesOf(namespace, name).mount(ordinal, clusterId);
     const [claim] = volumeClaimTemplates;
     const claimName = `${claim.metadata.name}-${name}-${ordinal}`;
     if (this.#server.find('PersistentVolumeClaim', namespace, claimName) === null) {
       const metadata = { ...claim.metadata, namespace, name: claimName };
-      const spec = { volumeName: claimName };
-      const status = { phase: 'Bound' };
-      this.#server.put({ kind: 'PersistentVolumeClaim', metadata, spec, status });
+      const status = { phase: 'Pending' };
+      this.#server.put({ kind: 'PersistentVolumeClaim', metadata, spec: {}, status });
     }
     const labels = { ...template.metadata.labels, 'controller-revision-hash': revision };
     const ownerReferences = [{ kind: 'StatefulSet', name, uid, controller: true }];
@@ -111,11 +111,31 @@ export class ModelKubernetes {
       return;
     }
     const { phase } = pod['status'] as { phase: string };
-    const [{ image }] = (pod['spec'] as { containers: readonly [{ image: string }] }).containers;
+    if (phase === 'Pending' && !this.#schedule(pod)) return;
+    const { image } = imageAndIdOf({ spec: { template: pod } });
     const isBad = this.badImages.has(image);
     if (phase === 'Running' && !isBad) nodes.start(ordinal);
     const isReady = !this.isCutOff && nodes.isUp(ordinal);
     this.#report(pod, { isReady, isBad: isBad && phase === 'Running' });
+  }
+
+  /** With a host it gets its volume, too. */
+  #schedule(pod: Stored): boolean {
+    const { namespace, name } = pod.metadata;
+    if (this.hostless.has(name)) {
+      const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' }];
+      const status = { phase: 'Pending', conditions };
+      this.#server.put({ kind: 'Pod', metadata: { namespace, name }, status });
+      return false;
+    }
+    const claimName = `${DATA}-${name}`;
+    const metadata = { namespace, name: claimName };
+    const bound = { spec: { volumeName: claimName }, status: { phase: 'Bound' } };
+    this.#server.put({ kind: 'PersistentVolumeClaim', metadata, ...bound });
+    const { clusterId } = imageAndIdOf({ spec: { template: pod } });
+    const { nodes, ordinal } = this.placeOf(pod);
+    nodes.mount(ordinal, clusterId);
+    return true;
   }
 
   #report(pod: Stored, { isReady, isBad }: { isReady: boolean; isBad: boolean }): void {

@@ -29,6 +29,8 @@ async function tell(name: StoryName): Promise<void> {
     joinedMeanwhile: stories.joinedMeanwhile,
     hung: stories.hung,
     orphaned: stories.orphaned,
+    boundMeanwhile: () => stories.takenBack(true),
+    fewer: scripted.checkFewer,
     troubled: () => eachSeed(stories.troubled),
     changedMinds: () => eachSeed(stories.changedMinds),
     sideBySide: () => eachSeed(stories.sideBySide),

@@ -9,6 +9,7 @@ import {
   joinedMeanwhile,
   killedAfterWrite,
   orphaned,
+  takenBack,
   sideBySide,
   troubled,
   undisturbed,
@@ -59,6 +60,11 @@ describe('operators', () => {
     },
     STORIES_MS_MAX,
   );
+
+  test.each([
+    ['take back a node that finds no host', false],
+    ['take back no node that has found a host meanwhile', true],
+  ])('%s', (_, isLate) => takenBack(isLate), STORIES_MS_MAX);
 
   test(
     'make a StatefulSet that was deleted around its pods again, without losing one',

@@ -47,6 +47,11 @@ async function asked(): Promise<ReadonlySet<string>> {
   const without = { podMonitor: false, prometheusRule: false, labels: {} };
   world.apply(NAME, { replicas: 4, image: 'better', networkPolicy: false, monitoring: without });
   await world.settle(NAME, SETTLE_MS);
+  world.kubernetes.hostless.add(`${NAME}-5`);
+  for (const replicas of [5, 4]) {
+    world.apply(NAME, { replicas });
+    await world.run(SETTLE_MS);
+  }
   expect(world.breaches).toEqual([]);
   return new Set(
     world.server.asked.map(({ verb, group, resource }) => `${verb} ${group}/${resource}`),

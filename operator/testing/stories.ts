@@ -196,6 +196,29 @@ export async function joinedMeanwhile(): Promise<void> {
   check(world);
 }
 
+/** One node more than there are hosts, and back; @param isLate - a host comes up after all, when that is decided. */
+export async function takenBack(isLate: boolean): Promise<void> {
+  const world = new World();
+  const { hostless } = world.kubernetes;
+  world.startOperator('a');
+  world.apply(NAME, { replicas: 3 });
+  await world.settle(NAME, SETTLE_MS);
+  hostless.add(`${NAME}-4`);
+  world.apply(NAME, { replicas: 4 });
+  await world.run(MINUTE_MS);
+  world.apply(NAME, { replicas: 3 });
+  if (isLate) {
+    await onceDecided(world, 'ScaleIn', () => {
+      hostless.clear();
+      world.kubernetes.tick();
+    });
+    world.apply(NAME, { replicas: 4 });
+  }
+  await world.settle(NAME, SETTLE_MS);
+  await idle(world);
+  check(world);
+}
+
 /** `kubectl delete statefulset --cascade=orphan`, for what of it cannot be changed: it is made again around its pods. */
 export async function orphaned(): Promise<void> {
   const world = new World();

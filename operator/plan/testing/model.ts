@@ -7,7 +7,7 @@ import type { WalrusCluster } from '../../api/walrusCluster.ts';
 import { desired } from '../../desired/desired.ts';
 import { claimName, podName } from '../../desired/names.ts';
 import type { KubernetesObject } from '../../desired/types.ts';
-import type { ChildView, Observed, PodView } from '../../observe/types.ts';
+import type { ChildView, ClaimView, Observed, PodView } from '../../observe/types.ts';
 import { keyOf } from '../children.ts';
 import { plan } from '../plan.ts';
 import { statusOf } from '../status.ts';
@@ -24,6 +24,7 @@ interface ModelPod {
   readonly uid: string;
   readonly revision: string;
   readonly image: string;
+  readonly clusterId: string;
   readonly createdAtMs: number;
   isStarted: boolean;
   isReady: boolean;
@@ -50,6 +51,7 @@ export class ModelCluster {
   readonly #children = new Map<string, ChildView>();
   #statefulSet: ModelStatefulSet | null = null;
   readonly #pods = new Map<number, ModelPod>();
+  readonly #claims = new Map<number, { readonly uid: string; readonly clusterId: string }>();
 
   constructor(replicas: number) {
     this.#cluster = {
@@ -117,6 +119,8 @@ export class ModelCluster {
     for (let ordinal = 1; set !== null && ordinal <= set.replicas; ordinal++) {
       if (!this.#pods.has(ordinal)) this.#createPod(set, ordinal);
     }
+    const surplus = [...this.#pods.keys()].filter((ordinal) => ordinal > (set?.replicas ?? 0));
+    if (set !== null) for (const ordinal of surplus) this.losePod(ordinal);
   }
 
   /** A pod goes away by itself: an eviction, a crash of its host. */
@@ -138,12 +142,14 @@ export class ModelCluster {
 
   loseDisk(ordinal: number): void {
     this.#nodes.loseDisk(ordinal);
+    this.#claims.delete(ordinal);
     this.losePod(ordinal);
   }
 
   /** Its volumes are gone, as was wanted. */
   dropVolumes(): void {
     this.#nodes.forget();
+    this.#claims.clear();
     this.isDroppingVolumes = false;
   }
 
@@ -180,15 +186,7 @@ export class ModelCluster {
       children: this.#children,
       unserved: this.unserved,
       pods: pods.map((pod) => this.#podView(pod)),
-      claims: [...this.#nodes.disks].map(([ordinal, { diskId, clusterId }]) => ({
-        ordinal,
-        name: claimName(this.#cluster, ordinal),
-        uid: diskId,
-        phase: 'Bound',
-        volumeName: diskId,
-        clusterId,
-        isDeleting: this.isDroppingVolumes,
-      })),
+      claims: [...this.#claims.keys()].map((ordinal) => this.#claimView(ordinal)),
       admin: {
         nodes,
         canRestart: new Map(
@@ -232,6 +230,17 @@ export class ModelCluster {
     };
   }
 
+  #claimView(ordinal: number): ClaimView {
+    const { uid = '', clusterId = null } = this.#claims.get(ordinal) ?? {};
+    const volumeName = this.#nodes.disks.get(ordinal)?.diskId ?? null;
+    return {
+      ...{ ordinal, uid, clusterId, volumeName },
+      name: claimName(this.#cluster, ordinal),
+      phase: volumeName === null ? 'Pending' : 'Bound',
+      isDeleting: this.isDroppingVolumes,
+    };
+  }
+
   #isReady({ ordinal, image }: ModelPod): boolean {
     return this.#nodes.isUp(ordinal) && !this.sickImages.has(image) && !this.isCutOff;
   }
@@ -243,18 +252,24 @@ export class ModelCluster {
 
   #createPod(set: ModelStatefulSet, ordinal: number): void {
     const { image, clusterId } = imageAndIdOf(set.object);
-    this.#nodes.mount(ordinal, clusterId);
-    const pod = { ordinal, uid: this.#next(), revision: set.revision, image };
+    if (!this.#claims.has(ordinal)) this.#claims.set(ordinal, { uid: this.#next(), clusterId });
+    const pod = { ordinal, uid: this.#next(), revision: set.revision, image, clusterId };
     const { nowMs } = this;
     const times = { createdAtMs: nowMs, readyChangedAtMs: nowMs };
     this.#pods.set(ordinal, { ...pod, ...times, isStarted: false, isReady: false });
   }
 
   #advance(pod: ModelPod): void {
-    if (!pod.isStarted) pod.isStarted = !this.hostless.has(pod.ordinal);
+    if (!pod.isStarted) this.#schedule(pod);
     else if (!this.badImages.has(pod.image)) this.#nodes.start(pod.ordinal);
     const isReady = this.#isReady(pod);
     if (isReady !== pod.isReady) Object.assign(pod, { isReady, readyChangedAtMs: this.nowMs });
+  }
+
+  /** With a host it gets its volume, too. */
+  #schedule(pod: ModelPod): void {
+    pod.isStarted = !this.hostless.has(pod.ordinal);
+    if (pod.isStarted) this.#nodes.mount(pod.ordinal, pod.clusterId);
   }
 
   #write(write: Write): void {

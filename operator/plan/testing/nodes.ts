@@ -247,7 +247,10 @@ export class ModelNodes {
   }
 
   checkScale(from: number, to: number): void {
-    if (to < from) this.broken('NeverShrinks', `${from} to ${to}`);
+    // Who has had a volume may be a member, or about to be one.
+    const lost = Array.from({ length: Math.max(0, from - to) }, (_, index) => to + index + 1);
+    if (lost.some((ordinal) => this.#disks.has(ordinal)))
+      this.broken('NeverShrinks', `${from} to ${to}`);
     const hasBegun = this.members.length > 0;
     // Volumes that are there already: a cluster that is made again.
     if (to <= from || !hasBegun || this.#disks.has(to)) return;

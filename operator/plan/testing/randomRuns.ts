@@ -48,7 +48,7 @@ type Happening =
     }
   | { readonly type: 'image'; readonly image: string }
   | { readonly type: 'voters'; readonly count: 1 | 3 | 5 }
-  | { readonly type: 'grow'; readonly by: number };
+  | { readonly type: 'grow' | 'shrink'; readonly by: number };
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 6, arbitrary: fc.constant<Happening>({ type: 'tick' }) },
@@ -67,7 +67,10 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     image: fc.constantFrom('good', 'better', 'bad', 'sick'),
   }),
   fc.record({ type: fc.constant('voters' as const), count: fc.constantFrom(1, 3, 5) }),
-  fc.record({ type: fc.constant('grow' as const), by: fc.integer({ min: 1, max: 2 }) }),
+  fc.record({
+    type: fc.constantFrom('grow', 'grow', 'shrink'),
+    by: fc.integer({ min: 1, max: 2 }),
+  }),
 );
 
 export const ROLLING = { strategy: 'Rolling', catchUpTimeout: '10m' } as const;
@@ -106,6 +109,10 @@ const EVENTS: Events = {
   voters: (cluster, { count }) => wantVoters(cluster, count),
   grow: (cluster, { by }) =>
     cluster.change({ replicas: Math.min(NODES_MAX, cluster.spec.replicas + by) }),
+  shrink: (cluster, { by }) =>
+    cluster.change({
+      replicas: Math.max(cluster.spec.metadataVoters ?? 1, cluster.spec.replicas - by),
+    }),
 };
 
 /** As the API server takes it. */
@@ -130,6 +137,16 @@ interface Start {
   readonly hasBegun: boolean;
 }
 
+/** Whatever was in the way is over, and what can be had is wanted. */
+function mend(cluster: ModelCluster): void {
+  cluster.isCutOff = false;
+  cluster.hostless.clear();
+  Object.assign(cluster.nodes, { isSlow: false, isRefusing: false });
+  // What cannot be taken back is wanted again.
+  const size = Math.max(cluster.spec.replicas, cluster.observe().statefulSet?.replicas ?? 0);
+  cluster.change({ image: 'good', upgrade: ROLLING, replicas: size });
+}
+
 function run(
   { replicas, metadataVoters, hasBegun }: Start,
   happenings: readonly Happening[],
@@ -143,10 +160,7 @@ function run(
     happen(cluster, event);
     check(cluster);
   }
-  cluster.isCutOff = false;
-  cluster.hostless.clear();
-  Object.assign(cluster.nodes, { isSlow: false, isRefusing: false });
-  cluster.change({ image: 'good', upgrade: ROLLING });
+  mend(cluster);
   const { conditions, operation } = settle(cluster);
   check(cluster);
   // Nothing replaces it yet.

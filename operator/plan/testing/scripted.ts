@@ -61,6 +61,40 @@ export function checkCutOff(): void {
 }
 
 /**
+ * Fewer nodes than there are: members stay, and one that waits for the host that it had; one that never found a host goes.
+ * @throws {Error} that begins with the property that does not hold.
+ */
+export function checkFewer(): void {
+  const cluster = new ModelCluster(4);
+  settle(cluster);
+  cluster.nodes.isClosed = true;
+  cluster.change({ replicas: 5 });
+  passes(cluster);
+  // It ran, and did not join: its volume is there.
+  cluster.hostless.add(5);
+  cluster.losePod(5);
+  cluster.change({ replicas: 3 });
+  passes(cluster);
+  cluster.hostless.clear();
+  cluster.nodes.isClosed = false;
+  cluster.change({ replicas: 5 });
+  checkEnd(cluster);
+  cluster.hostless.add(6);
+  cluster.change({ replicas: 6 });
+  passes(cluster);
+  cluster.change({ replicas: 5 });
+  checkEnd(cluster);
+}
+
+function passes(cluster: ModelCluster): void {
+  for (let i = 0; i < 20; i++) {
+    cluster.pass();
+    cluster.tick();
+    check(cluster);
+  }
+}
+
+/**
  * Containers end and start again where a change is stopped, by a failure of its own or by hand.
  * @throws {Error} that begins with the property that does not hold.
  */
@@ -79,11 +113,7 @@ export function checkStartingAgain(strategy: 'Rolling' | 'Paused'): void {
   ];
   for (const restart of restarts) {
     restart();
-    for (let i = 0; i < 20; i++) {
-      cluster.pass();
-      cluster.tick();
-    }
-    check(cluster);
+    passes(cluster);
   }
   cluster.change({ image: 'good', upgrade: ROLLING });
   const { operation } = settle(cluster);
