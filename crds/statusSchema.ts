@@ -54,7 +54,10 @@ const operation = object({
   kind: described('Its kind, in one word.', Type.String({ maxLength: 32 })),
   ordinal: Type.Optional(described('The pod that it is about.', Type.Integer())),
   step: described('What is done now, or waited for.', Type.String({ maxLength: 256 })),
-  startedAt: described('When it began.', Type.String({ format: 'date-time' })),
+  startedAt: described(
+    'Since when it is of this kind, and about this pod.',
+    Type.String({ format: 'date-time' }),
+  ),
   blockedBy: Type.Optional(described('Why it does not go on.', Type.String({ maxLength: 1024 }))),
 });
 

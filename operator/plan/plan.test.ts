@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
 import { ModelCluster } from './testing/model.ts';
+import { transitions } from './transitions.ts';
 import type { Plan } from './types.ts';
 import { checkPlans, conditionOf, settle } from './testing/randomRuns.ts';
 import { checkCutOff, checkFewer, checkRefused, checkStartingAgain } from './testing/scripted.ts';
@@ -133,6 +134,91 @@ describe('a plan', () => {
     expect(revisions.size).toBe(1);
     expect(conditionOf(last, 'UpgradeBlocked')).toBe('False NotBlocked');
     expect(cluster.violations).toEqual([]);
+  });
+
+  test('a new revision that crashes is told once, whatever its container does between two crashes', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.badImages.add('bad');
+    cluster.isFlickering = true;
+    cluster.change({ image: 'bad' });
+    pass(cluster, 10);
+    const said = Array.from({ length: 6 }, () => {
+      const { conditions } = pass(cluster, 2);
+      return conditions.find(({ type }) => type === 'UpgradeBlocked');
+    });
+    expect(said[0]).toMatchObject({ status: 'True', reason: 'NewRevisionFails' });
+    expect(new Set(said.map((condition) => JSON.stringify(condition))).size).toBe(1);
+    cluster.change({ image: 'good' });
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+  });
+
+  test('a node is late when the time is over in which it was waited for, not when it lags once after long', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.change({ image: 'better' });
+    pass(cluster, 12);
+    cluster.nodes.isRefusing = true;
+    pass(cluster, 10);
+    cluster.wait();
+    const current = cluster.observe().pods.find(({ revision }) => revision === '2')?.ordinal ?? 0;
+    cluster.nodes.isSlow = true;
+    cluster.nodes.lag(current);
+    expect(conditionOf(pass(cluster, 5), 'UpgradeBlocked')).toBe('False NotBlocked');
+    cluster.wait();
+    expect(conditionOf(pass(cluster, 5), 'UpgradeBlocked')).toBe('True CatchUpTimedOut');
+    Object.assign(cluster.nodes, { isSlow: false, isRefusing: false });
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+  });
+
+  test('a cluster of which no node answers is not one that grows', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.isCutOff = true;
+    expect(pass(cluster, 2).operation).toMatchObject({ kind: 'Recover', ordinal: null });
+    cluster.change({ replicas: 4 });
+    const last = pass(cluster, 3);
+    expect(last.operation).toMatchObject({ step: 'waiting for the nodes to answer' });
+    expect(conditionOf(last, 'Progressing')).toBe('True Recovering');
+  });
+
+  test('while it begins, that is all that is told: neither growth nor nodes that are down', () => {
+    const cluster = new ModelCluster(1);
+    pass(cluster, 1);
+    cluster.change({ replicas: 3 });
+    const told: string[] = [];
+    for (let i = 0; i < 40; i += 1) {
+      const before = cluster.observe().cluster.status;
+      const { operation, events } = cluster.pass();
+      const { status } = cluster.observe().cluster;
+      const changes = status === undefined ? [] : transitions(before, status);
+      told.push(operation?.kind ?? '-', ...[...events, ...changes].map(({ reason }) => reason));
+      cluster.tick();
+    }
+    expect([...new Set(told)].sort()).toEqual(['-', 'Bootstrap', 'Bootstrapping']);
+  });
+
+  test('a member that is lost while a new one waits for a host is told', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.hostless.add(4);
+    cluster.change({ replicas: 4 });
+    expect(pass(cluster, 8).operation).toMatchObject({ kind: 'ScaleOut', ordinal: 4 });
+    cluster.hostless.add(2);
+    cluster.losePod(2);
+    const before = cluster.observe().cluster.status;
+    const { operation } = pass(cluster, 1);
+    expect(operation).toMatchObject({ kind: 'Recover', ordinal: 2 });
+    const { status } = cluster.observe().cluster;
+    if (status === undefined) throw new Error('no status');
+    expect(transitions(before, status).map(({ reason }) => reason)).toEqual(['NodesDown']);
+  });
+
+  test('paused: a change that is not made is not Ready, of whatever object', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.change({ paused: true, monitoring: { podMonitor: true, prometheusRule: false } });
+    expect(conditionOf(pass(cluster, 2), 'Ready')).toBe('False InProgress');
   });
 
   test('a drained node is the first that a change restarts, which ends the drain', () => {

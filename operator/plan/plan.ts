@@ -35,8 +35,10 @@ const STEPS: readonly ((situation: Situation) => Step | null)[] = [
 
 export function plan({ desired, observed, newClusterId, refusals = [] }: PlanInput): Plan {
   const writes = childWrites(desired, observed);
-  const situation = situationOf(observed, !writes.some(isOfTemplate));
   const { metadata, spec } = observed.cluster;
+  // Whatever of it is not applied while it is paused is not as the spec says.
+  const missing = spec.paused ? writes : writes.filter(isOfTemplate);
+  const situation = situationOf(observed, missing.length === 0);
   // Its children go with it, by their owner; its volumes by the policy of the StatefulSet.
   if (metadata.deletionTimestamp !== undefined || spec.paused) return planOf(situation, []);
   const findings = foreignObjects(desired, observed);
@@ -78,7 +80,8 @@ function planOf(situation: Situation, steps: readonly Step[]): Plan {
   const risky = steps.flatMap((step) => (step.risky === undefined ? [] : [step.risky]));
   assert(risky.length <= 1, 'one risky action in a pass');
   const findings = steps.flatMap((step) => step.findings ?? []);
-  const operation = steps.find((step) => step.operation !== undefined)?.operation ?? null;
+  const told = steps.filter((step) => step.operation !== undefined);
+  const operation = (told.find(({ isAside }) => isAside !== true) ?? told[0])?.operation ?? null;
   const delays = steps.flatMap(({ requeueAfterMs: ms }) => (ms === undefined ? [] : [ms]));
   return {
     writes: steps.flatMap((step) => step.writes ?? []),

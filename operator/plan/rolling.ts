@@ -4,13 +4,14 @@
  * up stops the roll where it is.
  */
 import { durationMs } from '../desired/duration.ts';
-import { failingPlace, isPaused, isRevisionKnown } from './situation.ts';
+import { failingPlace, isPaused, isRevisionKnown, lastFailure } from './situation.ts';
 import type { Place, Situation } from './situation.ts';
 import { POLL_MS } from './step.ts';
 import type { Finding, Step } from './step.ts';
 import type { Operation } from './types.ts';
 
 const CATCH_UP_TIMEOUT = '10m';
+const OF_WHICH_WAITS_ARE_PART = ['Roll', 'Bootstrap', 'ScaleOut'] as const;
 
 export function roll(situation: Situation): Step | null {
   if (!isRevisionKnown(situation)) return takingUp(situation);
@@ -57,6 +58,15 @@ function blocked(ordinal: number | null, finding: Finding): Step {
 
 /** A member that is not whole, and is waited for. */
 function comingUp(situation: Situation, isRolling: boolean): Step | null {
+  if (isSilent(situation)) {
+    const kind = kindOf(situation, null);
+    const step = 'waiting for the nodes to answer';
+    return {
+      operation: { kind: isRolling ? 'Roll' : kind, ordinal: null, step, blockedBy: null },
+      requeueAfterMs: POLL_MS,
+      isLast: true,
+    };
+  }
   // Who never was a member is not the roll's concern.
   const down = situation.places.find(({ isWhole, member }) => member !== null && !isWhole);
   if (down === undefined) return null;
@@ -66,8 +76,7 @@ function comingUp(situation: Situation, isRolling: boolean): Step | null {
   }
   return {
     operation: {
-      // The last of a roll is part of it until it is whole.
-      kind: isRolling || wasRolling(situation) ? 'Roll' : 'Recover',
+      kind: isRolling ? 'Roll' : kindOf(situation, down.ordinal),
       ordinal: down.ordinal,
       step: `waiting for node ${down.ordinal} to serve again`,
       blockedBy: down.pod?.trouble ?? null,
@@ -77,13 +86,37 @@ function comingUp(situation: Situation, isRolling: boolean): Step | null {
   };
 }
 
+/** It has begun, and no node says anything of it. */
+function isSilent({ observed, bootstrapDisk }: Situation): boolean {
+  return bootstrapDisk !== null && observed.admin.cluster === null;
+}
+
+/**
+ * What a wait is part of. The last of a roll is part of it until it is whole, and so is a new node of the beginning, or of
+ * growing; one that was whole before has been lost.
+ */
+function kindOf({ observed }: Situation, ordinal: number | null): Operation['kind'] {
+  const { operation: last, nodes = [] } = observed.cluster.status ?? {};
+  const wasWhole = nodes.some(
+    ({ nodeId, ready, caughtUp }) =>
+      ready && caughtUp === true && (ordinal === null || ordinal === nodeId),
+  );
+  const kind = OF_WHICH_WAITS_ARE_PART.find((candidate) => candidate === last?.kind);
+  return kind === undefined || (wasWhole && kind !== 'Roll') ? 'Recover' : kind;
+}
+
 /** A pod of the new revision that does not run. */
 function newRevisionFails(situation: Situation): Step | null {
   const failing = failingPlace(situation);
   if (failing === null) return null;
   const { ordinal, pod } = failing;
+  const last = lastFailure(situation.observed);
   const what = `${pod?.name} of the new revision does not run (${pod?.trouble})`;
-  const message = `${what}: the roll stops. Revert the change, or mend it`;
+  // Its trouble changes with each crash; what is said of it does not.
+  const message =
+    last?.ordinal === ordinal
+      ? last.message
+      : `${what}: the roll stops. Revert the change, or mend it`;
   return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'NewRevisionFails', message });
 }
 
@@ -95,10 +128,12 @@ function timeoutOf({ observed }: Situation): string {
   return observed.cluster.spec.upgrade?.catchUpTimeout ?? CATCH_UP_TIMEOUT;
 }
 
-function isLate(situation: Situation, { pod }: Place): boolean {
-  const sinceMs = pod?.readyChangedAtMs ?? pod?.createdAtMs;
-  if (sinceMs === undefined) return false;
-  return situation.observed.nowMs - sinceMs > durationMs(timeoutOf(situation));
+/** Counted from its restart, or from when it was first seen behind: that is when the roll came to wait for it. */
+function isLate(situation: Situation, { ordinal }: Place): boolean {
+  const { cluster, nowMs } = situation.observed;
+  const { operation: last } = cluster.status ?? {};
+  if (last?.kind !== 'Roll' || last.ordinal !== ordinal) return false;
+  return nowMs - Date.parse(last.startedAt) > durationMs(timeoutOf(situation));
 }
 
 /**

@@ -2,6 +2,7 @@
  * More nodes: one after the other, each a whole member before the next. Fewer: not done by this version, but for places at the
  * end that were never more than a pod without a host.
  */
+import { FIRST_ORDINAL } from '../desired/names.ts';
 import { placesHeld } from '../observe/types.ts';
 import type { StatefulSetView } from '../observe/types.ts';
 import { isUnschedulable } from './situation.ts';
@@ -29,15 +30,20 @@ export function scale(situation: Situation): Step | null {
 }
 
 function grow(situation: Situation, statefulSet: StatefulSetView, wanted: number): Step | null {
-  const { places, bootstrapDisk } = situation;
+  const { places, bootstrapDisk, observed } = situation;
   const { replicas } = statefulSet;
   // No cluster yet, and so nothing to wait for: all of them wait to be begun.
   if (bootstrapDisk === null) {
-    return wanted === replicas ? null : to(statefulSet, wanted);
+    return wanted === replicas ? null : beginningWith(statefulSet, wanted);
   }
-  const joining = places.filter(({ member }) => member === null);
-  const next = joining[0];
-  if (next !== undefined) return waitingFor(next, 'to join');
+  // Who is a member is not known: the rest of the plan waits for the nodes.
+  if (observed.admin.cluster === null) return null;
+  const joining = places.find(({ member }) => member === null);
+  if (joining !== undefined) {
+    const kind =
+      observed.cluster.status?.operation?.kind === 'Bootstrap' ? 'Bootstrap' : 'ScaleOut';
+    return { ...waitingFor(joining, 'to join', kind), isAside: true };
+  }
   if (wanted === replicas) return null;
   const missing = places.find(({ isWhole }) => !isWhole);
   if (missing !== undefined) return waitingFor(missing, 'to serve');
@@ -56,10 +62,6 @@ function isTakenBack({ observed, places, leader, bootstrapDisk }: Situation): bo
   return isUnknown && (pod === null || isUnschedulable(pod));
 }
 
-function operation(ordinal: number, step: string, blockedBy: string | null = null): Operation {
-  return { kind: 'ScaleOut', ordinal, step, blockedBy };
-}
-
 function risky({ replicas, uid, resourceVersion }: StatefulSetView, size: number): RiskyAction {
   return { type: 'Scale', from: replicas, to: size, uid, resourceVersion };
 }
@@ -68,8 +70,19 @@ function to(statefulSet: StatefulSetView, size: number): Step {
   const message = `Growing from ${statefulSet.replicas} to ${size} nodes`;
   return {
     risky: risky(statefulSet, size),
-    operation: operation(size, `adding node ${size}`),
+    operation: { kind: 'ScaleOut', ordinal: size, step: `adding node ${size}`, blockedBy: null },
     events: [{ type: 'Normal', reason: 'ScalingOut', message }],
+    requeueAfterMs: POLL_MS,
+    isLast: true,
+  };
+}
+
+/** Another size is wanted of what has not begun. */
+function beginningWith(statefulSet: StatefulSetView, size: number): Step {
+  const step = `making ${size} pods`;
+  return {
+    risky: risky(statefulSet, size),
+    operation: { kind: 'Bootstrap', ordinal: FIRST_ORDINAL, step, blockedBy: null },
     requeueAfterMs: POLL_MS,
     isLast: true,
   };
@@ -89,9 +102,14 @@ function takingBack(statefulSet: StatefulSetView): Step {
 }
 
 /** What is waited for does not keep the other nodes from being mended or rolled. */
-function waitingFor({ ordinal, pod }: Place, what: string): Step {
+function waitingFor(
+  { ordinal, pod }: Place,
+  what: string,
+  kind: Operation['kind'] = 'ScaleOut',
+): Step {
+  const step = `waiting for node ${ordinal} ${what}`;
   return {
-    operation: operation(ordinal, `waiting for node ${ordinal} ${what}`, pod?.trouble ?? null),
+    operation: { kind, ordinal, step, blockedBy: pod?.trouble ?? null },
     requeueAfterMs: POLL_MS,
     isLast: false,
   };

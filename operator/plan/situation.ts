@@ -102,12 +102,30 @@ export function isUnschedulable({ phase, trouble }: PodView): boolean {
 }
 
 /** A pod of the new revision that does not run; null: none is known. */
-export function failingPlace({ places, observed }: Situation): Place | null {
+export function failingPlace(situation: Situation): Place | null {
+  const { places, observed } = situation;
   const isFailing = ({ isCurrent, pod, member }: Place): boolean => {
     if (!isCurrent || pod === null || pod.trouble === null || pod.isReady) return false;
     // One that finds no host, and never was a member, says nothing about the revision of the others.
     const isExtra = observed.admin.cluster !== null && member === null && isUnschedulable(pod);
     return !isExtra;
   };
-  return places.find(isFailing) ?? null;
+  return places.find(isFailing) ?? stillFailing(situation);
+}
+
+/** Between two crashes its container runs for a moment: it fails until it is ready, or another template is wanted. */
+function stillFailing({ places, observed }: Situation): Place | null {
+  const failure = lastFailure(observed);
+  const isStill = ({ ordinal, pod, isCurrent }: Place): boolean =>
+    ordinal === failure?.ordinal && isCurrent && pod?.isReady === false;
+  return places.find(isStill) ?? null;
+}
+
+/** What was said last of a revision that does not run. */
+export function lastFailure({ cluster }: Observed): { ordinal: number; message: string } | null {
+  const { operation, conditions = [] } = cluster.status ?? {};
+  const blocked = conditions.find(({ type }) => type === 'UpgradeBlocked');
+  if (blocked?.status !== 'True' || blocked.reason !== 'NewRevisionFails') return null;
+  if (operation?.kind !== 'Roll' || operation.ordinal === undefined) return null;
+  return { ordinal: operation.ordinal, message: blocked.message };
 }

@@ -53,7 +53,9 @@ function operationOf(
 ): Pick<WalrusClusterStatus, 'operation'> {
   if (operation === null) return {};
   const { kind, ordinal, step, blockedBy } = operation;
-  const startedAt = last?.operation?.kind === kind ? last.operation.startedAt : now;
+  const before = last?.operation;
+  const isSame = before?.kind === kind && before.ordinal === (ordinal ?? undefined);
+  const startedAt = isSame ? before.startedAt : now;
   return {
     operation: {
       kind,

@@ -15,6 +15,8 @@ export interface Step {
   readonly writes?: readonly Write[];
   readonly risky?: RiskyAction;
   readonly operation?: Operation;
+  /** It may last, and holds up nothing: what else is under way is told instead. */
+  readonly isAside?: true;
   readonly findings?: readonly Finding[];
   readonly events?: readonly Event[];
   /** Something that no watch tells may change: look again. */

@@ -56,6 +56,9 @@ describe('transitions()', () => {
     expect(reasons(down, whole)).toEqual(['Normal Recovered']);
     const rolling = { ...busy('Roll'), conditions: down.conditions };
     expect(reasons(busy('Roll'), rolling)).toEqual([]);
+    const beginning = { ...busy('Bootstrap'), conditions: down.conditions };
+    expect(reasons(CALM, beginning)).toEqual([]);
+    expect(reasons(beginning, whole)).toEqual([]);
     expect(reasons(rolling, whole)).toEqual(['Normal RollFinished']);
   });
 

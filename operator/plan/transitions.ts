@@ -37,7 +37,10 @@ function rolls(last: Status | undefined, next: Status): readonly Event[] {
   return isOver ? [normal('RollFinished', 'All pods run what the spec says')] : [];
 }
 
-/** Nodes that are down, but for the one that a roll restarts. */
+/** In these a node that does not serve yet is none that was lost. */
+const EXPECTED: ReadonlySet<string> = new Set(['Roll', 'Bootstrap', 'ScaleOut']);
+
+/** Nodes that are down, but for the one that a roll restarts, and those that are new. */
 function losses(last: Status | undefined, next: Status): readonly Event[] {
   const before = last === undefined ? undefined : lossOf(last);
   const now = lossOf(next);
@@ -50,7 +53,7 @@ function losses(last: Status | undefined, next: Status): readonly Event[] {
 
 function lossOf(status: Status): Condition | undefined {
   const condition = find(status, 'Degraded', 'True');
-  const isLoss = condition?.reason === 'NodesDown' && status.operation?.kind !== 'Roll';
+  const isLoss = condition?.reason === 'NodesDown' && !EXPECTED.has(status.operation?.kind ?? '');
   return isLoss ? condition : undefined;
 }
 

@@ -38,5 +38,5 @@ function operation(step: string): Operation {
 }
 
 function waiting(step: string): Step {
-  return { operation: operation(step), requeueAfterMs: POLL_MS, isLast: true };
+  return { operation: operation(step), isAside: true, requeueAfterMs: POLL_MS, isLast: true };
 }

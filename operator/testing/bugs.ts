@@ -88,6 +88,20 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     ],
   },
   {
+    name: 'FailureForgotten',
+    story: 'startingAgain',
+    what: 'a revision whose container runs for a moment between two crashes is taken for one that runs',
+    foundBy: ['StopsWhereItFails'],
+    changes: [
+      {
+        file: 'operator/plan/situation.ts',
+        find: 'return places.find(isFailing) ?? stillFailing(situation);',
+        replace:
+          'return places.find(isFailing) ?? (typeof stillFailing === "function" ? null : null);',
+      },
+    ],
+  },
+  {
     name: 'RecoversWhilePaused',
     story: 'startingAgain',
     what: 'a node that starts again is upgraded while upgrades are paused',

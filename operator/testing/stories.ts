@@ -189,7 +189,8 @@ export async function joinedMeanwhile(): Promise<void> {
   world.apply(NAME, { image: 'better' });
   await onceDecided(world, 'Recover', () => {
     Object.assign(nodes, { isClosed: false, isRefusing: true });
-    nodes.tick();
+    // It joins, and is heard of.
+    for (let i = 0; i < 2; i += 1) nodes.tick();
   });
   nodes.isRefusing = false;
   await world.settle(NAME, SETTLE_MS);

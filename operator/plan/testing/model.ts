@@ -34,6 +34,8 @@ interface ModelPod {
 export class ModelCluster {
   /** Images that never run. */
   readonly badImages = new Set<string>();
+  /** Between two crashes their containers run for a moment, every other second. */
+  isFlickering = false;
   /** Kinds that the API server does not have, and why. */
   readonly unserved = new Map<string, string>();
   /** Images whose nodes serve, and whose pods never get ready. */
@@ -247,7 +249,8 @@ export class ModelCluster {
 
   #troubleOf({ ordinal, image, isStarted }: ModelPod): string | null {
     if (!isStarted) return this.hostless.has(ordinal) ? 'Unschedulable' : null;
-    return this.badImages.has(image) ? 'CrashLoopBackOff' : null;
+    const isBetween = this.isFlickering && (this.nowMs / 1000) % 2 === 0;
+    return this.badImages.has(image) && !isBetween ? 'CrashLoopBackOff' : null;
   }
 
   #createPod(set: ModelStatefulSet, ordinal: number): void {

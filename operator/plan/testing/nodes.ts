@@ -122,6 +122,12 @@ export class ModelNodes {
     if (running !== undefined) running.isDraining = true;
   }
 
+  /** It falls behind the others, for a moment. */
+  lag(ordinal: number): void {
+    const running = this.#processes.get(ordinal);
+    if (running !== undefined) running.behind = CATCH_UP_TICKS;
+  }
+
   stop(ordinal: number): void {
     this.#processes.delete(ordinal);
     this.#elect();
@@ -148,7 +154,7 @@ export class ModelNodes {
       const disk = this.#disks.get(ordinal);
       if (running.registering > 0) running.registering -= 1;
       if (disk === undefined || this.#leader === null) continue;
-      if (!disk.isMember) disk.isMember = !this.isClosed;
+      if (!disk.isMember) this.#join(disk, running);
       else if (running.behind > 0 && !this.isSlow) running.behind -= 1;
     }
     this.#changeVoters();
@@ -263,6 +269,13 @@ export class ModelNodes {
 
   broken(property: Property, detail: string): void {
     this.violations.push({ property, detail });
+  }
+
+  /** The leader knows it before it has heard from it as a member. */
+  #join(disk: ModelDisk, running: ModelProcess): void {
+    if (this.isClosed) return;
+    disk.isMember = true;
+    running.registering = REGISTER_TICKS;
   }
 
   /** The leader keeps its vote. */

@@ -102,6 +102,7 @@ export function checkStartingAgain(strategy: 'Rolling' | 'Paused'): void {
   const cluster = new ModelCluster(5);
   settle(cluster);
   cluster.badImages.add('bad');
+  cluster.isFlickering = true;
   cluster.change({
     image: strategy === 'Paused' ? 'better' : 'bad',
     upgrade: { ...ROLLING, strategy },
