@@ -93,9 +93,11 @@ export const status = object({
   version: Type.Optional(
     described('What all nodes run; absent while they differ.', Type.String({ maxLength: 128 })),
   ),
-  targetVersion: described(
-    "The version of `spec.version`, or the operator's own.",
-    Type.String({ maxLength: 128 }),
+  targetVersion: Type.Optional(
+    described(
+      "The version of `spec.version`, or the operator's own; absent where `spec.image` says what runs.",
+      Type.String({ maxLength: 128 }),
+    ),
   ),
   clusterId: Type.Optional(
     described(

@@ -131,11 +131,14 @@ export class Reconciler {
     }
   }
 
-  async #act(observed: Observed, { risky }: Plan): Promise<void> {
+  async #act(observed: Observed, { risky, eventsOfRisky }: Plan): Promise<void> {
     if (risky === null) return;
     this.#options.onAction(risky);
     try {
       await this.#options.applier.act(observed, risky);
+      for (const event of eventsOfRisky) {
+        await this.#options.events.record(observed.cluster, event);
+      }
     } catch (error) {
       // A node's No is an answer: the next pass asks anew.
       if (!(error instanceof AdminRefusal)) throw error;

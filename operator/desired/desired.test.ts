@@ -18,6 +18,8 @@ test.each([
   const without = { replicas, storage, placement, drainTimeout, networkPolicy, paused };
   const wanted = desired({ ...cluster, spec: { ...without, ...spec } }, { defaults });
   expect(wanted.image).toBe(image);
+  // What an image of one's own has in it nobody knows.
+  expect(wanted.version).toBe('image' in spec ? null : (Reflect.get(spec, 'version') ?? '0.1.0'));
   expect(wanted.statefulSet).toMatchObject({
     spec: { template: { spec: { containers: [{ image }] } } },
   });

@@ -22,7 +22,7 @@ export function desired(cluster: WalrusCluster, { defaults }: DesiredOptions): D
   return {
     statefulSet: marked(statefulSet(cluster, image)),
     image,
-    version: versionOf(cluster.spec.version, defaults),
+    version: cluster.spec.image === undefined ? versionOf(cluster.spec.version, defaults) : null,
     others: [
       serviceAccount(cluster),
       nodesService(cluster),

@@ -42,7 +42,8 @@ export interface DesiredOptions {
 export interface Desired {
   readonly statefulSet: KubernetesObject;
   readonly image: string;
-  readonly version: string;
+  /** null: that of spec.image, whatever it is. */
+  readonly version: string | null;
   /** Everything else, in the order in which it is applied. */
   readonly others: readonly KubernetesObject[];
 }

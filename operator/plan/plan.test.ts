@@ -189,10 +189,11 @@ describe('a plan', () => {
     const told: string[] = [];
     for (let i = 0; i < 40; i += 1) {
       const before = cluster.observe().cluster.status;
-      const { operation, events } = cluster.pass();
+      const { operation, events, eventsOfRisky } = cluster.pass();
       const { status } = cluster.observe().cluster;
       const changes = status === undefined ? [] : transitions(before, status);
-      told.push(operation?.kind ?? '-', ...[...events, ...changes].map(({ reason }) => reason));
+      const all = [...events, ...eventsOfRisky, ...changes];
+      told.push(operation?.kind ?? '-', ...all.map(({ reason }) => reason));
       cluster.tick();
     }
     expect([...new Set(told)].sort()).toEqual(['-', 'Bootstrap', 'Bootstrapping']);
@@ -357,6 +358,18 @@ describe('a plan', () => {
     }
     expect(conditionOf(last, 'ConfigurationValid')).toBe('False BootstrapDiskLost');
     expect(cluster.violations).toEqual([]);
+  });
+
+  test('a deletion is told, and nothing is done', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.delete();
+    cluster.losePod(2);
+    const last = pass(cluster, 1);
+    expect([last.writes, last.risky, last.requeueAfterMs]).toEqual([[], null, null]);
+    expect(last.operation).toMatchObject({ kind: 'Delete' });
+    expect(conditionOf(last, 'Progressing')).toBe('True Deleting');
+    expect(conditionOf(last, 'Ready')).toBe('False Deleting');
   });
 
   test('paused: looks, and does nothing', () => {

@@ -33,14 +33,20 @@ const STEPS: readonly ((situation: Situation) => Step | null)[] = [
   changeVoters,
 ];
 
+/** Its children go with it, by their owner; its volumes by the policy of the StatefulSet. */
+const DELETING: Step = {
+  operation: { kind: 'Delete', ordinal: null, step: 'its objects go with it', blockedBy: null },
+  isLast: true,
+};
+
 export function plan({ desired, observed, newClusterId, refusals = [] }: PlanInput): Plan {
   const writes = childWrites(desired, observed);
   const { metadata, spec } = observed.cluster;
   // Whatever of it is not applied while it is paused is not as the spec says.
   const missing = spec.paused ? writes : writes.filter(isOfTemplate);
   const situation = situationOf(observed, missing.length === 0);
-  // Its children go with it, by their owner; its volumes by the policy of the StatefulSet.
-  if (metadata.deletionTimestamp !== undefined || spec.paused) return planOf(situation, []);
+  if (metadata.deletionTimestamp !== undefined) return planOf(situation, [DELETING]);
+  if (spec.paused) return planOf(situation, []);
   const findings = foreignObjects(desired, observed);
   if (findings.length > 0) return planOf(situation, [{ findings, isLast: true }]);
   const identity = identify(situation, newClusterId);
@@ -88,7 +94,8 @@ function planOf(situation: Situation, steps: readonly Step[]): Plan {
     risky: risky[0] ?? null,
     conditions: conditionsOf(situation, operation, findings),
     operation,
-    events: [...tellOfMonitoring(situation), ...steps.flatMap((step) => step.events ?? [])],
+    events: tellOfMonitoring(situation),
+    eventsOfRisky: steps.flatMap((step) => step.events ?? []),
     requeueAfterMs: delays.length === 0 ? null : Math.min(...delays),
   };
 }

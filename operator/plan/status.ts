@@ -22,7 +22,7 @@ export function statusOf(desired: Desired, observed: Observed, plan: Plan): Walr
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
     ...(versions.size === 1 && typeof version === 'string' ? { version } : {}),
-    targetVersion: desired.version,
+    ...(desired.version === null ? {} : { targetVersion: desired.version }),
     ...(clusterId === null ? {} : { clusterId }),
     ...(leader === null ? {} : { leader: podName(cluster, leader) }),
     nodes: places.map((place) => nodeStatus(observed, place)),

@@ -18,6 +18,7 @@ export interface Step {
   /** It may last, and holds up nothing: what else is under way is told instead. */
   readonly isAside?: true;
   readonly findings?: readonly Finding[];
+  /** Of its risky action, once it is done. */
   readonly events?: readonly Event[];
   /** Something that no watch tells may change: look again. */
   readonly requeueAfterMs?: number;

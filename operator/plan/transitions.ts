@@ -31,14 +31,16 @@ function rolls(last: Status | undefined, next: Status): readonly Event[] {
   const wasRolling = last?.operation?.kind === 'Roll';
   const isPaused = find(next, 'UpgradeBlocked')?.reason === 'StrategyPaused';
   if (isRolling && !wasRolling && !isPaused) {
-    return [normal('RollStarted', `A change reaches the pods, to version ${next.targetVersion}`)];
+    const { targetVersion } = next;
+    const to = targetVersion === undefined ? '' : `, to version ${targetVersion}`;
+    return [normal('RollStarted', `A change reaches the pods${to}`)];
   }
   const isOver = wasRolling && next.operation === undefined;
   return isOver ? [normal('RollFinished', 'All pods run what the spec says')] : [];
 }
 
-/** In these a node that does not serve yet is none that was lost. */
-const EXPECTED: ReadonlySet<string> = new Set(['Roll', 'Bootstrap', 'ScaleOut']);
+/** In these a node that does not serve yet, or any more, is none that was lost. */
+const EXPECTED: ReadonlySet<string> = new Set(['Roll', 'Bootstrap', 'ScaleOut', 'Delete']);
 
 /** Nodes that are down, but for the one that a roll restarts, and those that are new. */
 function losses(last: Status | undefined, next: Status): readonly Event[] {

@@ -94,6 +94,8 @@ export interface Plan {
   readonly conditions: readonly Omit<Condition, 'lastTransitionTime'>[];
   readonly operation: Operation | null;
   readonly events: readonly Event[];
+  /** Told once the risky action is done: it may be refused. */
+  readonly eventsOfRisky: readonly Event[];
   /** When to look again without a change of anything that is watched; null: only the periodic resync. */
   readonly requeueAfterMs: number | null;
 }

@@ -27,7 +27,7 @@ describe('operators', () => {
     expect(writes).toBeGreaterThan(40);
     expect(told).toEqual([
       ...['Bootstrapping', 'NodeJoined', 'NodeJoined'],
-      ...['RestartingPod', 'RollStarted', 'RestartingPod', 'RestartingPod', 'RollFinished'],
+      ...['RollStarted', 'RestartingPod', 'RestartingPod', 'RestartingPod', 'RollFinished'],
       ...['ScalingOut', 'NodeJoined', 'ScalingOut', 'NodeJoined', 'ChangingVoters'],
     ]);
   });

@@ -192,6 +192,8 @@ export async function joinedMeanwhile(): Promise<void> {
     // It joins, and is heard of.
     for (let i = 0; i < 2; i += 1) nodes.tick();
   });
+  const told = world.server.all('Event').map((event) => String(event['reason']));
+  if (told.includes('RestartingPod')) world.breach('ToldWhenDone', told.join(' '));
   nodes.isRefusing = false;
   await world.settle(NAME, SETTLE_MS);
   check(world);

@@ -101,6 +101,13 @@ export class ModelCluster {
     };
   }
 
+  /** In the foreground: it is there until its children are gone. */
+  delete(): void {
+    const { metadata } = this.#cluster;
+    const deletionTimestamp = new Date(this.nowMs).toISOString();
+    this.#cluster = { ...this.#cluster, metadata: { ...metadata, deletionTimestamp } };
+  }
+
   /** The WalrusCluster is deleted and made again; its volumes stay. */
   recreate(): void {
     const { metadata, apiVersion, kind, spec } = this.#cluster;
