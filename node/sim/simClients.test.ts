@@ -406,3 +406,46 @@ describe('bad input', () => {
     expect(await at.wait(client.ask('PUT t y'))).toBe('OK');
   });
 });
+
+describe('a node that stops', () => {
+  const STOP_MS = 30_000;
+
+  /** How long its server takes to be done. */
+  async function stopMs(at: World, machine: Machine): Promise<number> {
+    const startMs = at.cluster.scheduler.nowMs;
+    await at.wait(at.clients.servers.get(machine)!.drain(STOP_MS), 2 * STOP_MS);
+    return at.cluster.scheduler.nowMs - startMs;
+  }
+
+  test('answers what is under way and takes nothing more, so that a busy connection ends, too', async () => {
+    const at = await world();
+    const machine = at.machines[0]!;
+    const client = at.clients.text(machine);
+    expect(await at.wait(client.ask('REGISTER t'))).toBe('OK');
+    let confirmed = 0;
+    const putOn = async (): Promise<void> => {
+      while ((await client.ask('PUT t x')) === 'OK') confirmed += 1;
+    };
+    const putting = Promise.all([putOn(), putOn(), putOn()]); // one at least is under way at any time
+    await at.cluster.run(500);
+    expect(await stopMs(at, machine)).toBeLessThan(1000);
+    await at.wait(putting);
+    expect(client.isClosed).toBe(true);
+    const stored = await at.wait(drain(at.clients.text(at.machines[1]!), 't'));
+    expect(stored.length).toBeGreaterThanOrEqual(confirmed);
+    expect(confirmed).toBeGreaterThan(10);
+  });
+
+  test('gives up what nobody is there to confirm', async () => {
+    const at = await world();
+    const machine = at.machines[0]!;
+    const client = at.clients.text(machine);
+    expect(await at.wait(client.ask('REGISTER t'))).toBe('OK');
+    for (const other of at.machines.slice(1)) at.cluster.kill(other);
+    const put = client.ask('PUT t x');
+    await at.cluster.run(100);
+    expect(await stopMs(at, machine)).toBeLessThan(5000);
+    at.clients.servers.get(machine)!.stop();
+    expect(await at.wait(put)).not.toBe('OK');
+  });
+});
