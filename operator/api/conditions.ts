@@ -66,7 +66,7 @@ export const CONDITION_REASONS = {
     Refused:
       'The API server, a quota or an admission hook does not take an object as the spec has it; the message says which and why. Mend the spec, or what refuses it: it is tried again, and nothing is restarted meanwhile.',
     BootstrapDiskLost:
-      'The disk on which the cluster began is gone, or the WalrusCluster was made on volume claims of a cluster that had never begun, and no node knows the cluster. Bring the old volumes back, or begin anew without their data: delete the WalrusCluster and its volume claims, and make it again.',
+      'The disk on which the cluster began is gone, and no node knows the cluster. Bring the old volumes back, or begin anew without their data: delete the WalrusCluster and its volume claims, and make it again.',
   },
   Monitored: {
     NotRequested:

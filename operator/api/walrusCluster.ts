@@ -15,7 +15,7 @@ export type WalrusClusterStatus = Static<typeof status>;
 
 /** The cluster's id, made once (ADR 0150). */
 export const CLUSTER_ID_ANNOTATION = `${GROUP}/cluster-id`;
-/** The disk on which the cluster begins, or has begun. */
+/** The disk on which the cluster begins, or has begun; also on its volume claims, which outlive it. */
 export const BOOTSTRAP_DISK_ANNOTATION = `${GROUP}/bootstrap-disk`;
 /** Which installation of the operator looks after it: `namespace/name` of its lease (ADR 0151). */
 export const OPERATOR_ANNOTATION = `${GROUP}/operator`;

@@ -3,7 +3,7 @@
  * changed since refuses it, and the next pass sees why.
  */
 import type { Logger } from '../../base/log.ts';
-import { API_VERSION, KIND } from '../api/walrusCluster.ts';
+import { API_VERSION, BOOTSTRAP_DISK_ANNOTATION, KIND } from '../api/walrusCluster.ts';
 import type { WalrusCluster, WalrusClusterStatus } from '../api/walrusCluster.ts';
 import { claimName, namesOf } from '../desired/names.ts';
 import type { KubernetesObject } from '../desired/types.ts';
@@ -50,6 +50,18 @@ export class Applier {
         this.#log('deleting a child', { kind: write.kind, name: write.name });
         await this.#delete(objectPath(kindOf(write.kind), namespace, write.name), write.uid);
         break;
+      case 'NoteClaim': {
+        const annotations = { [BOOTSTRAP_DISK_ANNOTATION]: write.bootstrapDisk };
+        this.#log('noting on a volume claim that the cluster begins', { claim: write.name });
+        await this.#request({
+          method: 'PATCH',
+          path: objectPath(kindOf('PersistentVolumeClaim'), namespace, write.name),
+          query: { fieldManager: FIELD_MANAGER },
+          contentType: MERGE,
+          body: { metadata: { uid: write.uid, annotations } },
+        });
+        break;
+      }
       case 'Annotate': {
         const { annotations, resourceVersion } = write;
         this.#log('writing down', annotations);

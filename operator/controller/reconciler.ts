@@ -154,5 +154,6 @@ export class Reconciler {
 
 function childOf(write: Write): { readonly kind: string; readonly name: string } | null {
   if (write.type === 'Apply') return { kind: write.object.kind, name: write.object.metadata.name };
+  if (write.type === 'NoteClaim') return { kind: 'PersistentVolumeClaim', name: write.name };
   return write.type === 'Delete' ? write : null;
 }

@@ -53,6 +53,8 @@ export interface ClaimView {
   readonly volumeName: string | null;
   /** Annotation `walrus.io/cluster-id`: whose data it holds; null when there is none. */
   readonly clusterId: string | null;
+  /** Annotation `walrus.io/bootstrap-disk`, since before that cluster began; null: it had not, or with an earlier version. */
+  readonly bootstrapDisk: string | null;
   /** It is there until no pod uses it any more. */
   readonly isDeleting: boolean;
 }

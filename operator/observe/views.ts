@@ -1,5 +1,5 @@
 /** Objects of the API server as a plan sees them. */
-import { CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
+import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { DATA, FIRST_ORDINAL, claimName, podName } from '../desired/names.ts';
 import type { Stored } from '../kube/listWatch.ts';
@@ -152,6 +152,7 @@ export function claimView(object: Stored, cluster: WalrusCluster): ClaimView | n
     phase: status?.phase ?? 'Pending',
     volumeName: spec.volumeName ?? null,
     clusterId: annotations[CLUSTER_ID_ANNOTATION] ?? null,
+    bootstrapDisk: annotations[BOOTSTRAP_DISK_ANNOTATION] ?? null,
     isDeleting: deletionTimestamp !== undefined,
   };
 }

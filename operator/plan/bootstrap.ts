@@ -41,21 +41,24 @@ export function identify(situation: Situation, newId: string): Step | null {
     };
   }
   const [existing] = ids;
+  const annotations =
+    existing === undefined
+      ? { [CLUSTER_ID_ANNOTATION]: newId }
+      : {
+          [CLUSTER_ID_ANNOTATION]: existing,
+          [BOOTSTRAP_DISK_ANNOTATION]: begunOn(situation.observed.claims),
+        };
   return {
-    writes: [
-      annotate(
-        situation,
-        existing === undefined
-          ? { [CLUSTER_ID_ANNOTATION]: newId }
-          : {
-              [CLUSTER_ID_ANNOTATION]: existing,
-              [BOOTSTRAP_DISK_ANNOTATION]: ON_EXISTING_VOLUMES,
-            },
-      ),
-    ],
+    writes: [annotate(situation, annotations)],
     operation: operation('writing the cluster id down'),
     isLast: true,
   };
+}
+
+/** As the claims have it. With none that has it, who is to know is asked later. */
+function begunOn(claims: readonly ClaimView[]): string {
+  const [disk, ...others] = new Set(claims.flatMap((claim) => claim.bootstrapDisk ?? []));
+  return disk === undefined || others.length > 0 ? ON_EXISTING_VOLUMES : disk;
 }
 
 /** What is on them is lost, and new pods could not have them: neither taken over nor begun upon. */
@@ -69,6 +72,21 @@ function waitingToGo(leaving: readonly ClaimView[]): Step {
   };
 }
 
+/** Those that do not say yet that their cluster has begun. */
+function notes({ observed, clusterId, bootstrapDisk }: Situation): readonly Write[] {
+  if (bootstrapDisk === null) return [];
+  return observed.claims
+    .filter((claim) => claim.clusterId === clusterId && claim.bootstrapDisk === null)
+    .filter(({ isDeleting }) => !isDeleting)
+    .map(({ name, uid }) => ({ type: 'NoteClaim', name, uid, bootstrapDisk }));
+}
+
+/** Of later nodes, and of clusters that began with an earlier version: what says so to whoever makes the cluster again. */
+export function noteBegun(situation: Situation): Step | null {
+  const writes = hasBegun(situation) ? notes(situation) : [];
+  return writes.length === 0 ? null : { writes, isLast: false };
+}
+
 /** From the first pods until the cluster exists. */
 export function bootstrap(situation: Situation): Step | null {
   const { places, bootstrapDisk, clusterId, observed } = situation;
@@ -78,22 +96,62 @@ export function bootstrap(situation: Situation): Step | null {
     // Noted already: what can be mended meanwhile is mended.
     return bootstrapDisk === null ? waiting(first === null) : null;
   }
-  if (bootstrapDisk === null) {
-    return {
-      writes: [annotate(situation, { [BOOTSTRAP_DISK_ANNOTATION]: first.diskId })],
-      operation: operation('writing down on which disk it begins'),
-      isLast: true,
-    };
+  if (bootstrapDisk === null) return beginningOn(situation, first.diskId);
+  if (bootstrapDisk === first.diskId) return begin(situation, clusterId, first.diskId);
+  return onOther(situation, bootstrapDisk, first.diskId);
+}
+
+/** The first node's disk is not the one that is noted. */
+function onOther(situation: Situation, noted: string, found: string): Step {
+  const isNoted = situation.observed.claims.some((claim) => claim.bootstrapDisk !== null);
+  const isProven = noted !== ON_EXISTING_VOLUMES || isNoted;
+  return isProven ? lost(noted, found) : unproven(situation, found);
+}
+
+function begin(situation: Situation, clusterId: string, diskId: string): Step {
+  const writes = notes(situation);
+  // Before it begins: whatever happens then, these volumes are never again taken for fresh ones.
+  if (writes.length > 0) {
+    const step = 'noting on the volume claims that it begins';
+    return { writes, operation: operation(step), isLast: true };
   }
-  if (bootstrapDisk !== first.diskId) return lost(bootstrapDisk, first.diskId);
   return {
-    risky: { type: 'Bootstrap', ordinal: FIRST_ORDINAL, clusterId, diskId: bootstrapDisk },
+    risky: { type: 'Bootstrap', ordinal: FIRST_ORDINAL, clusterId, diskId },
     operation: operation('beginning the cluster'),
-    events: [
-      { type: 'Normal', reason: 'Bootstrapping', message: beginning(clusterId, bootstrapDisk) },
-    ],
+    events: [{ type: 'Normal', reason: 'Bootstrapping', message: beginning(clusterId, diskId) }],
     requeueAfterMs: POLL_MS,
     isLast: true,
+  };
+}
+
+function beginningOn(situation: Situation, diskId: string): Step {
+  return {
+    writes: [annotate(situation, { [BOOTSTRAP_DISK_ANNOTATION]: diskId })],
+    operation: operation('writing down on which disk it begins'),
+    isLast: true,
+  };
+}
+
+/**
+ * The volumes existed, and no claim says that a cluster began on them: it never did, or with an earlier version. When the nodes
+ * of all of them say that they are part of none, there is none.
+ */
+function unproven(situation: Situation, diskId: string): Step {
+  const { observed, places } = situation;
+  const silent = observed.claims.filter(
+    ({ ordinal, volumeName }) =>
+      volumeName !== null && places[ordinal - FIRST_ORDINAL]?.node?.phase !== 'Joining',
+  );
+  if (silent.length === 0) return beginningOn(situation, diskId);
+  const names = silent.map(({ name }) => name).join(', ');
+  const blockedBy = `the nodes of ${names} cannot be asked`.slice(0, BLOCKED_BY_LENGTH_MAX);
+  return {
+    operation: operation(
+      'finding out whether a cluster began on the volumes that existed',
+      blockedBy,
+    ),
+    requeueAfterMs: POLL_MS,
+    isLast: false,
   };
 }
 
@@ -120,7 +178,7 @@ function beginning(clusterId: string, diskId: string): string {
 function lost(noted: string, found: string): Step {
   const past =
     noted === ON_EXISTING_VOLUMES
-      ? 'The WalrusCluster was made on volume claims that existed, of a cluster that had not begun yet or has lost its volumes:'
+      ? 'The WalrusCluster was made on volume claims of a cluster that had begun, but'
       : `The cluster was begun on disk ${noted}, but`;
   const message =
     `${past} node ${FIRST_ORDINAL} has the new disk ${found}, and no node that can be asked ` +

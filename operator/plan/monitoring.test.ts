@@ -21,7 +21,7 @@ function conditionOf({ conditions }: Plan, type: string): string {
 
 function kindsOf({ writes }: Plan): readonly string[] {
   return writes.map((write) => {
-    if (write.type === 'Annotate') return write.type;
+    if (write.type === 'Annotate' || write.type === 'NoteClaim') return write.type;
     return `${write.type} ${write.type === 'Apply' ? write.object.kind : write.kind}`;
   });
 }

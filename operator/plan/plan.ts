@@ -5,7 +5,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Desired } from '../desired/types.ts';
 import type { Observed } from '../observe/types.ts';
-import { bootstrap, identify } from './bootstrap.ts';
+import { bootstrap, identify, noteBegun } from './bootstrap.ts';
 import { childWrites, foreignObjects } from './children.ts';
 import { conditionsOf } from './conditions.ts';
 import { tellOfMonitoring } from './monitoring.ts';
@@ -29,7 +29,7 @@ export interface PlanInput {
 
 /** What recovers comes before what can block (DESIGN, the order of a pass). */
 const STEPS: readonly ((situation: Situation) => Step | null)[] = [
-  ...[bootstrap, recover, scale, roll],
+  ...[noteBegun, bootstrap, recover, scale, roll],
   changeVoters,
 ];
 

@@ -24,6 +24,13 @@ export type Write =
       readonly name: string;
       readonly uid: string;
     }
+  /** On a volume claim: the cluster whose it is begins now, or has begun. It is never taken back. */
+  | {
+      readonly type: 'NoteClaim';
+      readonly name: string;
+      readonly uid: string;
+      readonly bootstrapDisk: string;
+    }
   /** Durable intent on the WalrusCluster, by the resourceVersion that was read. */
   | {
       readonly type: 'Annotate';

@@ -8,6 +8,7 @@ export type StoryName =
   | 'fewer'
   | 'hung'
   | 'joinedMeanwhile'
+  | 'madeAgain'
   | 'orphaned'
   | 'plans'
   | 'refused'
@@ -155,13 +156,52 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     changes: [
       {
         file: 'operator/plan/bootstrap.ts',
-        find: 'if (bootstrapDisk !== first.diskId) return lost(bootstrapDisk, first.diskId);',
-        replace: '',
+        find: 'if (bootstrapDisk === first.diskId) return',
+        replace: 'if (bootstrapDisk !== ON_EXISTING_VOLUMES) return',
+      },
+    ],
+  },
+  {
+    name: 'BeginsWithoutNotes',
+    story: 'plans',
+    what: 'a cluster begins before its volume claims say so',
+    foundBy: ['NotesThatItBegins'],
+    changes: [
+      {
+        file: 'operator/plan/bootstrap.ts',
+        find: 'if (writes.length > 0) {',
+        replace: 'if (writes.length < 0) {',
+      },
+    ],
+  },
+  {
+    name: 'NotesNotRead',
+    story: 'madeAgain',
+    what: 'volumes of a cluster that had begun are taken for fresh ones',
+    foundBy: ['BeginsOnce'],
+    changes: [
+      {
+        file: 'operator/plan/bootstrap.ts',
+        find: 'flatMap((claim) => claim.bootstrapDisk ?? [])',
+        replace: 'flatMap((): string[] => [])',
       },
       {
         file: 'operator/plan/bootstrap.ts',
-        find: 'clusterId, diskId: bootstrapDisk },',
-        replace: 'clusterId, diskId: first.diskId },',
+        find: 'noted !== ON_EXISTING_VOLUMES || isNoted',
+        replace: 'noted !== ON_EXISTING_VOLUMES || isNoted === undefined',
+      },
+    ],
+  },
+  {
+    name: 'BeginsUnasked',
+    story: 'madeAgain',
+    what: 'volumes without a note are taken for fresh ones before all of their nodes have said so',
+    foundBy: ['BeginsOnce'],
+    changes: [
+      {
+        file: 'operator/plan/bootstrap.ts',
+        find: 'if (silent.length === 0) return',
+        replace: 'if (silent.length >= 0) return',
       },
     ],
   },

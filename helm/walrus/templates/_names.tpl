@@ -53,7 +53,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   verbs: [list, watch, delete]
 - apiGroups: ['']
   resources: [persistentvolumeclaims]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: ['']
   resources: [services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]

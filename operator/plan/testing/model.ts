@@ -31,6 +31,12 @@ interface ModelPod {
   readyChangedAtMs: number;
 }
 
+interface ModelClaim {
+  readonly uid: string;
+  readonly clusterId: string;
+  bootstrapDisk: string | null;
+}
+
 export class ModelCluster {
   /** Images that never run. */
   readonly badImages = new Set<string>();
@@ -53,7 +59,7 @@ export class ModelCluster {
   readonly #children = new Map<string, ChildView>();
   #statefulSet: ModelStatefulSet | null = null;
   readonly #pods = new Map<number, ModelPod>();
-  readonly #claims = new Map<number, { readonly uid: string; readonly clusterId: string }>();
+  readonly #claims = new Map<number, ModelClaim>();
 
   constructor(replicas: number) {
     this.#cluster = {
@@ -155,6 +161,19 @@ export class ModelCluster {
     this.losePod(ordinal);
   }
 
+  /** All claims find new volumes: the old ones are not mounted. */
+  wipe(): void {
+    for (const ordinal of [...this.#claims.keys()]) {
+      this.#nodes.loseDisk(ordinal);
+      this.losePod(ordinal);
+    }
+  }
+
+  /** As an earlier version left the claims. */
+  forgetNotes(): void {
+    for (const claim of this.#claims.values()) claim.bootstrapDisk = null;
+  }
+
   /** Its volumes are gone, as was wanted. */
   dropVolumes(): void {
     this.#nodes.forget();
@@ -240,10 +259,10 @@ export class ModelCluster {
   }
 
   #claimView(ordinal: number): ClaimView {
-    const { uid = '', clusterId = null } = this.#claims.get(ordinal) ?? {};
+    const { uid = '', clusterId = null, bootstrapDisk = null } = this.#claims.get(ordinal) ?? {};
     const volumeName = this.#nodes.disks.get(ordinal)?.diskId ?? null;
     return {
-      ...{ ordinal, uid, clusterId, volumeName },
+      ...{ ordinal, uid, clusterId, bootstrapDisk, volumeName },
       name: claimName(this.#cluster, ordinal),
       phase: volumeName === null ? 'Pending' : 'Bound',
       isDeleting: this.isDroppingVolumes,
@@ -262,7 +281,8 @@ export class ModelCluster {
 
   #createPod(set: ModelStatefulSet, ordinal: number): void {
     const { image, clusterId } = imageAndIdOf(set.object);
-    if (!this.#claims.has(ordinal)) this.#claims.set(ordinal, { uid: this.#next(), clusterId });
+    if (!this.#claims.has(ordinal))
+      this.#claims.set(ordinal, { uid: this.#next(), clusterId, bootstrapDisk: null });
     const pod = { ordinal, uid: this.#next(), revision: set.revision, image, clusterId };
     const { nowMs } = this;
     const times = { createdAtMs: nowMs, readyChangedAtMs: nowMs };
@@ -289,6 +309,12 @@ export class ModelCluster {
       const annotations = { ...metadata.annotations, ...write.annotations };
       const resourceVersion = this.#next();
       this.#cluster = { ...this.#cluster, metadata: { ...metadata, annotations, resourceVersion } };
+      return;
+    }
+    if (write.type === 'NoteClaim') {
+      for (const claim of this.#claims.values()) {
+        if (claim.uid === write.uid) claim.bootstrapDisk = write.bootstrapDisk;
+      }
       return;
     }
     if (write.type === 'Delete') {
@@ -322,6 +348,7 @@ export class ModelCluster {
   #act(action: RiskyAction): void {
     switch (action.type) {
       case 'Bootstrap':
+        this.#checkNotes();
         this.#nodes.bootstrap(action.ordinal, action);
         break;
       case 'Scale':
@@ -364,6 +391,12 @@ export class ModelCluster {
     );
     if (failing === undefined || this.badImages.has(image)) return;
     this.#nodes.broken('StopsWhereItFails', `node ${ordinal}, while ${failing.ordinal} fails`);
+  }
+
+  /** Before the cluster begins: an operator that dies then leaves no claims that look fresh. */
+  #checkNotes(): void {
+    const bare = [...this.#claims].filter(([, { bootstrapDisk }]) => bootstrapDisk === null);
+    if (bare.length > 0) this.#nodes.broken('NotesThatItBegins', `${bare.length} claims`);
   }
 
   #scale({ from, to }: RiskyAction & { type: 'Scale' }): void {

@@ -36,6 +36,7 @@ export type Property =
   | 'BeginsOnce'
   | 'GrowsWhole'
   | 'LeaderMovesFirst'
+  | 'NotesThatItBegins'
   | 'NeverShrinks'
   | 'NoRefusedRestart'
   | 'PausedRestartsNobody'

@@ -86,6 +86,39 @@ export function checkFewer(): void {
   checkEnd(cluster);
 }
 
+/**
+ * Made again on its claims: one that never began begins, one that did never does again, whether its volumes are gone or it
+ * began with a version that noted nothing.
+ * @throws {Error} that begins with the property that does not hold.
+ */
+export function checkMadeAgain(): void {
+  const fresh = new ModelCluster(3);
+  fresh.badImages.add('bad');
+  fresh.change({ image: 'bad' });
+  passes(fresh);
+  fresh.recreate();
+  fresh.change({ image: 'good' });
+  checkEnd(fresh);
+  fresh.recreate();
+  checkEnd(fresh);
+
+  const wiped = new ModelCluster(3);
+  settle(wiped);
+  wiped.wipe();
+  wiped.recreate();
+  passes(wiped);
+
+  const older = new ModelCluster(3);
+  settle(older);
+  older.forgetNotes();
+  older.loseDisk(1);
+  older.hostless.add(2).add(3);
+  older.recreate();
+  passes(older);
+  older.hostless.clear();
+  passes(older);
+}
+
 function passes(cluster: ModelCluster): void {
   for (let i = 0; i < 20; i++) {
     cluster.pass();
