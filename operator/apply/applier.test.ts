@@ -100,7 +100,7 @@ function scale(to: number): RiskyAction {
 }
 
 function restart(uid: string): RiskyAction {
-  const gate = { isGated: true, epoch: 1, why: 'a test' };
+  const gate = { isGated: true, isWithinBudget: true, epoch: 1, why: 'a test' };
   return { type: 'RestartPod', ordinal: 2, name: 'sea-2', uid, ...gate };
 }
 
@@ -165,6 +165,27 @@ describe('the applier', () => {
     expect(server.find('Pod', NAMESPACE, 'sea-2')?.metadata['deletionTimestamp']).toBeDefined();
     server.remove('Pod', NAMESPACE, 'sea-2');
     expect(await act(restart(uid))).toBe('done');
+  });
+
+  test('restarts by eviction, and takes the No of a PodDisruptionBudget for No', async () => {
+    const labels = { app: 'sea' };
+    const status = { conditions: [{ type: 'Ready', status: 'True' }] };
+    const uids = [1, 2, 3].map((ordinal) => {
+      const metadata = { namespace: NAMESPACE, name: `sea-${ordinal}`, labels };
+      return server.put({ kind: 'Pod', metadata, spec: {}, status }).metadata.uid;
+    });
+    const metadata = { namespace: NAMESPACE, name: 'sea' };
+    const spec = { maxUnavailable: 1, selector: { matchLabels: labels } };
+    server.put({ kind: 'PodDisruptionBudget', metadata, spec });
+    server.request('user', {
+      method: 'DELETE',
+      path: `/api/v1/namespaces/${NAMESPACE}/pods/sea-1`,
+    });
+    expect(await act(restart(uids[1] ?? ''))).toMatchObject({ reason: 'DisruptionBudget' });
+    server.remove('Pod', NAMESPACE, 'sea-1');
+    expect(await act(restart(uids[1] ?? ''))).toBe('done');
+    expect(server.asked.filter(({ verb }) => verb === 'delete')).toHaveLength(1);
+    expect(server.find('Pod', NAMESPACE, 'sea-2')?.metadata['deletionTimestamp']).toBeDefined();
   });
 
   test('asks the leader once more before a restart, and takes No and silence for No', async () => {

@@ -143,12 +143,32 @@ export class Applier {
 
   async #restart(observed: Observed, action: RiskyAction & { type: 'RestartPod' }): Promise<void> {
     const { namespace } = observed.cluster.metadata;
-    const { ordinal, name, uid, isGated, why } = action;
+    const { ordinal, name, uid, isGated, isWithinBudget, why } = action;
     // What was said when the pass began may be old by now: writes may take long, and who waited to join may have joined.
     if (isGated) await this.#askAgain(observed, ordinal);
     else await this.#askWhetherItServes(observed, ordinal);
     this.#log('restarting a pod', { pod: name, why });
-    await this.#delete(objectPath(kindOf('Pod'), namespace, name), uid);
+    if (isWithinBudget) await this.#evict({ namespace, name }, uid);
+    else await this.#delete(objectPath(kindOf('Pod'), namespace, name), uid);
+  }
+
+  /** As a drain of a host does it: of two at once, the PodDisruptionBudget lets one through. */
+  async #evict(metadata: { namespace: string; name: string }, uid: string): Promise<void> {
+    try {
+      await this.#request({
+        method: 'POST',
+        path: `${objectPath(kindOf('Pod'), metadata.namespace, metadata.name)}/eviction`,
+        body: {
+          apiVersion: 'policy/v1',
+          kind: 'Eviction',
+          metadata,
+          deleteOptions: { preconditions: { uid } },
+        },
+      });
+    } catch (error) {
+      if (!isKubeError(error, 404, 429)) throw error;
+      if (error.status === 429) throw new AdminRefusal('DisruptionBudget', error.message, error);
+    }
   }
 
   async #askAgain(observed: Observed, ordinal: number): Promise<void> {

@@ -32,7 +32,16 @@ export function recover(situation: Situation): Step | null {
   const { ordinal } = broken;
   const why = `it serves nothing (${trouble ?? 'not ready'}) and is of an old revision`;
   return {
-    risky: { type: 'RestartPod', ordinal, name, uid, isGated: false, epoch: null, why },
+    risky: {
+      type: 'RestartPod',
+      ordinal,
+      name,
+      uid,
+      isGated: false,
+      isWithinBudget: false,
+      epoch: null,
+      why,
+    },
     operation: { kind: 'Recover', ordinal, step: `restarting ${name}`, blockedBy: null },
     events: [{ type: 'Normal', reason: 'RestartingPod', message: `Restarting ${name}: ${why}` }],
     requeueAfterMs: POLL_MS,

@@ -184,6 +184,7 @@ function restart(situation: Situation, place: Place | undefined): Step {
       name: pod.name,
       uid: pod.uid,
       isGated: true,
+      isWithinBudget: isBudgetOfMembers(situation),
       epoch: canRestart.epoch,
       why,
     },
@@ -194,6 +195,14 @@ function restart(situation: Situation, place: Place | undefined): Step {
     requeueAfterMs: POLL_MS,
     isLast: true,
   };
+}
+
+/**
+ * A pod that never was a member and is not ready uses the budget up, for ever, and says nothing about the members. Nobody else can evict
+ * one of them meanwhile.
+ */
+function isBudgetOfMembers({ places }: Situation): boolean {
+  return places.every(({ pod, member }) => member !== null || pod?.isReady === true);
 }
 
 /** Another voter: with none, the metadata are without a leader while the only one restarts, as whoever wanted one chose. */

@@ -67,7 +67,7 @@ export type RiskyAction =
       readonly metadataVoters: number;
       readonly epoch: number;
     }
-  /** Delete a pod, by UID: the StatefulSet makes it anew, of the update revision. */
+  /** Evict or delete a pod, by UID: the StatefulSet makes it anew, of the update revision. */
   | {
       readonly type: 'RestartPod';
       readonly ordinal: number;
@@ -75,6 +75,8 @@ export type RiskyAction =
       readonly uid: string;
       /** The node said that it can be restarted; false only for a pod that serves nothing anyhow. */
       readonly isGated: boolean;
+      /** By an eviction, which the PodDisruptionBudget may refuse: somebody may be draining a host at the same time. */
+      readonly isWithinBudget: boolean;
       readonly epoch: number | null;
       readonly why: string;
     };

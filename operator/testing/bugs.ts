@@ -5,6 +5,7 @@ export type StoryName =
   | 'boundMeanwhile'
   | 'changedMinds'
   | 'cutOff'
+  | 'drained'
   | 'fewer'
   | 'hung'
   | 'joinedMeanwhile'
@@ -134,6 +135,19 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     what: 'a restart is done on a verdict that is old by then',
     foundBy: ['NoRefusedRestart'],
     changes: [NOT_ASKED_AGAIN],
+  },
+  {
+    name: 'RestartsPastTheBudget',
+    story: 'drained',
+    what: 'a restart takes no heed of the drain of a host at the same time',
+    foundBy: ['OneAtATime'],
+    changes: [
+      {
+        file: 'operator/apply/applier.ts',
+        find: 'if (isWithinBudget) await this.#evict({ namespace, name }, uid);',
+        replace: 'if (isWithinBudget === null) await this.#evict({ namespace, name }, uid);',
+      },
+    ],
   },
   {
     name: 'JoinedMeanwhile',

@@ -34,6 +34,7 @@ async function tell(name: StoryName): Promise<void> {
     madeAgain: scripted.checkMadeAgain,
     troubled: () => eachSeed(stories.troubled),
     changedMinds: () => eachSeed(stories.changedMinds),
+    drained: () => eachSeed(stories.drained),
     sideBySide: () => eachSeed(stories.sideBySide),
   };
   await told[name]();

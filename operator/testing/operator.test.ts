@@ -5,6 +5,7 @@ import { checkChanges } from '../../base/testing/plant.ts';
 import { OPERATOR_BUGS } from './bugs.ts';
 import {
   changedMinds,
+  drained,
   hung,
   joinedMeanwhile,
   killedAfterWrite,
@@ -19,6 +20,7 @@ const STORIES_MS_MAX = 120_000;
 const HUNTS_MS_MAX = 240_000;
 const TROUBLED_SEEDS = 40;
 const CHANGED_MINDS_SEEDS = 5;
+const DRAINED_SEEDS = 5;
 const SIDE_BY_SIDE_SEEDS = 10;
 
 describe('operators', () => {
@@ -52,6 +54,14 @@ describe('operators', () => {
   test('one that hung while another came to lead does nothing more', hung, STORIES_MS_MAX);
 
   test('restart nobody who has joined meanwhile', joinedMeanwhile, STORIES_MS_MAX);
+
+  test(
+    'restart nobody while a host is drained, nor is one drained while they restart somebody',
+    async () => {
+      for (let seed = 1; seed <= DRAINED_SEEDS; seed += 1) await drained(seed);
+    },
+    STORIES_MS_MAX,
+  );
 
   test(
     'of two installations: one looks after the cluster, the other one only when it is handed over',

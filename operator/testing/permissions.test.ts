@@ -43,6 +43,10 @@ async function asked(): Promise<ReadonlySet<string>> {
   const monitoring = { podMonitor: true, prometheusRule: true, labels: {} };
   world.apply(NAME, { replicas: 3, networkPolicy: true, monitoring });
   await world.settle(NAME, SETTLE_MS);
+  // A pod that never runs is deleted when the change is reverted, whatever the budget says.
+  world.kubernetes.badImages.add('bad');
+  world.apply(NAME, { image: 'bad' });
+  await world.run(SETTLE_MS);
   for (const kind of ['Service', 'ServiceAccount', 'PodDisruptionBudget']) leave(world, kind);
   const without = { podMonitor: false, prometheusRule: false, labels: {} };
   world.apply(NAME, { replicas: 4, image: 'better', networkPolicy: false, monitoring: without });

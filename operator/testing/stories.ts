@@ -159,6 +159,34 @@ async function onceDecided(world: World, kind: string, happen: () => void): Prom
   if (decided.length === 0) world.breach('Converges', `there was no ${kind}`);
 }
 
+/**
+ * Hosts are drained while a change is rolled: some in the moment between the nodes' word that a pod may go and its restart, some just after it.
+ */
+export async function drained(seed: number): Promise<void> {
+  const world = new World(seed);
+  const random = new SeededRandom(seed);
+  world.startOperator('a');
+  world.apply(NAME, { replicas: 3 });
+  await world.settle(NAME, SETTLE_MS);
+  const { onRequest } = world.server;
+  const drain = (): void => {
+    if (chance(random, 0.5)) world.evict(pick(random, world.server.all('Pod')));
+  };
+  world.server.onRequest = (asked) => {
+    if (asked.user === 'a' && /^pods(\/eviction)?$/.test(asked.resource)) drain();
+    onRequest(asked);
+  };
+  world.onWritten = drain;
+  for (const image of ['better', 'best', 'good']) {
+    world.apply(NAME, { image });
+    await world.run(MINUTE_MS);
+  }
+  world.server.onRequest = onRequest;
+  world.onWritten = () => undefined;
+  await world.settle(NAME, SETTLE_MS);
+  check(world);
+}
+
 /** Whoever leads hangs in the midst of a pass, before what it has decided, and comes to itself when the other one leads. */
 export async function hung(): Promise<void> {
   const world = new World();

@@ -16,12 +16,15 @@ import {
 } from '../api/walrusCluster.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { Operator } from '../controller/operator.ts';
+import { isReady } from '../kube/testing/disruption.ts';
 import { FakeApiServer } from '../kube/testing/fakeApiServer.ts';
 import type { Asked } from '../kube/testing/fakeApiServer.ts';
 import { FakeClient } from '../kube/testing/fakeClient.ts';
 import type { Stored } from '../kube/listWatch.ts';
+import { kindOf, objectPath } from '../kube/paths.ts';
 import type { ModelNodes } from '../plan/testing/nodes.ts';
 import { ModelKubernetes } from './kubernetes.ts';
+import type { Place } from './kubernetes.ts';
 import { ModelAdmin } from './modelAdmin.ts';
 
 export const NAMESPACE = 'ocean';
@@ -31,6 +34,9 @@ const LEASE_NAME = 'operators';
 const TICK_MS = 1000;
 const RESYNC_MS = 60_000;
 const WALL_MS = 1_700_000_000_000;
+
+const RESTARTS = new Set(['delete pods', 'create pods/eviction']);
+const SCALES = new Set(['update statefulsets/scale', 'patch statefulsets']);
 
 /** One process of an operator. */
 export interface OperatorProcess {
@@ -139,6 +145,16 @@ export class World {
     this.server.remove('StatefulSet', NAMESPACE, name);
   }
 
+  /** A user drains its host: it is evicted, if the budget allows it. */
+  evict(pod: Stored): void {
+    const { namespace, name } = pod.metadata;
+    const isGoing = pod.metadata['deletionTimestamp'] !== undefined;
+    if (isGoing || !isReady(pod) || !this.server.mayBeEvicted(pod)) return;
+    this.#checkOthers(pod, this.kubernetes.placeOf(pod));
+    const path = `${objectPath(kindOf('Pod'), namespace, name)}/eviction`;
+    this.server.request('user', { method: 'POST', path, body: { metadata: { namespace, name } } });
+  }
+
   clusterOf(name: string): WalrusCluster {
     return this.server.find(KIND, NAMESPACE, name) as unknown as WalrusCluster;
   }
@@ -186,16 +202,16 @@ export class World {
   /** What an operator asks of the API server, before it is done. */
   #watch(asked: Asked): void {
     const { user, verb, resource, namespace, name } = asked;
-    if (['get', 'list', 'watch'].includes(verb) || resource === 'leases') return;
+    const isRead = ['get', 'list', 'watch'].includes(verb);
+    // A user's, another controller's.
+    if (isRead || resource === 'leases' || !this.#leaseNames.has(user)) return;
     this.#wrote(user, `${verb} ${resource} ${name ?? ''}`);
     if (namespace === null || name === null || this.#isStale(asked)) return;
     const isOf = ({ metadata }: Stored): boolean =>
       metadata.namespace === namespace && `${name}-`.startsWith(`${metadata.name}-`);
     this.#checkOwner(user, `${verb} ${resource} ${name}`, isOf);
-    if (verb === 'delete' && resource === 'pods') this.#restarts(asked);
-    if (resource === 'statefulsets/scale' || (verb === 'patch' && resource === 'statefulsets')) {
-      this.#scales(asked);
-    }
+    if (RESTARTS.has(`${verb} ${resource}`)) this.#restarts(asked);
+    if (SCALES.has(`${verb} ${resource}`)) this.#scales(asked);
   }
 
   /** By a version that is old by now: it is refused. */
@@ -217,16 +233,29 @@ export class World {
     }
   }
 
-  #restarts({ user, namespace, name, body }: Asked): void {
+  #restarts({ user, resource, namespace, name, body }: Asked): void {
     const pod = this.server.find('Pod', namespace ?? '', name ?? '');
-    const { preconditions = {} } = (body ?? {}) as { preconditions?: { uid?: string } };
-    if (pod === null) return;
+    const isEviction = resource === 'pods/eviction';
+    if (pod === null || (isEviction && !this.server.mayBeEvicted(pod))) return;
     // What is refused, or under way anyhow, is no restart.
-    const { uid = pod.metadata.uid } = preconditions;
+    const uid = wantedUid(isEviction, body) ?? pod.metadata.uid;
     if (pod.metadata.uid !== uid || pod.metadata['deletionTimestamp'] !== undefined) return;
     const place = this.kubernetes.placeOf(pod);
+    this.#checkOthers(pod, place);
     const isAsked = this.#operators.get(user)?.admin.isAllowed(place) === true;
     place.nodes.checkRestart(place.ordinal, isAsked);
+  }
+
+  /** @param pod - It serves, and is being taken away: no other one is. */
+  #checkOthers(pod: Stored, { nodes, ordinal }: Place): void {
+    if (!nodes.isUp(ordinal)) return;
+    const gone = this.server
+      .all('Pod')
+      .filter((other) => other !== pod && this.kubernetes.placeOf(other).nodes === nodes)
+      .filter(({ metadata }) => metadata['deletionTimestamp'] !== undefined)
+      .map(({ metadata }) => metadata.name);
+    if (gone.length > 0)
+      this.breach('OneAtATime', `${pod.metadata.name} while ${gone.join(' and ')} goes`);
   }
 
   #scales({ namespace, name, body }: Asked): void {
@@ -248,6 +277,12 @@ export class World {
     if (holderIdentity.startsWith(`${user}_`)) return;
     this.breach('DeposedWritesNothing', `${user} did ${what} while ${holderIdentity} leads`);
   }
+}
+
+/** Of the pod that is to go; undefined: whatever has the name. */
+function wantedUid(isEviction: boolean, body: unknown): string | undefined {
+  const options = isEviction ? (body as { deleteOptions?: unknown }).deleteOptions : body;
+  return (options as { preconditions?: { uid?: string } } | undefined)?.preconditions?.uid;
 }
 
 const DEFAULT_SPEC: WalrusCluster['spec'] = {

@@ -8,11 +8,11 @@ export interface Address {
   readonly namespace: string | null;
   /** null: the collection. */
   readonly name: string | null;
-  readonly subresource: 'status' | 'scale' | null;
+  readonly subresource: 'status' | 'scale' | 'eviction' | null;
 }
 
 const PATH =
-  /^\/(?:api|apis)\/(?<version>v1|[a-z0-9.]+\/v[0-9a-z]+)(?:\/namespaces\/(?<namespace>[^/]+))?\/(?<plural>[a-z]+)(?:\/(?<name>[^/]+))?(?:\/(?<subresource>status|scale))?$/;
+  /^\/(?:api|apis)\/(?<version>v1|[a-z0-9.]+\/v[0-9a-z]+)(?:\/namespaces\/(?<namespace>[^/]+))?\/(?<plural>[a-z]+)(?:\/(?<name>[^/]+))?(?:\/(?<subresource>status|scale|eviction))?$/;
 
 /** @returns null for what the server does not know. */
 export function addressOf(path: string): Address | null {

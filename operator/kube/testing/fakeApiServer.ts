@@ -1,6 +1,6 @@
 /**
  * An API server in memory, as far as the operator can tell it from a real one: resource versions and conflicts, generations,
- * server-side apply with owners of fields, merge patches, the status and scale subresources, preconditions of deletions,
+ * server-side apply with owners of fields, merge patches, the status and scale subresources, preconditions of deletions, evictions,
  * owners whose children go with them, lists in pages, watches with bookmarks that expire. What Kubernetes' controllers and
  * kubelets do with the objects is the business of whoever uses it (`put`, `remove`).
  */
@@ -13,6 +13,7 @@ import type { Kind } from '../paths.ts';
 import { kindOf, objectPath } from '../paths.ts';
 import { addressOf, matches } from './address.ts';
 import type { Address } from './address.ts';
+import { mayBeEvicted } from './disruption.ts';
 import { FieldOwnership, merged } from './fieldOwnership.ts';
 import type { Fields } from './fieldOwnership.ts';
 
@@ -108,6 +109,17 @@ export class FakeApiServer {
     return this.#replace(entry, { ...next, metadata: { ...entry.object.metadata, ...metadata } });
   }
 
+  /** Whether the budgets allow it. */
+  mayBeEvicted(pod: Stored): boolean {
+    const within = (kind: string): readonly Stored[] =>
+      this.all(kind).filter(({ metadata }) => metadata.namespace === pod.metadata.namespace);
+    return mayBeEvicted(pod, {
+      pods: within('Pod'),
+      budgets: within('PodDisruptionBudget'),
+      sets: within('StatefulSet'),
+    });
+  }
+
   /** At once, whatever its kind, with those that it owns. */
   remove(kind: string, namespace: string, name: string): void {
     const path = objectPath(kindOf(kind), namespace, name);
@@ -128,15 +140,12 @@ export class FakeApiServer {
     const entry = this.#entries.get(pathOf(address)) ?? null;
     this.#note(user, request, address);
     if (method === 'GET') return address.name === null ? this.#list(address, request) : get(entry);
-    if (method === 'POST') {
-      if (address.namespace === null) throw notFound(request.path);
-      return this.#post(address, request);
-    }
+    if (method === 'POST') return this.#post(address, entry, request);
     if (method === 'PATCH' && request.contentType === APPLY) {
       return this.#apply(address, entry, request);
     }
     if (entry === null) throw notFound(request.path);
-    if (method === 'DELETE') return this.#deleteBy(entry, request);
+    if (method === 'DELETE') return this.#deleteBy(entry, request.body);
     const next = method === 'PUT' ? put(entry, address, request) : patch(entry, address, request);
     const manager = managerOf(request, address);
     entry.owners.update(entry.object, next, manager);
@@ -180,7 +189,9 @@ export class FakeApiServer {
     return { metadata: { resourceVersion: String(this.#version), ...next }, items };
   }
 
-  #post(address: Address, request: KubeRequest): Json {
+  #post(address: Address, entry: Entry | null, request: KubeRequest): Json {
+    if (address.namespace === null) throw notFound(request.path);
+    if (address.subresource === 'eviction') return this.#evict(entry, request);
     const body = request.body as Stored;
     const path = pathOf({ ...address, name: body.metadata.name });
     if (this.#entries.has(path)) throw new KubeError(409, 'AlreadyExists', `${path} exists`);
@@ -205,8 +216,18 @@ export class FakeApiServer {
     return this.#replace(entry, next as Stored);
   }
 
-  #deleteBy(entry: Entry, { body }: KubeRequest): Json {
-    const { preconditions = {} } = (body ?? {}) as { preconditions?: { uid?: string } };
+  #evict(entry: Entry | null, { path, body }: KubeRequest): Json {
+    if (entry === null) throw notFound(path);
+    if (!this.mayBeEvicted(entry.object)) {
+      const why = "Cannot evict pod as it would violate the pod's disruption budget.";
+      throw new KubeError(429, 'TooManyRequests', why);
+    }
+    const { deleteOptions } = body as { deleteOptions?: unknown };
+    return this.#deleteBy(entry, deleteOptions);
+  }
+
+  #deleteBy(entry: Entry, options: unknown): Json {
+    const { preconditions = {} } = (options ?? {}) as { preconditions?: { uid?: string } };
     const { uid } = entry.object.metadata;
     if (preconditions.uid !== undefined && preconditions.uid !== uid) {
       throw new KubeError(409, 'Conflict', `the UID is ${uid}, not ${preconditions.uid}`);

@@ -362,11 +362,19 @@ export class ModelCluster {
         break;
       case 'RestartPod':
         if (this.#pods.get(action.ordinal)?.uid !== action.uid) break;
+        if (action.isWithinBudget && this.#isBudgetUsed(action.ordinal)) break;
         this.#nodes.checkRestart(action.ordinal, action.isGated);
         this.#checkMove(action.ordinal);
         this.losePod(action.ordinal);
         break;
     }
+  }
+
+  /** As a PodDisruptionBudget of one sees it, which lets go who is not ready. */
+  #isBudgetUsed(ordinal: number): boolean {
+    const ready = [...this.#pods.values()].filter((pod) => this.#isReady(pod));
+    const isOne = ready.some((pod) => pod.ordinal === ordinal);
+    return isOne && ready.length < (this.#statefulSet?.replicas ?? 0);
   }
 
   /** Ready, of this generation: scripts go on. */
