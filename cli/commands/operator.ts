@@ -10,7 +10,8 @@ const DEFAULTS = {
   imageRepository: 'walrus/walrus',
   host: '0.0.0.0',
   port: 8080,
-  resyncS: 300,
+  /** The status is at most so old; it costs questions to nodes, and none to the API server. */
+  resyncS: 15,
 } as const;
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 

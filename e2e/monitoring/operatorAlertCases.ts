@@ -82,16 +82,16 @@ export const OPERATOR_ALERT_CASES: readonly AlertCase[] = [
     fires: {
       series: {
         [said('walrus_operator_cluster_last_pass_timestamp_seconds')]: '0x30',
-        'walrus_operator_resync_seconds{pod="walrus-operator-0"}': '300x30',
+        'walrus_operator_resync_seconds{pod="walrus-operator-0"}': '15x30',
       },
-      at: '21m',
+      at: '12m',
       labels: CLUSTER,
-      value: '21m 0s',
+      value: '12m 0s',
     },
     silent: {
       series: {
         [said('walrus_operator_cluster_last_pass_timestamp_seconds')]: '0+60x30',
-        'walrus_operator_resync_seconds{pod="walrus-operator-0"}': '300x30',
+        'walrus_operator_resync_seconds{pod="walrus-operator-0"}': '15x30',
       },
       at: '25m',
     },

@@ -32,7 +32,8 @@ const LEASE_NAMESPACE = 'system';
 /** Of an installation, unless another is named. */
 const LEASE_NAME = 'operators';
 const TICK_MS = 1000;
-const RESYNC_MS = 60_000;
+/** As `walrus operator` and the chart have it. */
+export const RESYNC_S = 15;
 const WALL_MS = 1_700_000_000_000;
 
 const RESTARTS = new Set(['delete pods', 'create pods/eviction']);
@@ -94,7 +95,7 @@ export class World {
       clock: new SimClock(scheduler, process, { offsetMs: WALL_MS }),
       defaults: { imageRepository: 'walrus', version: '1.0.0' },
       ...{ namespace: null, leaseNamespace: LEASE_NAMESPACE, leaseName, identity: name },
-      resyncMs: RESYNC_MS,
+      resyncMs: RESYNC_S * 1000,
       onAction: () => undefined,
       onFailure: () => undefined,
       onPass: () => () => undefined,
@@ -246,12 +247,15 @@ export class World {
     place.nodes.checkRestart(place.ordinal, isAsked);
   }
 
-  /** @param pod - It serves, and is being taken away: no other one is. */
+  /** @param pod - When it serves, and is being taken away, no other one that serves is. */
   #checkOthers(pod: Stored, { nodes, ordinal }: Place): void {
     if (!nodes.isUp(ordinal)) return;
     const gone = this.server
       .all('Pod')
-      .filter((other) => other !== pod && this.kubernetes.placeOf(other).nodes === nodes)
+      .filter((other) => {
+        const place = this.kubernetes.placeOf(other);
+        return place.nodes === nodes && place.ordinal !== ordinal && nodes.isUp(place.ordinal);
+      })
       .filter(({ metadata }) => metadata['deletionTimestamp'] !== undefined)
       .map(({ metadata }) => metadata.name);
     if (gone.length > 0)

@@ -51,10 +51,14 @@ const CATCH_UP_TICKS = 3;
 /** How long a member that has started waits for the leader. */
 const REGISTER_TICKS = 1;
 
+const SEGMENTS = { open: 0, recovering: 0, sealed: 0, underReplicated: 0 };
+
 export class ModelNodes {
   readonly violations: Violation[] = [];
   /** The nodes refuse every restart, for a reason of their own: a segment would lose its quorum. */
   isRefusing = false;
+  /** Open segments without their quorum, though all nodes are up: a link between two of them is cut. */
+  unavailable = 0;
   /** Nobody catches up. */
   isSlow = false;
   /** Nobody is taken in as a member. */
@@ -187,7 +191,7 @@ export class ModelNodes {
       leader: { nodeId: this.#leader, isFresh: this.#leader !== null },
       metadataVoters: this.#metadataVoters,
       topics: 0,
-      segments: { open: 0, recovering: 0, sealed: 0, underReplicated: 0, unavailable: 0 },
+      segments: { ...SEGMENTS, unavailable: this.unavailable },
       nodes: members.map((ordinal) => this.#memberStatus(ordinal)),
     };
   }
