@@ -253,8 +253,9 @@ describe('the recorder of events', () => {
     });
   }
 
-  async function record(events: EventRecorder, message: string): Promise<void> {
-    const told = events.record(cluster(), { type: 'Normal', reason: 'Rolled', message });
+  async function record(events: EventRecorder, message: string, subject?: string): Promise<void> {
+    const about = subject === undefined ? {} : { subject };
+    const told = events.record(cluster(), { type: 'Normal', reason: 'Rolled', message, ...about });
     await scheduler.run(scheduler.nowMs + 100);
     await told;
   }
@@ -264,11 +265,37 @@ describe('the recorder of events', () => {
     await record(events, 'one');
     await record(events, 'one');
     await record(events, 'two');
-    expect(server.all('Event').map((event) => event['note'])).toEqual(['one', 'two']);
+    expect(server.all('Event').map((event) => event['message'])).toEqual(['one', 'two']);
     await scheduler.run(scheduler.nowMs + 601_000);
-    server.put({ kind: KIND, metadata: { namespace: NAMESPACE, name: 'sea' }, spec: { a: 1 } });
+    const metadata = { namespace: NAMESPACE, name: 'sea', labels: { a: 'b' } };
+    server.put({ kind: KIND, metadata });
     await record(events, 'one');
     expect(server.all('Event')).toHaveLength(3);
+  });
+
+  test('tells the same of another generation, or of another pod, at once', async () => {
+    const events = recorder();
+    await record(events, 'one');
+    server.put({ kind: KIND, metadata: { namespace: NAMESPACE, name: 'sea' }, spec: { a: 1 } });
+    await record(events, 'one');
+    await record(events, 'one', 'uid-1');
+    await record(events, 'one', 'uid-1');
+    await record(events, 'one', 'uid-2');
+    expect(server.all('Event')).toHaveLength(4);
+  });
+
+  test('has the times by which kubectl sorts', async () => {
+    await scheduler.run(5000);
+    await record(recorder(), 'one');
+    const time = '1970-01-01T00:00:05.000Z';
+    expect(server.all('Event')).toMatchObject([
+      {
+        firstTimestamp: time,
+        lastTimestamp: time,
+        eventTime: '1970-01-01T00:00:05.000000Z',
+        count: 1,
+      },
+    ]);
   });
 
   test('what another one has told of the same state before a crash is not told again', async () => {

@@ -1,5 +1,6 @@
 /**
- * Events of a WalrusCluster (events.k8s.io/v1), for `kubectl describe`. The same one within a while is told once. Its name
+ * Events of a WalrusCluster, for `kubectl describe` and `kubectl get events`: of v1, since those sort by times that events.k8s.io does not
+ * let a client set. The same one of the same generation within a while is told once. Its name
  * follows from what it says and from the state in which it was said, so that an operator that takes over after a crash
  * does not say it again.
  */
@@ -8,15 +9,16 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { isKubeError } from '../kube/api.ts';
-import type { KubeApi } from '../kube/api.ts';
+import type { Json, KubeApi } from '../kube/api.ts';
 import { assertHeld, microTime } from '../kube/lease.ts';
 import type { Term } from '../kube/lease.ts';
 import { collectionPath, kindOf } from '../kube/paths.ts';
 import type { Event } from '../plan/types.ts';
 
+const EVENT = kindOf('Event');
 const REPEAT_MS = 10 * 60_000;
 const REMEMBERED_MAX = 1000;
-const NOTE_LENGTH_MAX = 1024;
+const MESSAGE_LENGTH_MAX = 1024;
 const DIGEST_LENGTH = 16;
 
 export interface EventRecorderOptions {
@@ -36,36 +38,21 @@ export class EventRecorder {
   }
 
   /** An event that cannot be told is a line in the log. @throws {Deposed} */
-  async record(cluster: WalrusCluster, { type, reason, message }: Event): Promise<void> {
-    const { api, clock, term, logger, identity } = this.#options;
-    const { namespace, name, uid, resourceVersion } = cluster.metadata;
-    const what = `${uid} ${reason} ${message}`;
+  async record(cluster: WalrusCluster, event: Event): Promise<void> {
+    const { api, term, logger } = this.#options;
+    const { namespace, name, uid, generation, resourceVersion } = cluster.metadata;
+    const { reason, message, subject = '' } = event;
+    const what = `${uid} ${generation} ${reason} ${message} ${subject}`;
     if (!this.#isNew(what)) return;
     assertHeld(term);
     try {
       await api.request({
         method: 'POST',
         signal: term.signal,
-        path: collectionPath(kindOf('Event'), namespace),
+        path: collectionPath(EVENT, namespace),
         body: {
-          apiVersion: 'events.k8s.io/v1',
-          kind: 'Event',
+          ...this.#body(cluster, event),
           metadata: { name: `${name}.${digestOf(`${what} ${resourceVersion}`)}`, namespace },
-          eventTime: microTime(clock.wallMs()),
-          reportingController: 'walrus.io/operator',
-          reportingInstance: identity,
-          action: reason,
-          type,
-          reason,
-          note: message.slice(0, NOTE_LENGTH_MAX),
-          regarding: {
-            apiVersion: cluster.apiVersion,
-            kind: cluster.kind,
-            namespace,
-            name,
-            uid,
-            resourceVersion,
-          },
         },
       });
     } catch (error) {
@@ -73,6 +60,21 @@ export class EventRecorder {
       if (error.status === 409) return; // told before a crash
       logger.log('warn', 'an event was not recorded', { event: reason, reason: error.message });
     }
+  }
+
+  #body({ apiVersion, kind, metadata }: WalrusCluster, { type, reason, message }: Event): Json {
+    const { clock, identity } = this.#options;
+    const { namespace, name, uid, resourceVersion } = metadata;
+    const now = clock.wallMs();
+    const time = new Date(now).toISOString();
+    return {
+      ...{ apiVersion: EVENT.apiVersion, kind: EVENT.kind, type, reason, action: reason },
+      message: message.slice(0, MESSAGE_LENGTH_MAX),
+      involvedObject: { apiVersion, kind, namespace, name, uid, resourceVersion },
+      ...{ firstTimestamp: time, lastTimestamp: time, eventTime: microTime(now), count: 1 },
+      source: { component: 'walrus-operator' },
+      ...{ reportingComponent: 'walrus.io/operator', reportingInstance: identity },
+    };
   }
 
   #isNew(key: string): boolean {

@@ -14,6 +14,7 @@ export const KINDS: readonly Kind[] = [
     ServiceAccount: 'serviceaccounts',
     Service: 'services',
     ConfigMap: 'configmaps',
+    Event: 'events',
     Pod: 'pods',
     PersistentVolumeClaim: 'persistentvolumeclaims',
   }),
@@ -21,7 +22,6 @@ export const KINDS: readonly Kind[] = [
   ...kinds('policy/v1', { PodDisruptionBudget: 'poddisruptionbudgets' }),
   ...kinds('networking.k8s.io/v1', { NetworkPolicy: 'networkpolicies' }),
   ...kinds('coordination.k8s.io/v1', { Lease: 'leases' }),
-  ...kinds('events.k8s.io/v1', { Event: 'events' }),
   ...kinds('walrus.io/v1alpha1', { WalrusCluster: 'walrusclusters' }),
   ...kinds('monitoring.coreos.com/v1', {
     PodMonitor: 'podmonitors',

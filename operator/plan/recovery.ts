@@ -43,7 +43,14 @@ export function recover(situation: Situation): Step | null {
       why,
     },
     operation: { kind: 'Recover', ordinal, step: `restarting ${name}`, blockedBy: null },
-    events: [{ type: 'Normal', reason: 'RestartingPod', message: `Restarting ${name}: ${why}` }],
+    events: [
+      {
+        type: 'Normal',
+        reason: 'RestartingPod',
+        message: `Restarting ${name}: ${why}`,
+        subject: uid,
+      },
+    ],
     requeueAfterMs: POLL_MS,
     isLast: true,
   };

@@ -190,7 +190,12 @@ function restart(situation: Situation, place: Place | undefined): Step {
     },
     operation: operation(ordinal, `restarting ${pod.name}`),
     events: [
-      { type: 'Normal', reason: 'RestartingPod', message: `Restarting ${pod.name}: ${why}` },
+      {
+        type: 'Normal',
+        reason: 'RestartingPod',
+        message: `Restarting ${pod.name}: ${why}`,
+        subject: pod.uid,
+      },
     ],
     requeueAfterMs: POLL_MS,
     isLast: true,

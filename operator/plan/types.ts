@@ -85,6 +85,8 @@ export interface Event {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly message: string;
+  /** What tells it from another one of the same words: the UID of a pod. */
+  readonly subject?: string;
 }
 
 /** What is going on, for people; nothing is decided by it. */

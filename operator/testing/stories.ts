@@ -37,7 +37,7 @@ const ONCE = new Set(['NodeJoined', 'RollStarted', 'RollFinished']);
 function checkEvents(world: World): void {
   const told = new Set<string>();
   for (const event of world.server.all('Event')) {
-    const what = `${String(event['reason'])}: ${String(event['note'])}`;
+    const what = `${String(event['reason'])}: ${String(event['message'])}`;
     if (told.has(what) && ONCE.has(String(event['reason']))) world.breach('ToldOnce', what);
     told.add(what);
   }

@@ -70,7 +70,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors, prometheusrules]
   verbs: [get, list, watch, create, patch, delete]
-- apiGroups: [events.k8s.io]
+- apiGroups: ['']
   resources: [events]
   verbs: [create]
 {{- end -}}
