@@ -76,10 +76,12 @@ function operatorOf(
   });
 }
 
-function defaultsOf({ image, imageRepository, podNamespace }: OperatorSettings): OperatorDefaults {
+function defaultsOf(settings: OperatorSettings): OperatorDefaults {
+  const { image, imageRepository, podNamespace, runbookUrl } = settings;
   return {
     ...(image === undefined ? {} : { image }),
     ...(podNamespace === undefined ? {} : { operatorNamespace: podNamespace }),
+    ...(runbookUrl === undefined ? {} : { runbookUrl }),
     ...{ imageRepository, version: SOFTWARE_VERSION },
   };
 }

@@ -13,6 +13,8 @@ export interface OperatorSettings {
   /** Of clusters that name neither an image nor a version; absent: `imageRepository` with the operator's version. */
   readonly image?: string;
   readonly imageRepository: string;
+  /** Where docs/operations.md is on the web; absent: alerts lead nowhere. */
+  readonly runbookUrl?: string;
   readonly host: string;
   readonly port: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';

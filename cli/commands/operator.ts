@@ -51,6 +51,13 @@ export const operator: Command = {
       description: 'The image, without its tag, of clusters that name a version and no image.',
       default: DEFAULTS.imageRepository,
     },
+    'runbook-url': {
+      kind: 'text',
+      value: 'URL',
+      description:
+        'Where docs/operations.md is on the web: alerts of clusters lead to their entries.',
+      default: 'they have no link',
+    },
     host: {
       kind: 'text',
       value: 'HOST',
@@ -99,7 +106,6 @@ function settingsOf(given: Given) {
   const resyncS = integerOf(given, 'resync') ?? DEFAULTS.resyncS;
   if (level === undefined) throw new UsageError(`--log-level is one of ${LEVELS.join(', ')}`);
   const podNamespace = process.env['POD_NAMESPACE'];
-  const image = textOf(given, 'image');
   if (resyncS < 1) throw new UsageError('--resync is at least 1 second');
   return {
     namespace: textOf(given, 'namespace') ?? null,
@@ -107,7 +113,8 @@ function settingsOf(given: Given) {
     ...(podNamespace === undefined ? {} : { podNamespace }),
     leaseName: textOr(given, 'lease-name', DEFAULTS.leaseName),
     identity: process.env['POD_NAME'] ?? os.hostname(),
-    ...(image === undefined ? {} : { image }),
+    ...textIfGiven(given, 'image', 'image'),
+    ...textIfGiven(given, 'runbook-url', 'runbookUrl'),
     imageRepository: textOr(given, 'image-repository', DEFAULTS.imageRepository),
     host: textOr(given, 'host', DEFAULTS.host),
     port: integerOf(given, 'port') ?? DEFAULTS.port,
@@ -118,4 +125,9 @@ function settingsOf(given: Given) {
 
 function textOr(given: Given, flag: string, otherwise: string): string {
   return textOf(given, flag) ?? otherwise;
+}
+
+function textIfGiven<K extends string>(given: Given, flag: string, as: K): { [P in K]?: string } {
+  const text = textOf(given, flag);
+  return text === undefined ? {} : ({ [as]: text } as { [P in K]: string });
 }

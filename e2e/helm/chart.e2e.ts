@@ -19,6 +19,7 @@ const GOLDEN: readonly (readonly [file: string, values: readonly string[]])[] = 
     [
       '--show-only=templates/monitoring.yaml',
       '--set=monitoring.podMonitor=true,monitoring.prometheusRule=true,monitoring.labels.release=prom',
+      '--set=monitoring.runbookUrl=https://git.example.com/walrus/docs/operations.md',
     ],
   ],
 ];
@@ -50,6 +51,7 @@ describe('the chart', () => {
     ['operator.replicas=9', 'maximum'],
     ['operator.logLevel=loud', 'logLevel'],
     ['oprator.replicas=1', 'oprator'],
+    ['monitoring.runbookUrl=docs/operations.md', 'runbookUrl'],
   ])('refuses %s', async (value, why) => {
     const args = ['template', 'walrus', CHART, `--set=${value}`];
     await expect(run(binary, args)).rejects.toThrow(why);

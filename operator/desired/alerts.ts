@@ -22,17 +22,24 @@ export interface RuleGroup {
   readonly rules: readonly AlertingRule[];
 }
 
-const RUNBOOK = 'docs/operations.md';
+/** Where docs/operations.md is on the web, for those who are alerted; null: nobody has said. */
+type Runbook = string | null;
 
 /** As the API server and people who compare files like it: without anything that is computed elsewhere. */
-function alertingRule(rule: Rule, select: Select): AlertingRule {
+function alertingRule(
+  rule: Rule,
+  { select, runbook }: { select: Select; runbook: Runbook },
+): AlertingRule {
   const { alert, severity, summary, description } = rule;
   return {
     alert,
     expr: rule.expr(select),
     for: rule.for,
     labels: { severity },
-    annotations: { summary, description, runbook_url: `${RUNBOOK}#${alert.toLowerCase()}` },
+    annotations: {
+      ...{ summary, description },
+      ...(runbook === null ? {} : { runbook_url: `${runbook}#${alert.toLowerCase()}` }),
+    },
   };
 }
 
@@ -47,15 +54,15 @@ function selectIn(scope: Scope): Select {
 }
 
 /** About the nodes of one cluster, or of all. */
-export function clusterAlerts(scope: Scope): readonly RuleGroup[] {
-  const select = selectIn(scope);
-  return [{ name: 'walrus', rules: CLUSTER_RULES.map((rule) => alertingRule(rule, select)) }];
+export function clusterAlerts(scope: Scope, runbook: Runbook): readonly RuleGroup[] {
+  const how = { select: selectIn(scope), runbook };
+  return [{ name: 'walrus', rules: CLUSTER_RULES.map((rule) => alertingRule(rule, how)) }];
 }
 
 /** About the operator, and what it says of all its clusters. */
-export function operatorAlerts(): readonly RuleGroup[] {
-  const select = selectIn(null);
+export function operatorAlerts(runbook: Runbook): readonly RuleGroup[] {
+  const how = { select: selectIn(null), runbook };
   return [
-    { name: 'walrus-operator', rules: OPERATOR_RULES.map((rule) => alertingRule(rule, select)) },
+    { name: 'walrus-operator', rules: OPERATOR_RULES.map((rule) => alertingRule(rule, how)) },
   ];
 }

@@ -30,7 +30,7 @@ export function desired(cluster: WalrusCluster, { defaults }: DesiredOptions): D
       adminService(cluster),
       disruptionBudget(cluster),
       ...(cluster.spec.networkPolicy ? [networkPolicy(cluster, defaults)] : []),
-      ...monitoringObjects(cluster),
+      ...monitoringObjects(cluster, defaults),
     ].map(marked),
   };
 }

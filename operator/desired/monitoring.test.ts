@@ -29,13 +29,16 @@ function cluster(monitoring?: WalrusCluster['spec']['monitoring']): WalrusCluste
 
 describe('objects for the Prometheus operator', () => {
   test('are none unless asked for', () => {
-    expect(monitoringObjects(cluster())).toEqual([]);
-    expect(monitoringObjects(cluster({ podMonitor: false, prometheusRule: false }))).toEqual([]);
+    expect(monitoringObjects(cluster(), {})).toEqual([]);
+    expect(monitoringObjects(cluster({ podMonitor: false, prometheusRule: false }), {})).toEqual(
+      [],
+    );
   });
 
   test('a PodMonitor selects the pods, and gives their series the name of the cluster', () => {
     const [monitor, ...others] = monitoringObjects(
       cluster({ podMonitor: true, prometheusRule: false, labels: { release: 'prom' } }),
+      {},
     );
     expect(others).toEqual([]);
     expect(monitor).toEqual({
@@ -78,7 +81,7 @@ describe('objects for the Prometheus operator', () => {
   });
 
   test('a PrometheusRule looks at the series of its own cluster only', () => {
-    const [rule] = monitoringObjects(cluster({ podMonitor: false, prometheusRule: true }));
+    const [rule] = monitoringObjects(cluster({ podMonitor: false, prometheusRule: true }), {});
     const { groups } = rule?.['spec'] as { groups: { rules: { expr: string }[] }[] };
     const exprs = groups.flatMap(({ rules }) => rules.map(({ expr }) => expr));
     expect(exprs.length).toBeGreaterThan(10);
@@ -92,5 +95,19 @@ describe('objects for the Prometheus operator', () => {
         rest.match(/\b(?:walrus_\w+|up)\b/g)?.filter((n) => n !== 'walrus_cluster') ?? [],
       ).toEqual([]);
     }
+  });
+
+  test('alerts lead to the runbook where it is, and nowhere when nobody has said', () => {
+    const withRule = cluster({ podMonitor: false, prometheusRule: true });
+    const urls = (links: { runbookUrl?: string }): readonly unknown[] => {
+      const [rule] = monitoringObjects(withRule, links);
+      const { groups } = rule?.['spec'] as {
+        groups: { rules: { annotations: { runbook_url?: string } }[] }[];
+      };
+      return groups.flatMap(({ rules }) => rules.map((each) => each.annotations.runbook_url));
+    };
+    const runbookUrl = 'https://git.example.com/walrus/docs/operations.md';
+    expect(urls({ runbookUrl })).toContain(`${runbookUrl}#walrusnodedown`);
+    expect(new Set(urls({}))).toEqual(new Set([undefined]));
   });
 });

@@ -3,7 +3,7 @@ import type { WalrusCluster } from '../api/walrusCluster.ts';
 import { clusterAlerts } from './alerts.ts';
 import { namesOf, selectorOf } from './names.ts';
 import { child } from './object.ts';
-import type { KubernetesObject } from './types.ts';
+import type { KubernetesObject, OperatorDefaults } from './types.ts';
 
 const API_VERSION = 'monitoring.coreos.com/v1';
 /** Kinds that an API server may not have. */
@@ -14,7 +14,10 @@ export function isMonitoring({ kind }: { readonly kind: string }): boolean {
   return (MONITORING_KINDS as readonly string[]).includes(kind);
 }
 
-const BUILDERS: Readonly<Record<MonitoringKind, (cluster: WalrusCluster) => KubernetesObject>> = {
+type Links = Pick<OperatorDefaults, 'runbookUrl'>;
+type Builder = (cluster: WalrusCluster, links: Links) => KubernetesObject;
+
+const BUILDERS: Readonly<Record<MonitoringKind, Builder>> = {
   PodMonitor: podMonitor,
   PrometheusRule: prometheusRule,
 };
@@ -27,8 +30,11 @@ export function requestedKinds({ spec }: WalrusCluster): readonly MonitoringKind
   return MONITORING_KINDS.filter((kind) => isRequested[kind]);
 }
 
-export function monitoringObjects(cluster: WalrusCluster): readonly KubernetesObject[] {
-  return requestedKinds(cluster).map((kind) => BUILDERS[kind](cluster));
+export function monitoringObjects(
+  cluster: WalrusCluster,
+  links: Links,
+): readonly KubernetesObject[] {
+  return requestedKinds(cluster).map((kind) => BUILDERS[kind](cluster, links));
 }
 
 function metadataOf({ spec }: WalrusCluster, name: string): Parameters<typeof child>[2] {
@@ -62,12 +68,12 @@ function podMonitor(cluster: WalrusCluster): KubernetesObject {
   );
 }
 
-function prometheusRule(cluster: WalrusCluster): KubernetesObject {
+function prometheusRule(cluster: WalrusCluster, { runbookUrl }: Links): KubernetesObject {
   const { namespace, name } = cluster.metadata;
   return child(
     cluster,
     [API_VERSION, 'PrometheusRule'],
     metadataOf(cluster, namesOf(cluster).prometheusRule),
-    { spec: { groups: clusterAlerts({ namespace, walrus_cluster: name }) } },
+    { spec: { groups: clusterAlerts({ namespace, walrus_cluster: name }, runbookUrl ?? null) } },
   );
 }

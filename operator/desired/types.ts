@@ -26,6 +26,8 @@ export interface OwnerReference {
 export interface OperatorDefaults {
   /** Of the operator's pods; absent: it is not in Kubernetes, or does not know. */
   readonly operatorNamespace?: string;
+  /** Where alerts lead: see Runbook; absent: nowhere. */
+  readonly runbookUrl?: string;
   /** For a cluster that names neither an image nor a version; absent: `imageRepository` with the operator's version. */
   readonly image?: string;
   /** For a cluster that names a version and no image; the tag is that version. */

@@ -11,7 +11,10 @@ import { knownMetrics, problemsOf, selectorsOf } from './testing/knownMetrics.ts
 import type { KnownMetrics } from './testing/knownMetrics.ts';
 
 const ROOT = path.resolve(__dirname, '..', '..');
-const RULES = [...clusterAlerts(null), ...operatorAlerts()].flatMap(({ rules }) => rules);
+const RUNBOOK = 'https://git.example.com/walrus/docs/operations.md';
+const RULES = [...clusterAlerts(null, RUNBOOK), ...operatorAlerts(RUNBOOK)].flatMap(
+  ({ rules }) => rules,
+);
 const SELECTORS = RULES.flatMap(({ expr }) => selectorsOf(expr));
 
 function read(file: string): string {
@@ -72,7 +75,7 @@ describe('docs/operations.md', () => {
   test('has an entry for each alert, where its link leads, and no other', () => {
     const headings = entries.map((entry) => entry.split('\n')[0]?.trim() ?? '');
     expect(headings).toEqual(RULES.map(({ alert }) => alert));
-    const anchors = headings.map((heading) => `docs/operations.md#${heading.toLowerCase()}`);
+    const anchors = headings.map((heading) => `${RUNBOOK}#${heading.toLowerCase()}`);
     expect(RULES.map(({ annotations }) => annotations['runbook_url'])).toEqual(anchors);
   });
 

@@ -20,11 +20,11 @@ export function monitoringFiles(): readonly MadeFile[] {
   return [
     {
       path: 'helm/walrus/files/operator-alerts.yaml',
-      content: yaml({ groups: operatorAlerts() }),
+      content: yaml({ groups: operatorAlerts(null) }),
     },
     {
       path: 'helm/walrus-alerts.yaml',
-      content: yaml({ groups: [...clusterAlerts(null), ...operatorAlerts()] }),
+      content: yaml({ groups: [...clusterAlerts(null, null), ...operatorAlerts(null)] }),
     },
     ...DASHBOARDS.map((dashboard) => ({
       path: `helm/walrus/dashboards/${dashboard.uid}.json`,
