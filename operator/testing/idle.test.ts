@@ -1,4 +1,5 @@
 /** A cluster in which nothing changes: its nodes are asked, the API server is not. */
+import fs from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { NAMESPACE, RESYNC_S, World } from './world.ts';
 
@@ -33,4 +34,11 @@ test('what no object tells is in the status soon, and is looked for without a re
   await world.run(AGE_MS_MAX);
   expect(available(world)).toMatchObject({ status: 'True' });
   expect(world.breaches).toEqual([]);
+});
+
+test('the command and the chart have the same in mind', () => {
+  const manifest = fs.readFileSync('helm/walrus-operator.yaml', 'utf8');
+  expect(manifest).toContain(`--resync=${RESYNC_S}\n`);
+  const commands = fs.readFileSync('docs/cli.md', 'utf8');
+  expect(commands).toMatch(new RegExp(`--resync SECONDS.*Default: ${RESYNC_S}\\.`));
 });
