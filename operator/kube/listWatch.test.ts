@@ -206,7 +206,7 @@ describe('a list and watch', () => {
   test('of an API that may be missing goes on without it, and notices when it comes and goes', async () => {
     const api = new FakeApi();
     const missing = new KubeError(404, 'NotFound', 'the server could not find it');
-    api.lists.push(missing, missing, page([pod('a', '1')], '5'), missing);
+    api.lists.push(missing, missing, page([pod('a', '1')], '5'), missing, missing);
     api.watches.push([missing]);
     const served: (string | null)[] = [];
     const { watch, clock, changes } = start(api, {
@@ -214,11 +214,14 @@ describe('a list and watch', () => {
       onServedChange: () => served.push(watch.absence),
     });
     await settled();
+    expect([watch.isSynced, watch.absence]).toEqual([false, null]); // asked once more
+    clock.fire(() => true);
+    await settled();
     expect(watch.isSynced).toBe(true);
     expect(watch.absence).toContain('has no Pod');
     clock.fire(() => true);
     await settled();
-    expect(served).toHaveLength(1);
+    expect(served).toHaveLength(2); // it has come; its watch is refused
     clock.fire(() => true);
     await settled();
     expect(changes).toEqual(['a@1', 'a@1']); // there, and gone with its API
@@ -228,8 +231,11 @@ describe('a list and watch', () => {
 
   test('of an optional API that is forbidden says why', async () => {
     const api = new FakeApi();
-    api.lists.push(new KubeError(403, 'Forbidden', 'no such permission'));
-    const { watch } = start(api, { isOptional: true });
+    const forbidden = new KubeError(403, 'Forbidden', 'no such permission');
+    api.lists.push(forbidden, forbidden);
+    const { watch, clock } = start(api, { isOptional: true });
+    await settled();
+    clock.fire(() => true);
     await settled();
     expect(watch.absence).toBe('no such permission');
     expect(watch.isSynced).toBe(true);

@@ -49,6 +49,8 @@ const WATCH_MS_MIN = 1000;
 const SILENCE_MS_MAX = 150_000;
 const BACKOFF_MS_MIN = 200;
 const BACKOFF_MS_MAX = 30_000;
+/** An API server that starts refuses for a moment what it will have: a kind that was there is missing when it still is after so long. */
+const RECHECK_MS = 5000;
 /** How often a missing API is looked for. */
 const ABSENT_RETRY_MS = 30_000;
 
@@ -60,6 +62,8 @@ export class ListWatch {
   #isSynced = false;
   #absence: string | null = null;
   #failures = 0;
+  /** Of an optional kind, in a row. */
+  #refusals = 0;
   #abort = new AbortController();
   #isStopped = false;
   #timer: Timer | null = null;
@@ -112,7 +116,9 @@ export class ListWatch {
     const { kind, logger, isOptional = false } = this.#options;
     // 403 as well: an operator without the permission goes on without it.
     if (isOptional && isKubeError(error, 403, 404)) {
-      await this.#absent(error);
+      this.#refusals += 1;
+      if (this.#refusals === 1) await this.#recheck();
+      else await this.#absent(error);
       return;
     }
     const isExpired = error.status === 410;
@@ -121,6 +127,11 @@ export class ListWatch {
     logger.log(isExpired ? 'info' : 'warn', 'a watch is taken up again', fields);
     await this.#pause(isExpired && this.#failures === 0 ? 0 : this.#backoffMs());
     this.#failures++;
+  }
+
+  async #recheck(): Promise<void> {
+    this.#resourceVersion = null;
+    await this.#pause(this.#isSynced ? RECHECK_MS : BACKOFF_MS_MIN);
   }
 
   async #absent({ status, message }: KubeError): Promise<void> {
@@ -174,6 +185,7 @@ export class ListWatch {
       next = metadata.continue ?? '';
     } while (next !== '');
     this.#resourceVersion = version;
+    this.#refusals = 0;
     this.#replaceBy(found);
     this.#isSynced = true;
     this.#served(null);

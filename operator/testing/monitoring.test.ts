@@ -1,11 +1,13 @@
 /** Whole operators where the kinds of a Prometheus operator are missing, come, go, or are refused: nothing else waits for them. */
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { KubeError } from '../kube/api.ts';
 import type { Asked } from '../kube/testing/fakeApiServer.ts';
 import { NAMESPACE, World } from './world.ts';
 
 const NAME = 'sea';
 const MINUTE_MS = 60_000;
+/** Of real time, on a busy machine. */
+const STORY_MS_MAX = 60_000;
 const BOTH = { podMonitor: true, prometheusRule: true };
 
 /** @param answer - What the API server says to requests for these kinds; null: what is there. */
@@ -38,6 +40,8 @@ function objects(world: World): readonly string[] {
   );
 }
 
+jest.setTimeout(STORY_MS_MAX);
+
 describe('an operator', () => {
   test('goes on without an API that is missing, and notices when it comes and goes', async () => {
     let isThere = false;
@@ -58,6 +62,29 @@ describe('an operator', () => {
     expect(objects(world)).toEqual(['PrometheusRule']);
     expect(world.breaches).toEqual([]);
   });
+
+  test.each([403, 404])(
+    'takes a %d of an API server that starts for no missing API',
+    async (status) => {
+      let isStarting = false;
+      const world = worldWith(() => (isStarting ? new KubeError(status, 'No', 'not yet') : null));
+      await world.settle(NAME, 10 * MINUTE_MS);
+      await world.run(MINUTE_MS);
+      expect(monitored(world)).toBe('True Created');
+      isStarting = true;
+      // Every watch begins anew.
+      world.apply(NAME, { drainTimeout: '31s' });
+      world.server.compact();
+      await world.run(3000);
+      isStarting = false;
+      await world.run(2 * MINUTE_MS);
+      expect(reasons(world)).not.toContain('MonitoringApiMissing');
+      world.server.remove('PodMonitor', NAMESPACE, NAME);
+      await world.run(MINUTE_MS);
+      expect(objects(world)).toContain('PodMonitor');
+      expect(world.breaches).toEqual([]);
+    },
+  );
 
   test.each([
     ['they may not be seen', 403, 'False ApiMissing', (): boolean => true],
