@@ -47,6 +47,19 @@ describe('the chart', () => {
     expect(made).toBe(await fs.readFile(golden, 'utf8'));
   });
 
+  test('tells in its notes what a release looks after, and that it leaves alone what another one does', async () => {
+    const notes = async (...values: readonly string[]): Promise<string> => {
+      const args = ['install', 'walrus', CHART, '--dry-run=client', ...values];
+      return (await run(binary, args)).split('\nNOTES:\n')[1] ?? '';
+    };
+    const alone =
+      /^A cluster that another installation looks after is left alone: .*OtherOperator/m;
+    expect(await notes()).toMatch(alone);
+    const ofOne = await notes('--set=operator.watchNamespace=sea');
+    expect(ofOne).toContain('it looks after the clusters of namespace sea.');
+    expect(ofOne).toMatch(alone);
+  });
+
   test.each([
     ['operator.replicas=9', 'maximum'],
     ['operator.logLevel=loud', 'logLevel'],
