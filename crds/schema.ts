@@ -200,7 +200,7 @@ const toleration = object({
 
 const placement = object({
   topologyKey: described(
-    'The label of Kubernetes nodes whose values are failure domains: pods, and the copies of each segment, are spread over them.',
+    'The label of Kubernetes nodes whose values are failure domains: pods, and the copies of each segment, are spread over them, as far as there is room.',
     Type.String({ maxLength: 316, pattern: LABEL_KEY, default: 'topology.kubernetes.io/zone' }),
   ),
   nodeSelector: Type.Optional(described('Only nodes with these labels.', strings(63, LABEL_VALUE))),
@@ -212,7 +212,7 @@ const placement = object({
     ),
   ),
   allowSharedHosts: described(
-    'Let several nodes run on one host: for development, since one host takes several copies with it.',
+    'Let several nodes run on one host: for development, since one host takes several copies with it, and perhaps most of the metadata voters: that they are spread over hosts is not asked for then, and over zones only as far as there is room.',
     Type.Boolean({ default: false }),
   ),
 });
