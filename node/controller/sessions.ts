@@ -16,6 +16,10 @@ import type { SegmentRecord } from '../state/types.ts';
 /** Damaged copies that the answer to a heartbeat names. */
 export const DAMAGED_TOLD_MAX = 1024;
 
+/** How long who asks a new leader waits until it has heard of everyone. */
+const SETTLE_MS_MAX = 1000;
+const SETTLE_POLL_MS = 20;
+
 export interface SessionTimeouts {
   readonly sessionTimeoutMs: number;
   /** For a node that answers neither as Raft's server nor with heartbeats after an election; no shorter than a lease. */
@@ -113,6 +117,16 @@ export class Sessions {
     if (lease !== undefined && lease.appliedIndex >= decidedIndex) return false;
     const newestMs = Math.max(this.#begunMs, lease?.heardMs ?? Number.NEGATIVE_INFINITY);
     return this.#clock.monotonicMs() - newestMs < this.#timeouts.silentTimeoutMs;
+  }
+
+  /** Resolves once everyone has been heard from since the election, or counts as dead: before that who lives is not known. */
+  async settled(): Promise<void> {
+    const untilMs = this.#clock.monotonicMs() + SETTLE_MS_MAX;
+    const isAwaited = ([id, { beat }]: readonly [NodeId, SessionState]): boolean =>
+      beat === null && this.isAlive(id);
+    while ([...this.#sessions].some(isAwaited) && this.#clock.monotonicMs() < untilMs) {
+      await new Promise<void>((resolve) => this.#clock.setTimer(SETTLE_POLL_MS, resolve));
+    }
   }
 
   isAlive(id: NodeId): boolean {

@@ -241,6 +241,29 @@ describe('leadership', () => {
   });
 });
 
+test('a new leader calls nobody dead, and refuses no restart, whom it has only not heard of yet', async () => {
+  const admins = await Admins.start();
+  const { cluster } = admins.scenario;
+  const leader = admins.scenario.metadataLeader();
+  const [heir, other] = cluster.machines.filter((machine) => machine !== leader);
+  const { epoch } = await admins.ask(leader, (api) => api.cluster());
+  await admins.ask(leader, (api) => api.moveLeadership({ to: heir!.nodeId, epoch }));
+  await cluster.runUntil(() => heir!.parts!.metadata.isLeader, 1000);
+  const { leader: now, nodes } = await admins.ask(heir!, (api) => api.cluster());
+  expect(now).toEqual({ nodeId: heir!.nodeId, isFresh: true });
+  expect(nodes.map(({ isAlive }) => isAlive)).toEqual([true, true, true]);
+  // Of a dead one it says so, in bounded time.
+  cluster.kill(other!);
+  cluster.kill(heir!);
+  cluster.start(heir!);
+  await cluster.runUntil(() => leader.parts!.metadata.isLeader, 10_000);
+  const after = await admins.ask(leader, (api) => api.cluster());
+  expect(after.nodes.map(({ nodeId, isAlive }) => [nodeId, isAlive])).toContainEqual([
+    other!.nodeId,
+    false,
+  ]);
+});
+
 describe('voters', () => {
   /** The ids of those who vote, as the leader has it. */
   async function votersOf(admins: Admins, asked: Machine): Promise<number[]> {

@@ -45,6 +45,7 @@ export class LeaderAdmin {
 
   async #view(): Promise<ClusterView> {
     const { metadata, raft, controller } = this.#options;
+    await controller.sessions.settled();
     await metadata.barrier(); // a follower's passes, too: it asks the leader
     if (!metadata.isLeader) throw refusal('NoLeader', 'This node does not lead the metadata');
     return viewOfLeader(metadata.metadata, raft.status(), controller.sessions);
