@@ -53,6 +53,8 @@ export const CONDITION_REASONS = {
       'The nodes say that the next one cannot be restarted now; the message says why. It goes on by itself.',
     NewRevisionFails:
       'A pod of the new revision does not run: the change stops there. Mend it or revert it; a reverted pod is made anew.',
+    NodeWithoutHost:
+      'A node that never joined finds no host, and would take that of a node that is restarted. Give it a host, or set spec.replicas back if it is the last one.',
     CatchUpTimedOut:
       'A restarted node has not caught up within spec.upgrade.catchUpTimeout. The change goes on once it has.',
     StrategyPaused: 'spec.upgrade.strategy is Paused: pods keep what they run.',

@@ -7,6 +7,7 @@ import { checkPlans, conditionOf, settle } from './testing/randomRuns.ts';
 import {
   checkCutOff,
   checkFewer,
+  checkHostWanted,
   checkMadeAgain,
   checkRefused,
   checkStartingAgain,
@@ -128,19 +129,7 @@ describe('a plan', () => {
     expect(cluster.violations).toEqual([]);
   });
 
-  test('a node that finds no host and never joined does not keep the others from a change', () => {
-    const cluster = new ModelCluster(3);
-    settle(cluster);
-    cluster.hostless.add(4);
-    cluster.change({ replicas: 4 });
-    pass(cluster, 10);
-    cluster.change({ image: 'better' });
-    const last = pass(cluster, 60);
-    const revisions = new Set(cluster.observe().pods.map(({ revision }) => revision));
-    expect(revisions.size).toBe(1);
-    expect(conditionOf(last, 'UpgradeBlocked')).toBe('False NotBlocked');
-    expect(cluster.violations).toEqual([]);
-  });
+  test('nobody is restarted whose host a node that never had one would take', checkHostWanted);
 
   test('a new revision that crashes is told once, whatever its container does between two crashes', () => {
     const cluster = new ModelCluster(3);

@@ -5,6 +5,8 @@
  */
 import {
   failingPlace,
+  homelessPlace,
+  isHomeless,
   isPaused,
   isRevisionKnown,
   isUnschedulable,
@@ -20,12 +22,14 @@ const LASTING_MS = 600_000;
 export function recover(situation: Situation): Step | null {
   if (!isRevisionKnown(situation) || isPaused(situation)) return null;
   const isFailing = failingPlace(situation) !== null;
+  const isHostWanted = homelessPlace(situation) !== null;
   const broken = situation.places.find(
     (place) =>
       !place.isCurrent &&
       servesNothing(situation, place) &&
       place.pod?.isDeleting === false &&
-      (!isFailing || isBrokenForLong(situation, place)),
+      (!isFailing || isBrokenForLong(situation, place)) &&
+      (!isHostWanted || isHomeless(situation, place)),
   );
   if (broken?.pod === undefined || broken.pod === null) return null;
   const { name, uid, trouble } = broken.pod;

@@ -4,7 +4,14 @@
  * up stops the roll where it is.
  */
 import { durationMs } from '../desired/duration.ts';
-import { failingPlace, isPaused, isRevisionKnown, lastFailure } from './situation.ts';
+import {
+  failingPlace,
+  homelessPlace,
+  isPaused,
+  isRevisionKnown,
+  isUnschedulable,
+  lastFailure,
+} from './situation.ts';
 import type { Place, Situation } from './situation.ts';
 import { POLL_MS } from './step.ts';
 import type { Finding, Step } from './step.ts';
@@ -112,11 +119,12 @@ function newRevisionFails(situation: Situation): Step | null {
   const { ordinal, pod } = failing;
   const last = lastFailure(situation.observed);
   const what = `${pod?.name} of the new revision does not run (${pod?.trouble})`;
+  const advice =
+    pod !== null && isUnschedulable(pod)
+      ? 'Give it a host, that of its volume if it has one, or mend the placement'
+      : 'Revert the change, or mend it';
   // Its trouble changes with each crash; what is said of it does not.
-  const message =
-    last?.ordinal === ordinal
-      ? last.message
-      : `${what}: the roll stops. Revert the change, or mend it`;
+  const message = last?.ordinal === ordinal ? last.message : `${what}: the roll stops. ${advice}`;
   return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'NewRevisionFails', message });
 }
 
@@ -163,6 +171,8 @@ function restart(situation: Situation, place: Place | undefined): Step {
   const { ordinal, pod, canRestart } = place;
   const epoch = observed.admin.cluster?.epoch;
   if (leader === null || epoch === undefined) return unknown('the metadata have no leader');
+  const homeless = homelessPlace(situation);
+  if (homeless !== null) return hostWanted(ordinal, homeless);
   if (canRestart === null) return unknown(`whether node ${ordinal} can be restarted is not known`);
   if (!canRestart.isAllowed) {
     const message = `Node ${ordinal} cannot be restarted now (${canRestart.reason}): ${canRestart.message}`;
@@ -200,6 +210,15 @@ function restart(situation: Situation, place: Place | undefined): Step {
     requeueAfterMs: POLL_MS,
     isLast: true,
   };
+}
+
+/** Between its creation and the scheduler's word a pod only waits. */
+function hostWanted(ordinal: number, { ordinal: homeless, pod }: Place): Step {
+  if (pod === null || !isUnschedulable(pod)) return unknown(`node ${homeless} has no host yet`);
+  const message =
+    `Node ${homeless} finds no host, and would take that of node ${ordinal}, if it were restarted, whose volume is there. ` +
+    `Give node ${homeless} a host, or set spec.replicas back if it is the last one`;
+  return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'NodeWithoutHost', message });
 }
 
 /**

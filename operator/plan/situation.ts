@@ -101,6 +101,23 @@ export function isUnschedulable({ phase, trouble }: PodView): boolean {
   return phase === 'Pending' && trouble === 'Unschedulable';
 }
 
+/**
+ * Its pod has no host, and none to go back to. Given the host of a pod that is restarted it would take it, and that one, whose volume is
+ * there, could not come back.
+ */
+export function isHomeless({ observed }: Situation, { ordinal, pod, member }: Place): boolean {
+  if (pod !== null && (pod.phase !== 'Pending' || pod.nodeName !== null)) return false;
+  const claim = observed.claims.find((candidate) => candidate.ordinal === ordinal);
+  const neverJoined = observed.admin.cluster !== null && member === null;
+  return neverJoined || (claim?.volumeName ?? null) === null;
+}
+
+/** Who would take the host of a pod that is restarted; before the cluster has begun nothing is lost by it. */
+export function homelessPlace(situation: Situation): Place | null {
+  if (situation.bootstrapDisk === null) return null;
+  return situation.places.find((place) => isHomeless(situation, place)) ?? null;
+}
+
 /** A pod of the new revision that does not run; null: none is known. */
 export function failingPlace(situation: Situation): Place | null {
   const { places, observed } = situation;

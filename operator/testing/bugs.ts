@@ -7,6 +7,7 @@ export type StoryName =
   | 'cutOff'
   | 'drained'
   | 'fewer'
+  | 'hostWanted'
   | 'hung'
   | 'joinedMeanwhile'
   | 'madeAgain'
@@ -84,7 +85,7 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     changes: [
       {
         file: 'operator/plan/recovery.ts',
-        find: '(!isFailing || isBrokenForLong(situation, place)),',
+        find: '(!isFailing || isBrokenForLong(situation, place)) &&',
         replace: '(!isFailing || isBrokenForLong !== undefined),',
       },
     ],
@@ -347,6 +348,19 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
         file: 'operator/plan/scaling.ts',
         find: 'wanted < replicas && isTakenBack(situation)',
         replace: 'wanted < replicas && typeof isTakenBack === "function"',
+      },
+    ],
+  },
+  {
+    name: 'HostTaken',
+    story: 'hostWanted',
+    what: 'a pod is restarted while another one waits for a host, which takes its',
+    foundBy: ['KeepsItsHost'],
+    changes: [
+      {
+        file: 'operator/plan/rolling.ts',
+        find: 'if (homeless !== null) return hostWanted(ordinal, homeless);',
+        replace: 'if (homeless?.ordinal === 0) return hostWanted(ordinal, homeless);',
       },
     ],
   },

@@ -31,6 +31,7 @@ async function tell(name: StoryName): Promise<void> {
     orphaned: stories.orphaned,
     boundMeanwhile: () => stories.takenBack(true),
     fewer: scripted.checkFewer,
+    hostWanted: scripted.checkHostWanted,
     madeAgain: scripted.checkMadeAgain,
     troubled: () => eachSeed(stories.troubled),
     changedMinds: () => eachSeed(stories.changedMinds),

@@ -249,7 +249,7 @@ export class ModelCluster {
       phase: pod.isStarted ? 'Running' : 'Pending',
       isReady: this.#isReady(pod),
       isDeleting: false,
-      nodeName: null,
+      nodeName: pod.isStarted ? `host-${pod.ordinal}` : null,
       ip: null,
       trouble: this.#troubleOf(pod),
       restarts: 0,
@@ -365,9 +365,20 @@ export class ModelCluster {
         if (action.isWithinBudget && this.#isBudgetUsed(action.ordinal)) break;
         this.#nodes.checkRestart(action.ordinal, action.isGated);
         this.#checkMove(action.ordinal);
+        this.#checkHost(action.ordinal);
         this.losePod(action.ordinal);
         break;
     }
+  }
+
+  /** While a pod is away, one that has never had a host gets its. */
+  #checkHost(ordinal: number): void {
+    const { disks } = this.#nodes;
+    const thief = [...this.#pods.values()].find(
+      (pod) => pod.ordinal !== ordinal && !pod.isStarted && !disks.has(pod.ordinal),
+    );
+    if (thief !== undefined && disks.get(ordinal)?.isMember === true)
+      this.#nodes.broken('KeepsItsHost', `node ${thief.ordinal} takes that of node ${ordinal}`);
   }
 
   /** As a PodDisruptionBudget of one sees it, which lets go who is not ready. */

@@ -35,6 +35,7 @@ export interface Violation {
 export type Property =
   | 'BeginsOnce'
   | 'GrowsWhole'
+  | 'KeepsItsHost'
   | 'LeaderMovesFirst'
   | 'NotesThatItBegins'
   | 'NeverShrinks'

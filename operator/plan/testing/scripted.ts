@@ -119,6 +119,34 @@ export function checkMadeAgain(): void {
   passes(older);
 }
 
+/**
+ * A node too many finds no host, and a change comes: it waits, for a host or for the node to be taken back. A changed placement
+ * reaches the node itself.
+ * @throws {Error} that begins with the property that does not hold.
+ */
+export function checkHostWanted(): void {
+  for (const mend of ['host', 'replicas', 'placement'] as const) {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.hostless.add(4);
+    cluster.change({ replicas: 4 });
+    passes(cluster);
+    cluster.change({ image: 'better' });
+    passes(cluster);
+    const waits = conditionOf(cluster.pass(), 'UpgradeBlocked');
+    if (waits !== 'True NodeWithoutHost') throw new Error(`SaysWhatIsWanted: ${waits}`);
+    if (mend === 'replicas') cluster.change({ replicas: 3 });
+    if (mend === 'placement') {
+      const before = cluster.observe().pods[3]?.uid;
+      cluster.change({ image: 'best' });
+      passes(cluster);
+      if (cluster.observe().pods[3]?.uid === before) throw new Error('Converges: node 4 is old');
+    }
+    if (mend !== 'replicas') cluster.hostless.clear();
+    checkEnd(cluster);
+  }
+}
+
 function passes(cluster: ModelCluster): void {
   for (let i = 0; i < 20; i++) {
     cluster.pass();
