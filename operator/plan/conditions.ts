@@ -95,12 +95,13 @@ function progressing(operation: Operation | null): Judgement<'Progressing'> {
   return ['True', 'Waiting', `${step}: ${blockedBy}`];
 }
 
-function degraded({ observed, places, bootstrapDisk }: Situation): Judgement<'Degraded'> {
+function degraded(situation: Situation): Judgement<'Degraded'> {
+  const { observed, places, bootstrapDisk } = situation;
   const { cluster, problem } = observed.admin;
   if (bootstrapDisk === null)
     return ['Unknown', 'NotBootstrapped', 'The cluster has not begun yet'];
   if (cluster === null) return ['Unknown', 'NodesUnreachable', problem ?? 'No node answers'];
-  const down = cluster.nodes.filter(({ isAlive }) => !isAlive).map(({ nodeId }) => nodeId);
+  const down = downNodes(situation);
   if (down.length > 0) return ['True', 'NodesDown', `Down: node ${down.join(', ')}`];
   const failed = places.filter(({ member }) => member?.isDiskWritable === false);
   if (failed.length > 0) {
@@ -110,4 +111,22 @@ function degraded({ observed, places, bootstrapDisk }: Situation): Judgement<'De
   const { underReplicated } = cluster.segments;
   if (underReplicated === 0) return ['False', 'AsWanted', ''];
   return ['True', 'UnderReplicated', `Segments with fewer copies than wanted: ${underReplicated}`];
+}
+
+/**
+ * A new leader takes everybody for alive until it knows better: who was down is up once its pod is ready, or it says so
+ * itself.
+ */
+function downNodes({ observed, places }: Situation): readonly number[] {
+  const { cluster, admin } = observed;
+  const last = cluster.status?.conditions.find(({ type }) => type === 'Degraded');
+  const wereDown = last?.reason === 'NodesDown';
+  const isSilent = (nodeId: number): boolean =>
+    places.some(
+      ({ ordinal, pod, node }) =>
+        ordinal === nodeId && pod?.isReady !== true && node?.phase !== 'Serving',
+    );
+  return (admin.cluster?.nodes ?? [])
+    .filter(({ nodeId, isAlive }) => !isAlive || (wereDown && isSilent(nodeId)))
+    .map(({ nodeId }) => nodeId);
 }

@@ -210,6 +210,18 @@ describe('a plan', () => {
     expect(transitions(before, status).map(({ reason }) => reason)).toEqual(['NodesDown']);
   });
 
+  test('who is down and finds no host stays down, though a new leader takes it for alive', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.hostless.add(2);
+    cluster.losePod(2);
+    expect(conditionOf(pass(cluster, 2), 'Degraded')).toBe('True NodesDown');
+    cluster.nodes.isCredulous = true;
+    expect(conditionOf(pass(cluster, 2), 'Degraded')).toBe('True NodesDown');
+    cluster.hostless.clear();
+    expect(conditionOf(settle(cluster), 'Degraded')).toBe('False AsWanted');
+  });
+
   test('paused: a change that is not made is not Ready, of whatever object', () => {
     const cluster = new ModelCluster(3);
     settle(cluster);

@@ -62,6 +62,26 @@ describe('transitions()', () => {
     expect(reasons(rolling, whole)).toEqual(['Normal RollFinished']);
   });
 
+  test('tells that the lost are back only of those that it had told of, and when none of them is down', () => {
+    const down = condition('Degraded', 'True', 'NodesDown');
+    const behind = condition('Degraded', 'True', 'UnderReplicated');
+    const whole = condition('Degraded', 'False', 'AsWanted');
+    const unknown = condition('Degraded', 'True', 'NodesUnreachable');
+    const silent = {
+      ...unknown,
+      conditions: unknown.conditions.map((one) => ({ ...one, status: 'Unknown' as const })),
+    };
+    expect(reasons(down, behind)).toEqual(['Normal Recovered']);
+    expect(reasons(behind, whole)).toEqual([]);
+    expect(reasons(down, silent)).toEqual([]);
+    expect(reasons(silent, whole)).toEqual([]);
+    expect(reasons(undefined, whole)).toEqual([]);
+    expect(reasons(down, CALM)).toEqual([]);
+    expect(reasons(down, { ...busy('Roll'), conditions: down.conditions })).toEqual([
+      'Normal RollStarted',
+    ]);
+  });
+
   test('tells what is refused, once for each reason', () => {
     expect(reasons(CALM, blocked('RestartRefused'))).toEqual(['Warning RestartRefused']);
     expect(reasons(blocked('RestartRefused'), blocked('RestartRefused'))).toEqual([]);

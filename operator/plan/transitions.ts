@@ -39,6 +39,8 @@ function rolls(last: Status | undefined, next: Status): readonly Event[] {
   return isOver ? [normal('RollFinished', 'All pods run what the spec says')] : [];
 }
 
+const RECOVERED = normal('Recovered', 'All members serve again');
+
 /** In these a node that does not serve yet, or any more, is none that was lost. */
 const EXPECTED: ReadonlySet<string> = new Set(['Roll', 'Bootstrap', 'ScaleOut', 'Delete']);
 
@@ -49,8 +51,14 @@ function losses(last: Status | undefined, next: Status): readonly Event[] {
   if (now !== undefined && before === undefined) {
     return [{ type: 'Warning', reason: now.reason, message: now.message }];
   }
-  const isOver = before !== undefined && find(next, 'Degraded', 'False') !== undefined;
-  return isOver ? [normal('Recovered', 'All nodes serve again')] : [];
+  return before !== undefined && isNobodyDown(next) ? [RECOVERED] : [];
+}
+
+/** That copies are made anew, or a disk takes no writes, is another matter; of nodes that cannot be asked nobody knows. */
+function isNobodyDown(status: Status): boolean {
+  const condition = find(status, 'Degraded');
+  if (condition === undefined || condition.status === 'Unknown') return false;
+  return condition.reason !== 'NodesDown';
 }
 
 function lossOf(status: Status): Condition | undefined {

@@ -62,6 +62,8 @@ export class ModelNodes {
   unavailable = 0;
   /** Nobody catches up. */
   isSlow = false;
+  /** The leader is new, and takes every member for alive. */
+  isCredulous = false;
   /** Nobody is taken in as a member. */
   isClosed = false;
   /** Wanted: at most so many nodes vote on the metadata. */
@@ -315,7 +317,7 @@ export class ModelNodes {
       nodeId,
       diskId: this.#disks.get(nodeId)?.diskId ?? '',
       ...{ zone: '', version: '1', peerAddress: '', clientAddress: '', httpAddress: '' },
-      isAlive: this.isUp(nodeId),
+      isAlive: this.isCredulous || this.isUp(nodeId),
       isDraining: this.#isDraining(nodeId),
       isDiskWritable: true,
       role: this.#voters.includes(nodeId) ? 'Voter' : 'Learner',
