@@ -6,11 +6,15 @@
 export const CONDITION_REASONS = {
   Ready: {
     AllNodesServe: 'All nodes serve, on the wanted revision; nothing is under way or refused.',
-    NotBootstrapped: 'The cluster has not begun yet. Wait; if it lasts, look at the pods.',
+    NotBootstrapped:
+      'The cluster has not begun yet. Wait; if it lasts, look at Progressing and at the pods.',
     NodesNotReady:
       'Some nodes do not serve, or have not caught up. The message names them; look at their pods and logs.',
-    InProgress:
-      'A change is under way, or refused: see Progressing, UpgradeBlocked and ConfigurationValid.',
+    InProgress: 'A change is under way, or stopped: see Progressing and UpgradeBlocked.',
+    Paused:
+      'spec.paused is set, and the cluster is not what the spec says. Unset it, and what waits is done.',
+    ConfigurationInvalid:
+      'Something of the spec cannot be done: the message, and ConfigurationValid, say what and why.',
     NodesUnreachable:
       'No node answers the operator. Look at the pods, and at network policies between them.',
     Deleting: 'The WalrusCluster is being deleted.',

@@ -7,6 +7,7 @@ import type { Desired, KubernetesObject } from '../desired/types.ts';
 import { placesHeld } from '../observe/types.ts';
 import type { ChildView, Observed } from '../observe/types.ts';
 import { contains } from './containment.ts';
+import { MESSAGE_LENGTH_MAX } from './step.ts';
 import type { Finding } from './step.ts';
 import type { Write } from './types.ts';
 
@@ -42,9 +43,6 @@ export function foreignObjects(desired: Desired, observed: Observed): readonly F
       return { type: 'ConfigurationValid', reason: 'ForeignObject', message };
     });
 }
-
-/** As a status may have it. */
-const MESSAGE_LENGTH_MAX = 1024;
 
 /** What the API server, or a hook of it, does not take as the spec has it. */
 export function refusal(

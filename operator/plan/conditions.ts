@@ -4,10 +4,12 @@ import { CONDITION_TYPES } from '../api/conditions.ts';
 import { monitored } from './monitoring.ts';
 import { isRevisionKnown } from './situation.ts';
 import type { Situation } from './situation.ts';
+import { MESSAGE_LENGTH_MAX } from './step.ts';
 import type { Finding } from './step.ts';
 import type { Operation } from './types.ts';
 
 export type PlannedCondition = Omit<Condition, 'lastTransitionTime'>;
+const NOT_BEGUN = 'The cluster has not begun yet';
 const IN_PROGRESS = {
   Bootstrap: 'Bootstrapping',
   ScaleOut: 'ScalingOut',
@@ -56,31 +58,48 @@ function ready(
   operation: Operation | null,
   findings: readonly Finding[],
 ): Judgement<'Ready'> {
-  const { observed, places, bootstrapDisk } = situation;
-  if (observed.cluster.metadata.deletionTimestamp !== undefined) return ['False', 'Deleting', ''];
-  if (bootstrapDisk === null) return ['False', 'NotBootstrapped', 'The cluster has not begun yet'];
-  const missing = places.filter(({ isWhole }) => !isWhole).map(({ ordinal }) => ordinal);
-  const { problem } = observed.admin;
-  if (missing.length > 0 && problem !== null) return ['False', 'NodesUnreachable', problem];
-  if (missing.length > 0) {
-    return ['False', 'NodesNotReady', `Not serving, or not caught up: node ${missing.join(', ')}`];
-  }
-  if (operation !== null || findings.length > 0 || !isAsSpecified(situation)) {
-    return ['False', 'InProgress', operation?.step ?? 'The spec is not what the cluster is'];
-  }
-  return ['True', 'AllNodesServe', ''];
+  const { metadata } = situation.observed.cluster;
+  if (metadata.deletionTimestamp !== undefined) return ['False', 'Deleting', ''];
+  const unready = notServing(situation);
+  if (unready !== null) return unready;
+  const isDone = operation === null && findings.length === 0 && isAsSpecified(situation);
+  if (isDone) return ['True', 'AllNodesServe', ''];
+  const judgement = heldUp(situation, findings);
+  if (judgement !== null) return judgement;
+  if (situation.bootstrapDisk === null) return ['False', 'NotBootstrapped', NOT_BEGUN];
+  return ['False', 'InProgress', operation?.step ?? 'The spec is not what the cluster is'];
 }
 
-/** Also where nothing is done about it, or not yet: the pods are as many as wanted, and all of the wanted template. */
+/** Of a cluster that has begun. */
+function notServing({ observed, places, bootstrapDisk }: Situation): Judgement<'Ready'> | null {
+  const missing = places.filter(({ isWhole }) => !isWhole).map(({ ordinal }) => ordinal);
+  if (bootstrapDisk === null || missing.length === 0) return null;
+  const { problem } = observed.admin;
+  if (problem !== null) return ['False', 'NodesUnreachable', problem];
+  return ['False', 'NodesNotReady', `Not serving, or not caught up: node ${missing.join(', ')}`];
+}
+
+/** Also where nothing is done about it, or not yet: it has begun, and the pods are as many as wanted, and all of the wanted template. */
 function isAsSpecified(situation: Situation): boolean {
-  const { observed, places } = situation;
-  const hasAll = places.length === observed.cluster.spec.replicas;
+  const { observed, places, bootstrapDisk } = situation;
+  const hasAll = bootstrapDisk !== null && places.length === observed.cluster.spec.replicas;
   return hasAll && isRevisionKnown(situation) && places.every(({ isCurrent }) => isCurrent);
+}
+
+/** What keeps the cluster from being what the spec says, where waiting does not help. */
+function heldUp({ observed }: Situation, findings: readonly Finding[]): Judgement<'Ready'> | null {
+  if (observed.cluster.spec.paused) {
+    return ['False', 'Paused', 'spec.paused is set: what the spec says waits'];
+  }
+  const invalid = findings.find(({ type }) => type === 'ConfigurationValid');
+  if (invalid === undefined) return null;
+  const message = `See ConfigurationValid (${invalid.reason}): ${invalid.message}`;
+  return ['False', 'ConfigurationInvalid', message.slice(0, MESSAGE_LENGTH_MAX)];
 }
 
 function available({ observed, bootstrapDisk, leader }: Situation): Judgement<'Available'> {
   const { cluster, problem } = observed.admin;
-  if (bootstrapDisk === null) return ['False', 'NotBootstrapped', 'The cluster has not begun yet'];
+  if (bootstrapDisk === null) return ['False', 'NotBootstrapped', NOT_BEGUN];
   if (cluster === null) return ['Unknown', 'NodesUnreachable', problem ?? 'No node answers'];
   if (leader === null) return ['False', 'NoLeader', 'The metadata have no leader'];
   const { unavailable } = cluster.segments;
@@ -98,8 +117,7 @@ function progressing(operation: Operation | null): Judgement<'Progressing'> {
 function degraded(situation: Situation): Judgement<'Degraded'> {
   const { observed, places, bootstrapDisk } = situation;
   const { cluster, problem } = observed.admin;
-  if (bootstrapDisk === null)
-    return ['Unknown', 'NotBootstrapped', 'The cluster has not begun yet'];
+  if (bootstrapDisk === null) return ['Unknown', 'NotBootstrapped', NOT_BEGUN];
   if (cluster === null) return ['Unknown', 'NodesUnreachable', problem ?? 'No node answers'];
   const down = downNodes(situation);
   if (down.length > 0) return ['True', 'NodesDown', `Down: node ${down.join(', ')}`];

@@ -226,7 +226,12 @@ describe('a plan', () => {
     const cluster = new ModelCluster(3);
     settle(cluster);
     cluster.change({ paused: true, monitoring: { podMonitor: true, prometheusRule: false } });
-    expect(conditionOf(pass(cluster, 2), 'Ready')).toBe('False InProgress');
+    expect(conditionOf(pass(cluster, 2), 'Ready')).toBe('False Paused');
+    cluster.change({ monitoring: { podMonitor: false, prometheusRule: false } });
+    expect(conditionOf(pass(cluster, 2), 'Ready')).toBe('True AllNodesServe');
+    const fresh = new ModelCluster(3);
+    fresh.change({ paused: true });
+    expect(conditionOf(pass(fresh, 2), 'Ready')).toBe('False Paused');
   });
 
   test('a drained node is the first that a change restarts, which ends the drain', () => {
@@ -251,7 +256,7 @@ describe('a plan', () => {
     expect(cluster.pass().operation?.kind).toBe('Roll');
     expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
     cluster.change({ paused: true, image: 'better' });
-    expect(conditionOf(cluster.pass(), 'Ready')).toBe('False InProgress');
+    expect(conditionOf(cluster.pass(), 'Ready')).toBe('False Paused');
     expect(cluster.violations).toEqual([]);
   });
 
@@ -268,6 +273,7 @@ describe('a plan', () => {
     const last = cluster.pass();
     expect(last.risky).toBeNull();
     expect(conditionOf(last, 'ConfigurationValid')).toBe('False ScaleInNotSupported');
+    expect(conditionOf(last, 'Ready')).toBe('False ConfigurationInvalid');
     cluster.change({ replicas: 5 });
     expect(conditionOf(settle(cluster), 'ConfigurationValid')).toBe('True Valid');
   });

@@ -8,6 +8,9 @@ interface FindingOf<T extends ConditionType> {
   readonly message: string;
 }
 
+/** Of a condition: as a status may have it. */
+export const MESSAGE_LENGTH_MAX = 1024;
+
 /** A condition that is not as it should be, and why. */
 export type Finding = { [T in ConditionType]: FindingOf<T> }[ConditionType];
 

@@ -47,7 +47,8 @@ test.each([400, 403, 422, 500])(
     await world.run(3 * MINUTE_MS);
     const refused = 'False Refused StatefulSet sea is refused: a hook says no';
     expect(condition(world, 'ConfigurationValid')).toBe(refused);
-    expect(condition(world, 'Ready')).toMatch('False InProgress');
+    const why = 'See ConfigurationValid (Refused): StatefulSet sea is refused: a hook says no';
+    expect(condition(world, 'Ready')).toBe(`False ConfigurationInvalid ${why}`);
     const { metadata, status: told } = world.clusterOf(NAME);
     expect(told?.observedGeneration).toBe(metadata.generation);
     expect(podUids(world)).toEqual(before);
@@ -59,6 +60,20 @@ test.each([400, 403, 422, 500])(
     expect(world.breaches).toEqual([]);
   },
 );
+
+test('a cluster that cannot begin for what is refused says so, and begins once it is taken', async () => {
+  const hook: Hook = { resource: 'statefulsets' };
+  const world = worldWith(hook, 422);
+  world.apply(NAME, {});
+  await world.run(MINUTE_MS);
+  expect(condition(world, 'Available')).toMatch('False NotBootstrapped');
+  expect(condition(world, 'Ready')).toBe(
+    'False ConfigurationInvalid See ConfigurationValid (Refused): StatefulSet sea is refused: a hook says no',
+  );
+  hook.resource = null;
+  await world.settle(NAME, 5 * MINUTE_MS);
+  expect(condition(world, 'Ready')).toBe('True AllNodesServe ');
+});
 
 test('a Service that is refused keeps no other child from being made, and pods from being restarted', async () => {
   const hook: Hook = { resource: 'services' };
