@@ -1,5 +1,6 @@
 /** The rules of DESIGN section 2, each as a scripted story on a simulated cluster. */
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
+import { WalrusError } from '../../base/errors.ts';
 import { offset, segmentId } from '../../base/units.ts';
 import type { Offset } from '../../base/units.ts';
 import { MAX_SEGMENTS } from '../state/limits.ts';
@@ -63,6 +64,35 @@ describe('write path', () => {
         expect(replica.digestAt(segment.endOffset!)).toBe(segment.digest);
       }
     }
+  });
+});
+
+describe('copies', () => {
+  test('S2: are planned by a later pass when the metadata leader is deposed in the middle of one', async () => {
+    const scenario = await Scenario.start({ nodeCount: 4, maxSegmentEntries: 3 });
+    await scenario.write(10);
+    const { cluster } = scenario;
+    const machine = scenario.metadataLeader();
+    const { metadata } = machine.parts!;
+    const lost = cluster.machines.find((other) => other !== machine)!;
+    const { diskId } = lost.node!.identity!;
+    const hasCopies = (): boolean =>
+      scenario
+        .segments(machine)
+        .some(({ ensemble }) => ensemble.some((at) => at.diskId === diskId));
+    cluster.kill(lost);
+    await cluster.run(3000); // what was open is recovered
+    expect(hasCopies()).toBe(true);
+    const asLeader = jest.spyOn(metadata, 'asLeader').mockImplementation(() => {
+      throw new WalrusError('NOT_LEADER', 'Deposed');
+    });
+    void metadata.propose({ type: 'MarkDiskLost', diskId });
+    await cluster.run(1000);
+    expect(asLeader).toHaveBeenCalled();
+    expect(hasCopies()).toBe(true);
+    asLeader.mockRestore();
+    await cluster.runWhile(hasCopies, 5000);
+    expect(hasCopies()).toBe(false);
   });
 });
 

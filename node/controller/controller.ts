@@ -271,8 +271,9 @@ export class Controller {
   }
 
   #proposeQuietly(command: Command): void {
-    const propose = this.#options.metadata.asLeader();
-    propose(command).catch((error: unknown) => {
+    // That this node leads no more is a reason to wait, too.
+    const proposed = async (): Promise<unknown> => this.#options.metadata.asLeader()(command);
+    proposed().catch((error: unknown) => {
       this.#options.logger.log('info', 'a metadata change has to wait', {
         command: command.type,
         error: String(error),
