@@ -75,9 +75,13 @@ export class BinarySession implements StreamHandlers {
     });
   }
 
-  /** The node is stopping: requests that still come are not begun, as if the connection had broken before them. */
+  /**
+   * The node is stopping: requests that still come are not begun, as if the connection had broken before them, and long
+   * polls are answered with what there is.
+   */
   finish(): void {
     this.#isEnding = true;
+    this.#room.endWaits();
     this.#endIfDone();
   }
 

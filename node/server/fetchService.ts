@@ -88,7 +88,7 @@ export class FetchService {
     for (;;) {
       const maxBytes = await this.#room(request, reservation);
       if (reservation?.isOpen === false) return NOBODY;
-      const leftMs = Math.max(0, deadlineMs - clock.monotonicMs());
+      const leftMs = mayWait(reservation) ? Math.max(0, deadlineMs - clock.monotonicMs()) : 0;
       const looks = this.#lookAll(request, maxBytes, reservation === null);
       reservation?.keep(bytesOf(looks));
       if (looks.some((look) => 'holders' in look)) {
@@ -253,7 +253,7 @@ export class FetchService {
       );
     });
     // With several nodes the first that has something ends the wait for all.
-    if (questions.length === 1 && here.length === 0) await questions[0];
+    if (questions.length === 1 && here.length === 0) await orWaitsEnd(questions, reservation);
     else
       await Promise.race([
         Promise.all(questions),
@@ -304,7 +304,7 @@ export class FetchService {
     }
   }
 
-  /** Until one of the topics moves on, the time is over, or nobody waits any more. */
+  /** Until one of the topics moves on, the time is over, or whoever asked waits no longer. */
   #moved(
     partitions: readonly FetchPartition[],
     withinMs: number,
@@ -322,9 +322,27 @@ export class FetchService {
       for (const topic of new Set(partitions.map((wanted) => wanted.topic))) {
         forgets.push(progress.onMove(topic, finish));
       }
-      if (reservation !== null) forgets.push(reservation.onClose(finish));
+      if (reservation !== null) forgets.push(reservation.onWaitsEnd(finish));
     });
   }
+}
+
+/** Another node waits as long as it has said. */
+function mayWait(reservation: Reservation | null): boolean {
+  return reservation?.mayWait !== false;
+}
+
+/** Until something has come, or whoever asked waits no longer. */
+async function orWaitsEnd(
+  questions: readonly Promise<void>[],
+  reservation: Reservation | null,
+): Promise<void> {
+  let forget: (() => void) | undefined;
+  const end = new Promise<void>((resolve) => {
+    forget = reservation?.onWaitsEnd(resolve);
+  });
+  await Promise.race([...questions, end]);
+  forget?.();
 }
 
 function unanswered(): WalrusError {

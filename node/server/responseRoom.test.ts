@@ -69,12 +69,23 @@ describe('ResponseRoom', () => {
     const { room } = roomOf(40);
     const [[first], taken] = takeAll(room, 2);
     let count = 0;
-    const forget = first?.onClose(() => (count += 100));
-    first?.onClose(() => (count += 1));
+    const forget = first?.onWaitsEnd(() => (count += 100));
+    first?.onWaitsEnd(() => (count += 1));
     forget?.();
     room.close();
     expect(await given(taken)).toEqual([40, 0]);
     expect(await first?.take(LEAST)).toBe(0);
     expect(count).toBe(1);
+  });
+
+  test('lets nobody wait any longer that can be answered with less', () => {
+    const { room } = roomOf(40);
+    const reservation = room.reservation();
+    let count = 0;
+    reservation.onWaitsEnd(() => (count += 1));
+    expect(reservation.mayWait).toBe(true);
+    room.endWaits();
+    reservation.onWaitsEnd(() => (count += 1)); // it would wait for ever
+    expect([reservation.mayWait, reservation.isOpen, count]).toEqual([false, true, 2]);
   });
 });

@@ -32,10 +32,11 @@ export class ResponseRoom {
   readonly #options: ResponseRoomOptions;
   readonly #ownWaiting: Waiting[] = [];
   readonly #shareWaiting: Waiting[] = [];
-  readonly #closeListeners = new Set<() => void>();
+  readonly #waitListeners = new Set<() => void>();
   #takenBytes = 0;
   #shareBytes = 0;
   #isOpen = true;
+  #mayWait = true;
 
   constructor(options: ResponseRoomOptions) {
     this.#options = options;
@@ -44,6 +45,11 @@ export class ResponseRoom {
   /** Whether anybody can be answered. */
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  /** Whether a response may wait for what it has not got yet. */
+  get mayWait(): boolean {
+    return this.#mayWait;
   }
 
   get takenBytes(): number {
@@ -61,20 +67,27 @@ export class ResponseRoom {
     serve(this.#shareWaiting, (need) => this.#tryShare(need));
   }
 
+  /** From now on responses have what there is: who asked waits no longer. */
+  endWaits(): void {
+    this.#mayWait = false;
+    for (const listener of [...this.#waitListeners]) listener();
+    this.#waitListeners.clear();
+  }
+
   /** The connection is gone: nobody waits any more. */
   close(): void {
     this.#isOpen = false;
-    for (const listener of [...this.#closeListeners]) listener();
-    this.#closeListeners.clear();
+    this.endWaits();
     for (const { give } of [...this.#ownWaiting.splice(0), ...this.#shareWaiting.splice(0)]) {
       give(0);
     }
   }
 
   /** @returns what forgets the listener. */
-  onClose(listener: () => void): () => void {
-    this.#closeListeners.add(listener);
-    return () => void this.#closeListeners.delete(listener);
+  onWaitsEnd(listener: () => void): () => void {
+    if (this.#mayWait) this.#waitListeners.add(listener);
+    else listener();
+    return () => void this.#waitListeners.delete(listener);
   }
 
   take(need: RoomNeed, isShare: boolean): Promise<number> {
@@ -132,8 +145,12 @@ export class Reservation {
     return this.#room.isOpen;
   }
 
-  onClose(listener: () => void): () => void {
-    return this.#room.onClose(listener);
+  get mayWait(): boolean {
+    return this.#room.mayWait;
+  }
+
+  onWaitsEnd(listener: () => void): () => void {
+    return this.#room.onWaitsEnd(listener);
   }
 
   /** @returns the bytes that the response may have, once there is room for the least; 0 when the connection is gone. */

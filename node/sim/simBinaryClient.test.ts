@@ -431,6 +431,33 @@ describe('binary clients of a cluster', () => {
     expect(at.server(machine!).inFlightBytes).toBe(0);
   });
 
+  test('long polls hold no stop up: they are answered with what there is', async () => {
+    const at = await world({ nodeCount: 4 }); // one of which has to ask another one
+    const [first] = at.machines;
+    const maker = at.client(first!);
+    await at.wait(maker.call(APIS.CreateTopic, { ...TOPIC, name: 't' }));
+    await at.wait(maker.call(APIS.CreateTopic, { ...TOPIC, name: 'u' }));
+    await at.wait(maker.call(APIS.Produce, { ...PRODUCE, batches: batchOf([1]) }));
+    const end = { ...FROM_START, offset: offset(1) };
+    const other = { ...FROM_START, topic: 'u' };
+    const poll = { maxWaitMs: 60_000, minBytes: 1, maxBytes: 1000, partitions: [end] };
+    for (const machine of at.machines) {
+      const client = at.client(machine);
+      const polls = [[end], [other], [end, other]].map((partitions) =>
+        client.call(APIS.Fetch, { ...poll, partitions }),
+      );
+      await at.cluster.run(100);
+      await at.wait(at.server(machine).drain(30_000), 50);
+      const answers = await at.wait(Promise.all(polls), 50);
+      const results = answers.flatMap((answer) => answer.results);
+      expect(results.map((result) => isWalrusError(result) || result.nextOffset)).toEqual([
+        1, 0, 1, 0,
+      ]);
+      await at.cluster.run(50);
+      expect(client.isClosed).toBe(true);
+    }
+  });
+
   test('what is wrong is refused, and nothing else suffers', async () => {
     const at = await world();
     const client = at.client(at.machines[0]!);
