@@ -96,6 +96,7 @@ export class Controller {
       planNext: (segment) => this.#planner.successor(segment),
       freshPlaces: (segment) => this.#planner.freshPlaces(segment),
       mayStillLead: (segment, index) => this.sessions.mayStillLead(segment, index),
+      withhold: (segment, index) => this.sessions.withhold(segment, index),
     });
     metadata.onLeadership((isLeader) => this.#onLeadership(isLeader));
     rpc.handle(REGISTER_NODE, async (request) => {
@@ -128,6 +129,12 @@ export class Controller {
     this.#checkLeads();
     const { currentTerm } = raft.status();
     const isRegistered = this.sessions.heard(beat, metadata.metadata);
+    if (this.sessions.isWithheld(beat)) {
+      throw new WalrusError(
+        'METADATA_UNAVAILABLE',
+        'This node is replaced in a segment, and has not applied that yet: it gets no lease until it has',
+      );
+    }
     await this.#barrier.wait();
     // Of a server that has been deposed meanwhile the next leader answers the barrier.
     this.#checkLeads();

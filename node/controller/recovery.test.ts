@@ -13,7 +13,12 @@ import type {
 import type { Command } from '../state/commands.ts';
 import { TestCluster, createTopic, place, plan } from '../state/testing/fixture.ts';
 import { ManualClock } from '../storage/testing/manualClock.ts';
-import { LEADER_KNOWS_MS_MAX, Recovery, UNCLEAN_FENCE_TIMEOUT_MS } from './recovery.ts';
+import {
+  LEADER_GONE_MS_MAX,
+  LEADER_KNOWS_MS_MAX,
+  Recovery,
+  UNCLEAN_FENCE_TIMEOUT_MS,
+} from './recovery.ts';
 import type { UncleanEnd } from './recovery.ts';
 import type { MetadataService, PeerRpc } from './types.ts';
 
@@ -39,6 +44,8 @@ let cluster: TestCluster;
 let recovery: Recovery;
 /** When nobody acts as the segment's leader any more. */
 let leaderKnowsMs: number;
+/** How long it acts on when it gets no lease any more. */
+let leaseMs: number;
 /** Nodes that were read, in order. */
 let sources: number[];
 
@@ -61,6 +68,7 @@ beforeEach(() => {
   const planNext = () => plan(2, 2, 3, 4, 5, 6);
   const freshPlaces = () => [place(6), place(7)];
   leaderKnowsMs = clock.monotonicMs();
+  leaseMs = 800;
   recovery = new Recovery({
     clock,
     logger: SILENT,
@@ -69,6 +77,7 @@ beforeEach(() => {
     planNext,
     freshPlaces,
     mayStillLead: () => clock.monotonicMs() < leaderKnowsMs,
+    withhold: () => (leaderKnowsMs = Math.min(leaderKnowsMs, clock.monotonicMs() + leaseMs)),
   });
 });
 
@@ -176,9 +185,19 @@ describe('run()', () => {
     expect(segment().state).toBe('SEALED');
   });
 
-  test('begins anew when its leader is too slow to hear of it', async () => {
+  test('a leader that lives and never hears of it gets no lease any more', async () => {
     for (const node of [1, 2, 3]) members[node] = { tail: 10 };
-    leaderKnowsMs = clock.monotonicMs() + 2 * LEADER_KNOWS_MS_MAX;
+    const beganMs = clock.monotonicMs();
+    leaderKnowsMs = Number.POSITIVE_INFINITY;
+    await settled(recovery.run(segment()));
+    expect(segment().state).toBe('SEALED');
+    expect(clock.monotonicMs() - beganMs).toBeGreaterThanOrEqual(LEADER_KNOWS_MS_MAX + leaseMs);
+  });
+
+  test('begins anew when its leader has a lease for longer than it waits', async () => {
+    for (const node of [1, 2, 3]) members[node] = { tail: 10 };
+    leaderKnowsMs = Number.POSITIVE_INFINITY;
+    leaseMs = LEADER_GONE_MS_MAX;
     await expect(settled(recovery.run(segment()))).rejects.toThrow('has not heard of it yet');
     expect(segment().state).toBe('RECOVERING');
   });

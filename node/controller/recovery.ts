@@ -28,9 +28,12 @@ import type { RecoveryCopiesOptions } from './recoveryCopies.ts';
 import type { Propose } from './types.ts';
 
 const FENCE_TIMEOUT_MS = 1000;
-/** How often is looked whether the leader has heard of the recovery; and how long a recovery waits for that before it begins anew. */
+/** How often is looked whether the leader has heard of the recovery. */
 const LEADER_POLL_MS = 20;
-export const LEADER_KNOWS_MS_MAX = 5000;
+/** How long a recovery waits for that; then it gets no lease any more until it has heard of it. */
+export const LEADER_KNOWS_MS_MAX = 2000;
+/** How long a recovery waits in all before it begins anew. */
+export const LEADER_GONE_MS_MAX = 5000;
 /** How long an unclean seal waits for a member: what a slow one has would be given up. */
 export const UNCLEAN_FENCE_TIMEOUT_MS = 3000;
 /** After F answers, how long the other members may still answer: each one spares a copy. */
@@ -46,6 +49,8 @@ export interface RecoveryOptions extends RecoveryCopiesOptions {
   planNext(segment: SegmentRecord): OpenPlan;
   /** As Sessions. */
   mayStillLead(segment: SegmentRecord, decidedIndex: LogIndex): boolean;
+  /** As Sessions. */
+  withhold(segment: SegmentRecord, decidedIndex: LogIndex): void;
 }
 
 /** A recovery that is in the metadata. */
@@ -163,9 +168,11 @@ export class Recovery {
   /** Until nobody acts as the segment's leader any more. @throws {WalrusError} CONFLICT */
   async #untilLeaderKnows({ segment, decidedIndex }: Begun): Promise<void> {
     const { clock } = this.#options;
-    const deadlineMs = clock.monotonicMs() + LEADER_KNOWS_MS_MAX;
+    const beganMs = clock.monotonicMs();
     while (this.#options.mayStillLead(segment, decidedIndex)) {
-      if (clock.monotonicMs() >= deadlineMs) {
+      const waitedMs = clock.monotonicMs() - beganMs;
+      if (waitedMs >= LEADER_KNOWS_MS_MAX) this.#options.withhold(segment, decidedIndex);
+      if (waitedMs >= LEADER_GONE_MS_MAX) {
         const why = `node ${segment.leader.nodeId}, which has led it, lives and has not heard of it yet`;
         throw new WalrusError('CONFLICT', `Cannot recover segment ${segment.segmentId}: ${why}`);
       }

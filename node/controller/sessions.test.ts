@@ -119,7 +119,7 @@ describe('mayStillLead()', () => {
       return sessions.mayStillLead(cluster.segment(1), INDEX);
     };
     sessions.begin(cluster.state, new Set());
-    return { sessions, metadata: cluster.state, mayAt };
+    return { sessions, metadata: cluster.state, segment: () => cluster.segment(1), mayAt };
   }
 
   test('for as long as the leader before may have given a lease', async () => {
@@ -140,6 +140,22 @@ describe('mayStillLead()', () => {
     const { sessions, metadata, mayAt } = startLed();
     sessions.heard(knows, metadata);
     expect(await mayAt(1)).toBe(false);
+  });
+
+  test('for one lease more when it lives, does not apply it, and gets no lease any more', async () => {
+    const { sessions, metadata, segment, mayAt } = startLed();
+    sessions.heard(BEAT, metadata);
+    await mayAt(500);
+    sessions.heard(BEAT, metadata);
+    sessions.withhold(segment(), INDEX);
+    await mayAt(1000);
+    expect(sessions.isWithheld(BEAT)).toBe(true);
+    expect(sessions.heard(BEAT, metadata)).toBe(true);
+    expect([await mayAt(1299), await mayAt(1301)]).toEqual([true, false]);
+    expect(sessions.isAlive(BEAT.nodeId)).toBe(true);
+    expect(sessions.isWithheld(knows)).toBe(false);
+    sessions.heard(knows, metadata);
+    expect(sessions.isWithheld(knows)).toBe(false);
   });
 
   test('not once a later process has the disk', async () => {

@@ -46,6 +46,8 @@ export class Sessions {
   readonly #sessions = new Map<NodeId, SessionState>();
   /** By disk: a node may have another one by now, while a process goes on with the old one. */
   readonly #leases = new Map<string, LeaseState>();
+  /** By disk: a process gets no lease until it has applied so much. */
+  readonly #withheld = new Map<string, Pick<LeaseState, 'bootEpoch' | 'appliedIndex'>>();
   #begunMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, timeouts: SessionTimeouts) {
@@ -62,6 +64,7 @@ export class Sessions {
   begin(metadata: IndexedMetadata, raftPeers: ReadonlySet<ServerId>): void {
     this.#sessions.clear();
     this.#leases.clear();
+    this.#withheld.clear();
     const atMs = this.#clock.monotonicMs();
     this.#begunMs = atMs;
     for (const [id, { diskId }] of metadata.nodes) {
@@ -101,8 +104,25 @@ export class Sessions {
     const atMs = this.#clock.monotonicMs();
     this.#sessions.set(beat.nodeId, { beat, atMs, isSilent: false });
     const { diskId, bootEpoch, appliedIndex } = beat;
+    if (this.isWithheld(beat)) return true;
+    this.#withheld.delete(diskId);
     this.#leases.set(diskId, { bootEpoch, heardMs: atMs, appliedIndex });
     return true;
+  }
+
+  /**
+   * The process that leads a segment lives and does not come to know that it is replaced: it gets no lease until it does, so
+   * that within one nobody has to wait for it any more.
+   */
+  withhold({ leader, leaderBootEpoch }: SegmentRecord, decidedIndex: LogIndex): void {
+    const until = { bootEpoch: leaderBootEpoch, appliedIndex: decidedIndex };
+    this.#withheld.set(leader.diskId, until);
+  }
+
+  /** Whether its process gets no lease for this heartbeat. */
+  isWithheld({ diskId, bootEpoch, appliedIndex }: HeartbeatRequest): boolean {
+    const withheld = this.#withheld.get(diskId);
+    return withheld?.bootEpoch === bootEpoch && appliedIndex < withheld.appliedIndex;
   }
 
   /**
