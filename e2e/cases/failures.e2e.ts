@@ -108,7 +108,7 @@ describe('a WalrusCluster under load, on a Kubernetes that fails', () => {
         await sea.patch({ image: next });
         const kills = await sea.killOperators('the roll is over', isRolled, KILLED_MS_MAX);
         process.stderr.write(`${kills} operators were killed during the roll\n`);
-        expect(kills).toBeGreaterThan(before.size);
+        expect(kills).toBeGreaterThanOrEqual(before.size);
       });
       expect(report).toMatchObject(WHOLE);
     },
