@@ -155,7 +155,7 @@ const resources = object(
     ),
     limits: Type.Optional(
       described(
-        'The most that a node may take. memory, when absent: 1Gi, or the request where that is more; no limit of cpu unless it is given.',
+        'The most that a node may take. memory: at least 256Mi; absent: 1Gi, or the request where that is more. No limit of cpu unless it is given.',
         amounts,
       ),
     ),
@@ -164,6 +164,11 @@ const resources = object(
     {
       rule: '!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || !isQuantity(string(self.requests[name])) || !isQuantity(string(self.limits[name])) || !quantity(string(self.requests[name])).isGreaterThan(quantity(string(self.limits[name]))))',
       message: 'requests cannot be more than limits',
+    },
+    {
+      rule: "!has(self.limits) || !('memory' in self.limits) || !isQuantity(string(self.limits['memory'])) || !quantity(string(self.limits['memory'])).isLessThan(quantity('256Mi'))",
+      message:
+        'limits.memory must be at least 256Mi: with less, a node ends for want of memory, or once a command runs beside it',
     },
   ],
 );

@@ -25,6 +25,7 @@ const NAME = 'metadata.name must be lower-case letters';
 const CONNECTION = 'maxConnectionInFlightBytes must be at least maxFrameBytes';
 const ALL_CONNECTIONS = 'maxNodeInFlightBytes must be at least maxConnectionInFlightBytes';
 const REQUESTS = 'requests cannot be more than limits';
+const MEMORY = 'limits.memory must be at least 256Mi';
 
 const DIGEST = `sha256:${'0a'.repeat(32)}`;
 const IMAGES = [
@@ -96,9 +97,17 @@ export const CREATIONS: readonly Creation[] = [
   ...amounts('1Gi', '1Gi'),
   ...amounts('1023Mi', '1Gi'),
   ...amounts('1025Mi', '1Gi', REQUESTS),
-  ...amounts(2, '2.0'),
+  ...amounts(2147483648, '2147483648.0'),
   ...amounts(2, '1999m', REQUESTS),
   { spec: { resources: { requests: { cpu: 4, memory: '1Gi' }, limits: { memory: '2Gi' } } } },
+  { spec: { resources: { limits: { memory: '256Mi' } } } },
+  { spec: { resources: { limits: { memory: 268435456 } } } },
+  { spec: { resources: { limits: { cpu: '10m' } } } },
+  { spec: { resources: { requests: { memory: '128Mi' } } } },
+  { spec: { resources: { limits: { memory: '255Mi' } } }, refusal: MEMORY },
+  { spec: { resources: { limits: { memory: 268435455 } } }, refusal: MEMORY },
+  { spec: { resources: { limits: { memory: '256M' } } }, refusal: MEMORY },
+  { spec: { resources: { requests: { memory: 0 }, limits: { memory: 0 } } }, refusal: MEMORY },
   { spec: { placement: { topologyKey: 'example.com/rack' } } },
   { spec: { placement: { topologyKey: "zone'" } }, refusal: 'spec.placement.topologyKey' },
   { spec: { priorityClassName: 'Most Important' }, refusal: 'spec.priorityClassName' },
