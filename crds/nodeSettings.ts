@@ -29,16 +29,25 @@ export function numberSetting(name: BoundedName, description: string): TInteger 
 
 /** A number with a unit: `500ms`, `30s`, `5m`; `64KiB`, and bytes without one. */
 export function amountSetting(name: BoundedName, words: Words): TUnsafe<string> {
-  const setting = SETTINGS[name];
-  const { default: fallback } = words;
+  return bounded(SETTINGS[name], withRange(name, words), words.default);
+}
+
+/** The same for what is no setting of the nodes; its default is that of the spec. */
+export function amount(setting: BoundedSetting): TUnsafe<string> {
+  const description = `${setting.description} ${rangeOf(setting)}.`;
+  return bounded(setting, description, setting.format(setting.default));
+}
+
+function bounded(setting: BoundedSetting, description: string, fallback?: string): TUnsafe<string> {
+  const inBounds = `v >= ${double(setting.min)} && v <= ${double(setting.max)}`;
   return Type.Unsafe<string>({
     type: 'string',
     maxLength: 16,
     ...(fallback === undefined ? {} : { default: fallback }),
-    description: withRange(name, words),
+    description,
     'x-kubernetes-validations': [
       {
-        rule: `self.matches('${patternOf(setting)}') && [${valueOf(setting, 'self')}].all(v, v >= ${double(setting.min)} && v <= ${double(setting.max)})`,
+        rule: `self.matches('${patternOf(setting)}') && [${valueOf(setting, 'self')}].all(v, ${inBounds})`,
         message: `must be ${setting.range}`,
       },
     ],
@@ -46,9 +55,12 @@ export function amountSetting(name: BoundedName, words: Words): TUnsafe<string> 
 }
 
 function withRange(name: BoundedName, { description, default: fallback }: Words): string {
-  const setting = SETTINGS[name];
-  const range = `From ${setting.format(setting.min)} to ${setting.format(setting.max)}`;
+  const range = rangeOf(SETTINGS[name]);
   return `${description} ${range}${fallback === undefined ? `; absent: ${absent(name)}` : ''}.`;
+}
+
+function rangeOf(setting: BoundedSetting): string {
+  return `From ${setting.format(setting.min)} to ${setting.format(setting.max)}`;
 }
 
 /** Times have a unit: a number alone would be milliseconds to a node, and seconds to many a reader. */

@@ -27,7 +27,7 @@ function rulesOf(schema: Schema): readonly { readonly message: string }[] {
 function valuesOf(schema: Schema): string {
   const { enum: values, minimum, maximum, type = 'amount' } = schema;
   const [rule] = isGroup(schema) ? [] : rulesOf(schema);
-  if (rule !== undefined) return rule.message.replace('must be ', '');
+  if (rule !== undefined) return rule.message.replace(/^must be /, '');
   if (values !== undefined) return values.map((value) => `\`${String(value)}\``).join(', ');
   if (minimum !== undefined && maximum !== undefined) return `${minimum} to ${maximum}`;
   return type;

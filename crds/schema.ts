@@ -4,26 +4,37 @@
  * bounded, so that the cost of its CEL rules is. No field without a function.
  */
 import { Type } from '@sinclair/typebox';
+import { duration } from '../node/config/kinds.ts';
 import { SETTINGS } from '../node/config/settings.ts';
 import {
-  LABEL_KEY,
-  LABEL_VALUE,
-  QUANTITY,
   amounts,
+  annotations,
   asKubernetesHasIt,
   defaulted,
   described,
-  duration,
   imageName,
+  labelKey,
+  labels,
   listOf,
   namespaceName,
   object,
   objectName,
   oneOf,
-  strings,
+  quantity,
+  tagName,
 } from './fields.ts';
 import type { Rule } from './fields.ts';
-import { CONFIG_RULES, amountSetting, numberSetting } from './nodeSettings.ts';
+import { CONFIG_RULES, amount, amountSetting, numberSetting } from './nodeSettings.ts';
+
+const SECOND = 1000;
+const HOUR = 3_600_000;
+/** Of the operator, but of the same kind as the settings of the nodes. */
+const CATCH_UP_TIMEOUT = duration({
+  default: HOUR / 6,
+  min: 10 * SECOND,
+  max: 24 * HOUR,
+  description: 'A restarted node that has not caught up within it blocks the roll, visibly.',
+});
 
 /** Enough for whatever scrapes, and few enough to be read. */
 const NAMESPACES_MAX = 16;
@@ -36,10 +47,7 @@ const storage = object(
         objectName(),
       ),
     ),
-    size: described(
-      'How much each node asks for.',
-      Type.String({ maxLength: 32, pattern: QUANTITY, default: '10Gi' }),
-    ),
+    size: described('How much each node asks for.', quantity('10Gi')),
     retention: Type.Optional(
       described(
         'What becomes of the volume claims.',
@@ -206,9 +214,9 @@ const toleration = object({
 const placement = object({
   topologyKey: described(
     'The label of Kubernetes nodes whose values are failure domains: pods, and the copies of each segment, are spread over them, as far as there is room.',
-    Type.String({ maxLength: 316, pattern: LABEL_KEY, default: 'topology.kubernetes.io/zone' }),
+    labelKey('topology.kubernetes.io/zone'),
   ),
-  nodeSelector: Type.Optional(described('Only nodes with these labels.', strings(63, LABEL_VALUE))),
+  nodeSelector: Type.Optional(described('Only nodes with these labels.', labels())),
   tolerations: Type.Optional(described('Taints that the pods tolerate.', listOf(toleration, 16))),
   affinity: Type.Optional(
     described(
@@ -231,7 +239,7 @@ export const spec = object(
     version: Type.Optional(
       described(
         "The version of Walrus: the image's tag, unless `image` is given. Absent: the operator's own version, and, without `image`, its own image.",
-        Type.String({ maxLength: 128, pattern: String.raw`^[A-Za-z0-9_][A-Za-z0-9_.-]*$` }),
+        tagName(),
       ),
     ),
     image: Type.Optional(
@@ -270,7 +278,7 @@ export const spec = object(
               annotations: Type.Optional(
                 described(
                   'Of the Service: what a load balancer of your cloud wants to be told.',
-                  strings(1024),
+                  annotations(),
                 ),
               ),
             }),
@@ -287,11 +295,9 @@ export const spec = object(
       described(
         'Added to the pods. What Walrus itself sets wins.',
         object({
-          labels: Type.Optional(
-            described('Labels of the pods. A change restarts them.', strings(63, LABEL_VALUE)),
-          ),
+          labels: Type.Optional(described('Labels of the pods. A change restarts them.', labels())),
           annotations: Type.Optional(
-            described('Annotations of the pods. A change restarts them.', strings(1024)),
+            described('Annotations of the pods. A change restarts them.', annotations()),
           ),
         }),
       ),
@@ -305,10 +311,7 @@ export const spec = object(
             'Rolling: one pod at a time, as the nodes allow. Paused: not at all, until it is Rolling again.',
             oneOf(['Rolling', 'Paused'], 'Rolling'),
           ),
-          catchUpTimeout: described(
-            'A restarted node that has not caught up within it blocks the roll, visibly.',
-            duration('10m'),
-          ),
+          catchUpTimeout: amount(CATCH_UP_TIMEOUT),
         }),
       ),
     ),
@@ -339,10 +342,7 @@ export const spec = object(
             ),
           ),
           labels: Type.Optional(
-            described(
-              'Labels of both, by which a Prometheus selects them.',
-              strings(63, LABEL_VALUE),
-            ),
+            described('Labels of both, by which a Prometheus selects them.', labels()),
           ),
         }),
       ),

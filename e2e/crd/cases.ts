@@ -27,6 +27,8 @@ const ALL_CONNECTIONS = 'maxNodeInFlightBytes must be at least maxConnectionInFl
 const REQUESTS = 'requests cannot be more than limits';
 const MEMORY = 'limits.memory must be at least 256Mi';
 
+const AMOUNT = 'must be an amount as Kubernetes writes it';
+
 const DIGEST = `sha256:${'0a'.repeat(32)}`;
 const IMAGES = [
   'walrus',
@@ -50,6 +52,44 @@ const NO_IMAGES = [
   '-a',
 ];
 
+const DOMAIN = Array.from({ length: 4 }, () => 'd'.repeat(63))
+  .join('.')
+  .slice(0, 253);
+const LABELS: readonly Fields[] = [
+  {},
+  { 'node.kubernetes.io/instance-type': 'm5.large', a: '', 'A_b.c-9': 'x' },
+  { [`${DOMAIN}/${'n'.repeat(63)}`]: 'v'.repeat(63) },
+];
+const NO_LABELS: readonly Fields[] = [
+  { 'bad key!': 'x' },
+  { '': 'x' },
+  { 'n/': 'x' },
+  { '/n': 'x' },
+  { 'a/b/c': 'x' },
+  { 'a..b/n': 'x' },
+  { 'Example.com/n': 'x' },
+  { [`${DOMAIN}d/n`]: 'x' },
+  { ['n'.repeat(64)]: 'x' },
+  { a: 'x y' },
+  { a: '-x' },
+];
+const ANNOTATIONS: readonly Fields[] = [{ 'Example.com/n': 'x y, z!', a: '' }];
+const NO_ANNOTATIONS: readonly Fields[] = [{ 'bad key!': 'x' }, { 'a..b/n': 'x' }];
+
+function mapsOf(labels: Fields, refusal?: string): readonly Creation[] {
+  const specs = [
+    { placement: { nodeSelector: labels } },
+    { podTemplate: { labels } },
+    { monitoring: { labels } },
+  ];
+  return specs.map((spec) => (refusal === undefined ? { spec } : { spec, refusal }));
+}
+
+function annotated(annotations: Fields, refusal?: string): readonly Creation[] {
+  const specs = [{ podTemplate: { annotations } }, { listeners: { client: { annotations } } }];
+  return specs.map((spec) => (refusal === undefined ? { spec } : { spec, refusal }));
+}
+
 /** Of one resource. */
 function amounts(request: unknown, limit: unknown, refusal?: string): readonly Creation[] {
   return ['cpu', 'memory', 'example.com/fpga'].map((name) => ({
@@ -71,6 +111,7 @@ export const CREATIONS: readonly Creation[] = [
   { spec: { storage: { size: '256Mi' } } },
   { spec: { storage: { size: '255Mi' } }, refusal: 'size must be at least 256Mi' },
   { spec: { storage: { size: 'much' } }, refusal: 'spec.storage.size' },
+  { spec: { storage: { size: '' } }, refusal: AMOUNT },
   { spec: { drainTimeout: '90s' } },
   ...settingEdges().map(({ spec, isTaken, refusal }) => (isTaken ? { spec } : { spec, refusal })),
   { spec: { drainTimeout: '30' }, refusal: 'must be a time' },
@@ -88,11 +129,21 @@ export const CREATIONS: readonly Creation[] = [
   { spec: { config: { logLevl: 'warn' } }, refusal: 'logLevl' },
   ...IMAGES.map((image) => ({ spec: { image } })),
   ...NO_IMAGES.map((image) => ({ spec: { image }, refusal: 'spec.image' })),
-  { spec: { version: 'a version' }, refusal: 'spec.version' },
+  ...NO_IMAGES.map((image) => ({ spec: { image }, refusal: 'must be an image' })),
+  { spec: { version: 'a version' }, refusal: 'must be the tag of an image' },
   { spec: { imagePullPolicy: 'Sometimes' }, refusal: 'spec.imagePullPolicy' },
   { spec: { upgrade: { strategy: 'Paused', catchUpTimeout: '1h' } } },
+  ...['10s', '10000ms', '24h', '1d'].map((catchUpTimeout) => ({
+    spec: { upgrade: { catchUpTimeout } },
+  })),
+  ...['0s', '9s', '25h', '10', 'soon', ''].map((catchUpTimeout) => ({
+    spec: { upgrade: { catchUpTimeout } },
+    refusal: 'must be a time in 10s..1d',
+  })),
   { spec: { upgrade: { strategy: 'Recreate' } }, refusal: 'spec.upgrade.strategy' },
   { spec: { resources: { limits: { memory: 'lots' } } }, refusal: 'spec.resources.limits' },
+  { spec: { resources: { limits: { memory: 'lots' } } }, refusal: AMOUNT },
+  { spec: { resources: { requests: { cpu: '-1' } } }, refusal: AMOUNT },
   { spec: { resources: { requests: { cpu: -1 } } }, refusal: 'spec.resources.requests' },
   ...amounts('1Gi', '1Gi'),
   ...amounts('1023Mi', '1Gi'),
@@ -109,14 +160,18 @@ export const CREATIONS: readonly Creation[] = [
   { spec: { resources: { limits: { memory: '256M' } } }, refusal: MEMORY },
   { spec: { resources: { requests: { memory: 0 }, limits: { memory: 0 } } }, refusal: MEMORY },
   { spec: { placement: { topologyKey: 'example.com/rack' } } },
-  { spec: { placement: { topologyKey: "zone'" } }, refusal: 'spec.placement.topologyKey' },
-  { spec: { priorityClassName: 'Most Important' }, refusal: 'spec.priorityClassName' },
+  { spec: { placement: { topologyKey: "zone'" } }, refusal: 'must be the key of a label' },
+  ...LABELS.flatMap((labels) => mapsOf(labels)),
+  ...NO_LABELS.flatMap((labels) => mapsOf(labels, 'must be labels')),
+  ...ANNOTATIONS.flatMap((annotations) => annotated(annotations)),
+  ...NO_ANNOTATIONS.flatMap((annotations) => annotated(annotations, 'must be annotations')),
+  { spec: { priorityClassName: 'Most Important' }, refusal: 'must be the name of an object' },
   { spec: { storage: { storageClassName: 'NVMe' } }, refusal: 'spec.storage.storageClassName' },
   { spec: { imagePullSecrets: [{ name: 'pull.me' }] } },
   { spec: { imagePullSecrets: [{ name: '' }] }, refusal: 'spec.imagePullSecrets' },
   { spec: { listeners: { client: { serviceType: 'ExternalName' } } }, refusal: 'serviceType' },
   { spec: { monitoring: { namespaces: ['monitoring', 'team-a'] } } },
-  { spec: { monitoring: { namespaces: ['Monitoring'] } }, refusal: 'monitoring.namespaces' },
+  { spec: { monitoring: { namespaces: ['Monitoring'] } }, refusal: 'must be the name of a name' },
   { spec: { monitoring: { namespaces: ['s'.repeat(64)] } }, refusal: 'monitoring.namespaces' },
   { spec: { monitoring: { namespaces: SEVENTEEN } }, refusal: 'monitoring.namespaces' },
   { name: 'sea-1', spec: {} },
