@@ -132,8 +132,8 @@ function degraded(situation: Situation): Judgement<'Degraded'> {
 }
 
 /**
- * A new leader takes everybody for alive until it knows better: who was down is up once its pod is ready, or it says so
- * itself.
+ * Nodes that cannot ask the leader answer from memory, and a new leader lets everybody's session begin anew: so who was down is up
+ * once its pod is ready, too, or it says so itself.
  */
 function downNodes({ observed, places }: Situation): readonly number[] {
   const { cluster, admin } = observed;

@@ -210,7 +210,7 @@ describe('a plan', () => {
     expect(transitions(before, status).map(({ reason }) => reason)).toEqual(['NodesDown']);
   });
 
-  test('who is down and finds no host stays down, though a new leader takes it for alive', () => {
+  test('who is down and finds no host stays down, though nodes that answer from memory take it for alive', () => {
     const cluster = new ModelCluster(3);
     settle(cluster);
     cluster.hostless.add(2);

@@ -62,7 +62,7 @@ export class ModelNodes {
   unavailable = 0;
   /** Nobody catches up. */
   isSlow = false;
-  /** The leader is new, and takes every member for alive. */
+  /** What the nodes tell is from memory, in which every member is alive. */
   isCredulous = false;
   /** Nobody is taken in as a member. */
   isClosed = false;
