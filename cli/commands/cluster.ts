@@ -1,8 +1,8 @@
 /** `walrus cluster ...`. */
 import type { Admin } from '../../client/index.ts';
-import { WalrusError, isWalrusError } from '../../base/errors.ts';
 import type { ClusterStatus, Verdict, VotersStatus } from '../../protocol/admin/types.ts';
 import { askAdmin } from '../adminPort.ts';
+import { askAnyNode } from '../anyNode.ts';
 import type { Command } from '../command.ts';
 import { argumentOf, integerOf, isGiven } from '../command.ts';
 import { EXIT } from '../output.ts';
@@ -49,7 +49,7 @@ export const clusterCanRestart: Command = {
     const node = argumentOf(context, 0);
     if (!/^[1-9][0-9]{0,14}$/.test(node)) throw new UsageError(`"${node}" is no node id`);
     const { admin } = await context.client();
-    const verdict = (await anyOf(admin, (address) =>
+    const verdict = (await askAnyNode(admin, (address) =>
       askAdmin(address, 'GET', `/nodes/${node}/can-restart`),
     )) as Verdict;
     const why = verdict.message === '' ? '' : `: ${verdict.message}`;
@@ -60,25 +60,6 @@ export const clusterCanRestart: Command = {
     return verdict.isAllowed ? EXIT.ok : EXIT.unavailable;
   },
 };
-
-/** Asks the nodes that are up until one answers: any of them can. */
-async function anyOf<Answer>(
-  admin: Admin,
-  ask: (httpAddress: string) => Promise<Answer>,
-): Promise<Answer> {
-  let failure = new WalrusError('METADATA_UNAVAILABLE', 'No node is known to be up');
-  const { nodes } = await admin.describeCluster();
-  for (const { isAlive, httpAddress } of nodes) {
-    if (!isAlive) continue;
-    try {
-      return await ask(httpAddress);
-    } catch (error) {
-      if (!isWalrusError(error, 'CONNECTION_FAILED', 'METADATA_UNAVAILABLE')) throw error;
-      failure = error;
-    }
-  }
-  throw failure;
-}
 
 /** The shortest beginning of a disk id that is taken. */
 const DISK_ID_CHARACTERS_MIN = 4;
@@ -162,7 +143,7 @@ export const clusterSetVoters: Command = {
     const count = argumentOf(context, 0);
     if (!/^[1357]$/.test(count)) throw new UsageError(`"${count}" is not 1, 3, 5 or 7`);
     const { admin } = await context.client();
-    const status = await anyOf(admin, async (address): Promise<VotersStatus> => {
+    const status = await askAnyNode(admin, async (address): Promise<VotersStatus> => {
       const { epoch } = (await askAdmin(address, 'GET', '/cluster')) as ClusterStatus;
       const wanted = { metadataVoters: Number(count), epoch };
       return (await askAdmin(address, 'POST', '/voters', wanted)) as VotersStatus;

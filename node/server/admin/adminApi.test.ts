@@ -1,6 +1,6 @@
 /** The admin API on simulated clusters: drains, transfers and verdicts while nodes die and come back. */
-import { describe, expect, test } from '@jest/globals';
-import { messageOf } from '../../../base/errors.ts';
+import { describe, expect, jest, test } from '@jest/globals';
+import { WalrusError, messageOf } from '../../../base/errors.ts';
 import type { ClusterStatus, DrainStatus, Verdict } from '../../../protocol/admin/types.ts';
 import { Scenario } from '../../controller/testing/scenario.ts';
 import type { Machine } from '../../sim/simCluster.ts';
@@ -348,6 +348,27 @@ describe('voters', () => {
     const { cluster } = admins.scenario;
     for (const machine of cluster.machines) if (machine !== asked) cluster.kill(machine);
     expect(await admins.refusal(asked!, set(1, epoch))).toEqual([503, 'NoLeader']);
+  });
+});
+
+describe('a change of unknown outcome', () => {
+  test('is told as one, and not as if nobody had decided it', async () => {
+    const admins = await Admins.start();
+    const { cluster } = admins.scenario;
+    const leader = admins.scenario.metadataLeader();
+    const asked = cluster.machines.find((machine) => machine !== leader)!;
+    const { epoch } = await admins.ask(asked, (api) => api.cluster());
+    const setVoters = (api: AdminApi) => api.setVoters({ metadataVoters: 1, epoch });
+    const asLeader = jest.spyOn(leader.parts!.metadata, 'asLeader').mockImplementation(() => {
+      return () => Promise.reject(new WalrusError('TIMED_OUT', 'Appended, and deposed'));
+    });
+    for (const machine of [asked, leader]) {
+      expect(await admins.refusal(machine, setVoters)).toEqual([503, 'TIMED_OUT']);
+    }
+    asLeader.mockRestore();
+    leader.process!.pause();
+    const move = (api: AdminApi) => api.moveLeadership({ to: null, epoch });
+    expect(await admins.refusal(asked, move)).toEqual([503, 'TIMED_OUT']);
   });
 });
 

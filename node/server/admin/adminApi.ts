@@ -121,16 +121,19 @@ export class AdminApi {
     return await this.#askLeader(CAN_RESTART, { nodeId: nodeIdOf(node) }, ASK_TIMEOUT_MS);
   }
 
-  /** @throws {WalrusError} MALFORMED; reasons NoLeader, StaleEpoch, UnknownNode, AnotherNodeIsDown, StillLeading. */
+  /**
+   * @throws {WalrusError} MALFORMED; TIMED_OUT: outcome unknown; reasons NoLeader, StaleEpoch, UnknownNode, AnotherNodeIsDown,
+   * StillLeading.
+   */
   async moveLeadership(body: unknown): Promise<LeadershipResult> {
     const { to, epoch } = leadershipRequestOf(body);
     const request = { to: to === null ? undefined : nodeId(to), epoch };
-    return await this.#askLeader(MOVE_LEADERSHIP, request, MOVE_TIMEOUT_MS);
+    return await this.#tellLeader(MOVE_LEADERSHIP, request);
   }
 
-  /** @throws {WalrusError} MALFORMED; reasons NoLeader, StaleEpoch, NotEnoughNodes. */
+  /** @throws {WalrusError} MALFORMED; TIMED_OUT: outcome unknown; reasons NoLeader, StaleEpoch, NotEnoughNodes. */
   async setVoters(body: unknown): Promise<VotersStatus> {
-    return await this.#askLeader(SET_VOTERS, votersRequestOf(body), MOVE_TIMEOUT_MS);
+    return await this.#tellLeader(SET_VOTERS, votersRequestOf(body));
   }
 
   /** Begins, and says how far it is; to be repeated. A node without a cluster leads nothing, and has nothing to drain. */
@@ -146,7 +149,36 @@ export class AdminApi {
     return parts?.drain.status() ?? NOTHING_LED;
   }
 
+  /** What changes nothing: without an answer nobody has decided anything. */
   async #askLeader<Request, Response>(
+    api: Api<Request, Response>,
+    request: Request,
+    timeoutMs: number,
+  ): Promise<Response> {
+    try {
+      return await this.#callLeader(api, request, timeoutMs);
+    } catch (error) {
+      if (!isUnanswered(error)) throw error;
+      const message = `The metadata leader does not answer: ${error.message}`;
+      throw refusal('NoLeader', message, error);
+    }
+  }
+
+  /** What changes something: without an answer it may have been done, or be done yet. */
+  async #tellLeader<Request, Response>(
+    api: Api<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    try {
+      return await this.#callLeader(api, request, MOVE_TIMEOUT_MS);
+    } catch (cause) {
+      if (!isUnanswered(cause)) throw cause;
+      const message = `It is unknown whether it has been done, ask again: ${cause.message}`;
+      throw new WalrusError('TIMED_OUT', message, { cause });
+    }
+  }
+
+  async #callLeader<Request, Response>(
     api: Api<Request, Response>,
     request: Request,
     timeoutMs: number,
@@ -154,17 +186,11 @@ export class AdminApi {
     const { metadata, rpc } = this.#opened();
     const address = metadata.leaderAddress;
     if (address === null) throw refusal('NoLeader', 'The metadata have no leader at the moment');
-    try {
-      return await rpc.call(address, api, request, timeoutMs);
-    } catch (error) {
-      if (!isUnanswered(error)) throw error;
-      const message = `The metadata leader does not answer: ${error.message}`;
-      throw refusal('NoLeader', message, error);
-    }
+    return await rpc.call(address, api, request, timeoutMs);
   }
 }
 
-/** Nobody has decided anything; a refusal says its reason. */
+/** The leader has said neither what came of it, nor that it has not begun; a refusal says its reason. */
 function isUnanswered(error: unknown): error is WalrusError {
   return (
     isWalrusError(error, 'TIMED_OUT', 'CONNECTION_FAILED', 'SHUTTING_DOWN') &&
