@@ -7,6 +7,7 @@ import { checkPlans, conditionOf, settle } from './testing/randomRuns.ts';
 import {
   checkCutOff,
   checkFewer,
+  checkHanging,
   checkHostWanted,
   checkMadeAgain,
   checkRefused,
@@ -67,6 +68,8 @@ describe('a plan', () => {
     'where a change is stopped, a container that starts again stays what it is (%s)',
     (strategy) => checkStartingAgain(strategy),
   );
+
+  test('a revision that hangs is given to nobody who only starts again', checkHanging);
 
   test('a revision that fails on one node still reaches what has been broken for long', () => {
     const cluster = new ModelCluster(3);

@@ -7,6 +7,7 @@ export type StoryName =
   | 'cutOff'
   | 'drained'
   | 'fewer'
+  | 'hanging'
   | 'hostWanted'
   | 'hung'
   | 'joinedMeanwhile'
@@ -85,8 +86,34 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     changes: [
       {
         file: 'operator/plan/recovery.ts',
-        find: '(!isFailing || isBrokenForLong(situation, place)) &&',
-        replace: '(!isFailing || isBrokenForLong !== undefined),',
+        find: 'if (failing !== null) return isLong && !mayComeBack(pod, failing);',
+        replace: 'if (failing !== null) return true;',
+      },
+    ],
+  },
+  {
+    name: 'RecoversWherePulled',
+    story: 'startingAgain',
+    what: 'a node whose image cannot be pulled for long is moved to a revision that does not run',
+    foundBy: ['StopsWhereItFails'],
+    changes: [
+      {
+        file: 'operator/plan/recovery.ts',
+        find: 'if (isLong && LASTING_TROUBLES.has(pod.trouble)) return true;',
+        replace: 'if (isLong && LASTING_TROUBLES.size > 0) return true;',
+      },
+    ],
+  },
+  {
+    name: 'RecoversOntoHanging',
+    story: 'hanging',
+    what: 'a node that starts again is moved to a revision that is not seen to run',
+    foundBy: ['StopsWhereItFails'],
+    changes: [
+      {
+        file: 'operator/plan/recovery.ts',
+        find: 'return coming.every((place) => !mayComeBack(pod, place));',
+        replace: 'return coming.every((place) => place.isCurrent);',
       },
     ],
   },
@@ -94,7 +121,7 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     name: 'FailureForgotten',
     story: 'startingAgain',
     what: 'a revision whose container runs for a moment between two crashes is taken for one that runs',
-    foundBy: ['StopsWhereItFails'],
+    foundBy: ['FailureStaysTold'],
     changes: [
       {
         file: 'operator/plan/situation.ts',

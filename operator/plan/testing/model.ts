@@ -42,6 +42,10 @@ export class ModelCluster {
   readonly badImages = new Set<string>();
   /** Between two crashes their containers run for a moment, every other second. */
   isFlickering = false;
+  /** Images whose containers run and do nothing: in no trouble, and never a node. */
+  readonly hangingImages = new Set<string>();
+  /** Places whose hosts cannot pull any image: what stops there does not start. */
+  readonly unpulled = new Set<number>();
   /** Kinds that the API server does not have, and why. */
   readonly unserved = new Map<string, string>();
   /** Images whose nodes serve, and whose pods never get ready. */
@@ -254,7 +258,7 @@ export class ModelCluster {
       trouble: this.#troubleOf(pod),
       restarts: 0,
       createdAtMs: pod.createdAtMs,
-      readyChangedAtMs: pod.readyChangedAtMs,
+      readyChangedAtMs: this.#isReady(pod) === pod.isReady ? pod.readyChangedAtMs : this.nowMs,
     };
   }
 
@@ -274,9 +278,14 @@ export class ModelCluster {
   }
 
   #troubleOf({ ordinal, image, isStarted }: ModelPod): string | null {
+    if (this.unpulled.has(ordinal) && !this.#nodes.isUp(ordinal)) return 'ImagePullBackOff';
     if (!isStarted) return this.hostless.has(ordinal) ? 'Unschedulable' : null;
     const isBetween = this.isFlickering && (this.nowMs / 1000) % 2 === 0;
     return this.badImages.has(image) && !isBetween ? 'CrashLoopBackOff' : null;
+  }
+
+  #isRunning({ image }: ModelPod): boolean {
+    return !this.badImages.has(image) && !this.hangingImages.has(image);
   }
 
   #createPod(set: ModelStatefulSet, ordinal: number): void {
@@ -291,7 +300,8 @@ export class ModelCluster {
 
   #advance(pod: ModelPod): void {
     if (!pod.isStarted) this.#schedule(pod);
-    else if (!this.badImages.has(pod.image)) this.#nodes.start(pod.ordinal);
+    else if (this.#isRunning(pod) && !this.unpulled.has(pod.ordinal))
+      this.#nodes.start(pod.ordinal);
     const isReady = this.#isReady(pod);
     if (isReady !== pod.isReady) Object.assign(pod, { isReady, readyChangedAtMs: this.nowMs });
   }
@@ -401,14 +411,12 @@ export class ModelCluster {
     if (this.spec.upgrade?.strategy === 'Paused') {
       this.#nodes.broken('PausedRestartsNobody', `node ${ordinal}`);
     }
-    const { image } = this.#pods.get(ordinal) ?? { image: '' };
+    const moved = this.#pods.get(ordinal);
     const failing = [...this.#pods.values()].find(
       (pod) =>
-        pod.revision === this.#statefulSet?.revision &&
-        this.badImages.has(pod.image) &&
-        pod.isStarted,
+        pod.revision === this.#statefulSet?.revision && !this.#isRunning(pod) && pod.isStarted,
     );
-    if (failing === undefined || this.badImages.has(image)) return;
+    if (failing === undefined || moved === undefined || !this.#isRunning(moved)) return;
     this.#nodes.broken('StopsWhereItFails', `node ${ordinal}, while ${failing.ordinal} fails`);
   }
 

@@ -156,6 +156,31 @@ function passes(cluster: ModelCluster): void {
 }
 
 /**
+ * A new revision hangs, in no trouble that anybody sees, and containers of the old one start again: one after the other, at once, and
+ * with their registry away. Reverting heals.
+ * @throws {Error} that begins with the property that does not hold.
+ */
+export function checkHanging(): void {
+  const cluster = new ModelCluster(5);
+  settle(cluster);
+  cluster.hangingImages.add('hanging');
+  cluster.change({ image: 'hanging' });
+  passes(cluster);
+  for (const ordinals of [[4], [3], [4, 3, 2]]) {
+    for (const ordinal of ordinals) cluster.restartContainer(ordinal);
+    passes(cluster);
+  }
+  cluster.unpulled.add(3).add(4);
+  for (const ordinal of [3, 4]) cluster.restartContainer(ordinal);
+  passes(cluster);
+  cluster.wait();
+  passes(cluster);
+  cluster.unpulled.clear();
+  cluster.change({ image: 'good' });
+  checkEnd(cluster);
+}
+
+/**
  * Containers end and start again where a change is stopped, by a failure of its own or by hand.
  * @throws {Error} that begins with the property that does not hold.
  */
@@ -172,13 +197,31 @@ export function checkStartingAgain(strategy: 'Rolling' | 'Paused'): void {
     () => undefined,
     () => cluster.restartContainer(4),
     () => cluster.restartContainer(3),
+    // Its image is away for longer than anything is waited for.
+    () => {
+      cluster.unpulled.add(3);
+      cluster.restartContainer(3);
+      cluster.tick();
+      cluster.wait();
+    },
   ];
   for (const restart of restarts) {
     restart();
     passes(cluster);
+    if (strategy === 'Rolling') checkTold(cluster);
   }
+  cluster.unpulled.clear();
   cluster.change({ image: 'good', upgrade: ROLLING });
   const { operation } = settle(cluster);
   check(cluster);
   if (operation !== null) throw new Error(`Converges: ${JSON.stringify(operation)}`);
+}
+
+/** Whatever its container does between two crashes. */
+function checkTold(cluster: ModelCluster): void {
+  for (let i = 0; i < 4; i++) {
+    cluster.tick();
+    const said = conditionOf(cluster.pass(), 'UpgradeBlocked');
+    if (said !== 'True NewRevisionFails') throw new Error(`FailureStaysTold: ${said}`);
+  }
 }
