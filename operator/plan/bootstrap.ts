@@ -1,4 +1,5 @@
 /** How a cluster begins, once (ADR 0150). */
+import type { NodePhase } from '../../protocol/admin/types.ts';
 import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
 import { FIRST_ORDINAL } from '../desired/names.ts';
 import type { ClaimView } from '../observe/types.ts';
@@ -83,6 +84,7 @@ function notes({ observed, clusterId, bootstrapDisk }: Situation): readonly Writ
 
 /** Of later nodes, and of clusters that began with an earlier version: what says so to whoever makes the cluster again. */
 export function noteBegun(situation: Situation): Step | null {
+  if (situation.bootstrapDisk === null) return isProven(situation) ? notingAgain(situation) : null;
   const writes = hasBegun(situation) ? notes(situation) : [];
   return writes.length === 0 ? null : { writes, isLast: false };
 }
@@ -101,11 +103,29 @@ export function bootstrap(situation: Situation): Step | null {
   return onOther(situation, bootstrapDisk, first.diskId);
 }
 
+/** Its annotation has gone, or was never restored, and the cluster is there, or its claims say that it began. */
+function isProven(situation: Situation): boolean {
+  return hasBegun(situation) || ownClaims(situation).some((claim) => claim.bootstrapDisk !== null);
+}
+
+function notingAgain(situation: Situation): Step {
+  const disk = begunOn(ownClaims(situation));
+  return {
+    writes: [annotate(situation, { [BOOTSTRAP_DISK_ANNOTATION]: disk })],
+    operation: operation('writing down again on which disk it began'),
+    isLast: true,
+  };
+}
+
+function ownClaims({ observed, clusterId }: Situation): readonly ClaimView[] {
+  return observed.claims.filter((claim) => claim.clusterId === clusterId);
+}
+
 /** The first node's disk is not the one that is noted. */
 function onOther(situation: Situation, noted: string, found: string): Step {
   const isNoted = situation.observed.claims.some((claim) => claim.bootstrapDisk !== null);
-  const isProven = noted !== ON_EXISTING_VOLUMES || isNoted;
-  return isProven ? lost(noted, found) : unproven(situation, found);
+  const hasProof = noted !== ON_EXISTING_VOLUMES || isNoted;
+  return hasProof ? lost(noted, found) : unproven(situation, found);
 }
 
 function begin(situation: Situation, clusterId: string, diskId: string): Step {
@@ -155,10 +175,13 @@ function unproven(situation: Situation, diskId: string): Step {
   };
 }
 
+/** Of nodes that are part of a cluster. One that is stopping may never have been. */
+const MEMBERS: ReadonlySet<NodePhase> = new Set(['Registering', 'Serving', 'Draining']);
+
 /** Some node knows the cluster: nothing may ever begin it again. */
 function hasBegun({ observed }: Situation): boolean {
   const { cluster, nodes } = observed.admin;
-  return cluster !== null || [...nodes.values()].some(({ phase }) => phase !== 'Joining');
+  return cluster !== null || [...nodes.values()].some(({ phase }) => MEMBERS.has(phase));
 }
 
 function waiting(isUnreachable: boolean): Step {

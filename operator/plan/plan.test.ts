@@ -7,6 +7,7 @@ import { checkPlans, conditionOf, settle } from './testing/randomRuns.ts';
 import {
   checkCutOff,
   checkFewer,
+  checkForgotten,
   checkHanging,
   checkHostWanted,
   checkMadeAgain,
@@ -350,6 +351,8 @@ describe('a plan', () => {
     'made again on its claims: who never began begins, who did never does again',
     checkMadeAgain,
   );
+
+  test('where a cluster began is written down again when it has been lost', checkForgotten);
 
   test('a cluster whose volumes are all new is not begun again, and says so', () => {
     const cluster = new ModelCluster(3);

@@ -7,6 +7,7 @@ export type StoryName =
   | 'cutOff'
   | 'drained'
   | 'fewer'
+  | 'forgotten'
   | 'hanging'
   | 'hostWanted'
   | 'hung'
@@ -213,6 +214,32 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
         file: 'operator/plan/bootstrap.ts',
         find: 'if (writes.length > 0) {',
         replace: 'if (writes.length < 0) {',
+      },
+    ],
+  },
+  {
+    name: 'StoppingHasBegun',
+    story: 'madeAgain',
+    what: 'a node that stops before it has joined is taken for one that knows the cluster',
+    foundBy: ['Converges'],
+    changes: [
+      {
+        file: 'operator/plan/bootstrap.ts',
+        find: 'MEMBERS.has(phase)',
+        replace: '(MEMBERS.has(phase) || phase === "Stopping")',
+      },
+    ],
+  },
+  {
+    name: 'BeginningForgotten',
+    story: 'forgotten',
+    what: 'a cluster whose annotation is lost is taken for one that has not begun',
+    foundBy: ['BeginsOnce', 'GrowsWhole'],
+    changes: [
+      {
+        file: 'operator/plan/bootstrap.ts',
+        find: 'return isProven(situation) ? notingAgain(situation) : null;',
+        replace: 'return situation.places.length < 0 ? notingAgain(situation) : null;',
       },
     ],
   },

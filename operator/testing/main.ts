@@ -31,6 +31,7 @@ async function tell(name: StoryName): Promise<void> {
     orphaned: stories.orphaned,
     boundMeanwhile: () => stories.takenBack(true),
     fewer: scripted.checkFewer,
+    forgotten: scripted.checkForgotten,
     hanging: scripted.checkHanging,
     hostWanted: scripted.checkHostWanted,
     madeAgain: scripted.checkMadeAgain,

@@ -2,7 +2,7 @@
  * A Kubernetes with one cluster on it, as far as a plan can see and change it: enough to run the operator through any
  * order of events, and to say whether what it did was safe.
  */
-import { API_VERSION, KIND } from '../../api/walrusCluster.ts';
+import { API_VERSION, BOOTSTRAP_DISK_ANNOTATION, KIND } from '../../api/walrusCluster.ts';
 import type { WalrusCluster } from '../../api/walrusCluster.ts';
 import { desired } from '../../desired/desired.ts';
 import { claimName, podName } from '../../desired/names.ts';
@@ -171,6 +171,17 @@ export class ModelCluster {
       this.#nodes.loseDisk(ordinal);
       this.losePod(ordinal);
     }
+  }
+
+  /** As a backup has it that was taken too early. */
+  forgetBeginning(): void {
+    const { metadata } = this.#cluster;
+    const annotations = Object.fromEntries(
+      Object.entries(metadata.annotations ?? {}).filter(
+        ([name]) => name !== BOOTSTRAP_DISK_ANNOTATION,
+      ),
+    );
+    this.#cluster = { ...this.#cluster, metadata: { ...metadata, annotations } };
   }
 
   /** As an earlier version left the claims. */

@@ -64,6 +64,8 @@ export class ModelNodes {
   isSlow = false;
   /** What the nodes tell is from memory, in which every member is alive. */
   isCredulous = false;
+  /** Who has been told to stop, and answers still. */
+  readonly stopping = new Set<number>();
   /** Nobody is taken in as a member. */
   isClosed = false;
   /** Wanted: at most so many nodes vote on the metadata. */
@@ -303,6 +305,7 @@ export class ModelNodes {
   }
 
   #phaseOf(ordinal: number): NodeStatus['phase'] {
+    if (this.stopping.has(ordinal)) return 'Stopping';
     if (!this.isMember(ordinal)) return 'Joining';
     if (!this.isUp(ordinal)) return 'Registering';
     return this.#isDraining(ordinal) ? 'Draining' : 'Serving';

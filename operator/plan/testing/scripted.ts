@@ -102,6 +102,21 @@ export function checkMadeAgain(): void {
   fresh.recreate();
   checkEnd(fresh);
 
+  // It says so between its end and the next one's beginning, whether it was part of a cluster or not.
+  const stopping = new ModelCluster(3);
+  stopping.badImages.add('bad');
+  stopping.change({ image: 'bad' });
+  passes(stopping);
+  stopping.recreate();
+  stopping.hostless.add(3);
+  stopping.change({ image: 'good' });
+  passes(stopping);
+  stopping.nodes.stopping.add(2);
+  passes(stopping);
+  stopping.nodes.stopping.clear();
+  stopping.hostless.clear();
+  checkEnd(stopping);
+
   const wiped = new ModelCluster(3);
   settle(wiped);
   wiped.wipe();
@@ -145,6 +160,27 @@ export function checkHostWanted(): void {
     if (mend !== 'replicas') cluster.hostless.clear();
     checkEnd(cluster);
   }
+}
+
+/**
+ * The annotation that says on which disk it began is gone from a cluster that serves: it is written again.
+ * @throws {Error} that begins with the property that does not hold.
+ */
+export function checkForgotten(): void {
+  const cluster = new ModelCluster(3);
+  settle(cluster);
+  cluster.forgetBeginning();
+  cluster.change({ replicas: 5 });
+  passes(cluster);
+  checkEnd(cluster);
+  // Nobody can be asked, and the first node has a new disk: the claims of the others know that it began.
+  cluster.forgetBeginning();
+  cluster.loseDisk(1);
+  for (const ordinal of [2, 3, 4, 5]) {
+    cluster.hostless.add(ordinal);
+    cluster.losePod(ordinal);
+  }
+  passes(cluster);
 }
 
 function passes(cluster: ModelCluster): void {
