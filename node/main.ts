@@ -5,7 +5,6 @@ import { WalrusError, isWalrusError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Listener } from '../base/network.ts';
 import { nodeId } from '../base/units.ts';
-import type { SegmentId } from '../base/units.ts';
 import { SOFTWARE_VERSION } from '../base/version.ts';
 import type { BootstrapRequest } from '../protocol/admin/types.ts';
 import type { NodeSettings } from './config.ts';
@@ -323,31 +322,20 @@ class NodeProcess implements RunningNode, AdminNode {
       shutdown.step(name, deadlineMs - clock.monotonicMs(), action);
     await this.#clientListener?.close();
     const { parts } = this;
-    parts?.drain.begin();
-    const ledAtFirst = new Set(parts?.segments.ledSegmentIds);
-    parts?.segments.closeAll(); // also where nobody takes over: what its clients were handed is committed with it
+    parts?.drain.beginStop();
     await step('answering requests', async () =>
       this.#server?.drain(deadlineMs - clock.monotonicMs()),
     );
-    await step('handing segments over', () => this.#handOver(ledAtFirst, deadlineMs));
+    await step('handing segments over', () => this.#handOver(deadlineMs));
     await step('handing the metadata over', async () => parts?.drain.handOverMetadata());
     await this.#close();
     this.#end(null);
   }
 
-  /**
-   * Waits until others lead what this node led, where there are others; where all of them are stopping, until what it led
-   * at first is closed: its successors are handed from one to the next.
-   */
-  async #handOver(ledAtFirst: ReadonlySet<SegmentId>, deadlineMs: number): Promise<void> {
+  /** Waits until others lead what this node led, where there are others. */
+  async #handOver(deadlineMs: number): Promise<void> {
     const { parts } = this;
-    // Without a metadata leader nobody can take over; alone there is nobody.
-    const hasOthers = (): boolean =>
-      parts?.session.isFresh === true && parts.session.aliveNodeIds.size > 1;
-    const isLeading = (): boolean =>
-      parts?.segments.ledSegmentIds.some((id) => parts.drain.hasHeir || ledAtFirst.has(id)) ===
-      true;
-    while (hasOthers() && isLeading() && this.#clock.monotonicMs() < deadlineMs) {
+    while (parts?.drain.isHandingOver === true && this.#clock.monotonicMs() < deadlineMs) {
       await new Promise<void>((resolve) => this.#clock.setTimer(HANDOVER_CHECK_MS, resolve));
     }
   }

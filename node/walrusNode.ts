@@ -330,7 +330,9 @@ export class WalrusNode {
       clusterId: identity.clusterId,
       leaderAddress: metadata.leaderAddress ?? '',
     }));
-    const drain = new Drain({ ...core, clock, logger, session, segments, controller });
+    const { leaderlessMs } = timing;
+    const leads = { ...core, clock, logger, session, segments, controller };
+    const drain = new Drain({ ...leads, leaderlessMs });
     const services = { session, segments, controller, repair, scrub, deletion, drain };
     const parts = { ...core, admission: this.#admission(core), rpc, host, ...services };
     this.#route(parts);

@@ -11,8 +11,6 @@ import { addressesOf, durationMs } from '../values.ts';
 const DEFAULT_HTTP_PORT = '9191';
 const DEFAULT_WAIT = '30s';
 const POLL_MS = 100;
-/** While the metadata change their leader nobody seems to be there; after that nobody is. */
-const NOBODY_MS = 2000;
 
 export const drain: Command = {
   name: 'drain',
@@ -54,13 +52,10 @@ export const drain: Command = {
 /** Asks until it is done, nobody is there to take over, or the time is over. */
 async function drained(http: string, waitMs: number): Promise<DrainStatus> {
   const startMs = performance.now();
-  let heirAtMs = startMs;
   for (;;) {
     const status = (await askAdmin(http, 'POST', '/drain')) as DrainStatus;
-    const nowMs = performance.now();
-    if (status.hasHeir) heirAtMs = nowMs;
-    const isOver = nowMs - startMs >= waitMs || nowMs - heirAtMs >= NOBODY_MS;
-    if (status.isDrained || isOver) return status;
+    const isOver = performance.now() - startMs >= waitMs;
+    if (status.isDrained || !status.hasHeir || isOver) return status;
     await sleep(POLL_MS);
   }
 }

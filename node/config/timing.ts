@@ -12,6 +12,8 @@ export interface NodeTiming {
   /** How long a node goes on by an answered heartbeat, from its sending. */
   readonly leaseMs: number;
   readonly heartbeatIntervalMs: number;
+  /** For so long a node without a lease counts on the next metadata leader, which an election may bring. */
+  readonly leaderlessMs: number;
 }
 
 /** Of the session time-out: a node without an answered heartbeat for so long acknowledges nothing. */
@@ -32,6 +34,8 @@ export function timingOf(settings: NodeSettings): NodeTiming {
     silentTimeoutMs: SILENT_SHARE * sessionTimeout,
     leaseMs: LEASE_SHARE * sessionTimeout,
     heartbeatIntervalMs: sessionTimeout / HEARTBEATS_PER_SESSION,
+    // The longest that voters wait before they stand for election; then the winner has to hear of this node.
+    leaderlessMs: 2 * settings.raftElectionTicks * settings.raftTickInterval + sessionTimeout,
   };
   checkLease(timing);
   return timing;

@@ -6,6 +6,7 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import { isWalrusError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import type { SegmentId } from '../../base/units.ts';
 import type { DrainStatus } from '../../protocol/admin/types.ts';
 import type { RaftNode } from '../raft/types.ts';
 import type { DiskIdentity } from '../storage/types.ts';
@@ -30,12 +31,18 @@ export interface DrainOptions {
   readonly segments: SegmentManager;
   /** Knows who is alive, while this node leads the metadata. */
   readonly controller: { readonly sessions: Sessions };
+  /** As NodeTiming. */
+  readonly leaderlessMs: number;
 }
 
 export class Drain {
   readonly #options: DrainOptions;
   #isDraining = false;
   #sinceMs = 0;
+  /** When the metadata leader's word last held, or the drain began. */
+  #heardMs = 0;
+  /** What the process led when it was told to end. */
+  #ledAtStop: ReadonlySet<SegmentId> = new Set();
   #timer: Timer | null = null;
   #handingOver: Promise<void> | null = null;
 
@@ -52,8 +59,17 @@ export class Drain {
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.#sinceMs = this.#options.clock.monotonicMs();
+    this.#heardMs = this.#sinceMs;
     if (this.hasHeir) this.#options.segments.closeAll();
     this.#pass();
+  }
+
+  /** The process is to end. Closes all also where nobody takes over: what clients were handed is committed with it. */
+  beginStop(): void {
+    const { segments } = this.#options;
+    this.begin();
+    this.#ledAtStop = new Set(segments.ledSegmentIds);
+    segments.closeAll();
   }
 
   /** Takes it back: this node leads again what is given to it. */
@@ -63,26 +79,46 @@ export class Drain {
   }
 
   /**
+   * Whether there has been no metadata leader for longer than an election takes, as far as this node hears: nobody can confirm
+   * what is under way, or take over.
+   */
+  get isLeaderless(): boolean {
+    const { session, clock, leaderlessMs } = this.#options;
+    if (session.isFresh) return false;
+    return !this.#isDraining || clock.monotonicMs() - this.#heardMs >= leaderlessMs;
+  }
+
+  /**
+   * Whether a process that is to end has to wait: for others to lead what it leads; where all of them are stopping, too, for
+   * what it led at first to be closed, since the successors are handed from one to the next.
+   */
+  get isHandingOver(): boolean {
+    if (this.isLeaderless || this.#options.session.aliveNodeIds.size <= 1) return false;
+    const { hasHeir } = this;
+    return [...this.#led()].some((id) => hasHeir || this.#ledAtStop.has(id));
+  }
+
+  /**
    * Whether somebody is there who could take over, as the metadata leader said last. Not who drains, too: when all nodes
    * of a cluster are told to stop, each would hand over to the others, which hand it back, until the time is over.
    */
   get hasHeir(): boolean {
     const { session, identity } = this.#options;
-    return session.isFresh && [...session.stayingNodeIds].some((id) => id !== identity.nodeId);
+    return !this.isLeaderless && [...session.stayingNodeIds].some((id) => id !== identity.nodeId);
   }
 
-  get #ledCount(): number {
+  #led(): ReadonlySet<SegmentId> {
     const { metadata, identity, segments } = this.#options;
     const led = new Set(segments.ledSegmentIds); // a leader lives on until its seal is known here
     for (const segment of segmentsLedBy(metadata.metadata, identity.nodeId)) {
       if (isLeader(segment, identity)) led.add(segment.segmentId);
     }
-    return led.size;
+    return led;
   }
 
   status(): DrainStatus {
     const isDraining = this.#isDraining;
-    const ledSegments = this.#ledCount;
+    const ledSegments = this.#led().size;
     const leadsMetadata = this.#options.metadata.isLeader;
     return {
       isDraining,
@@ -109,9 +145,10 @@ export class Drain {
 
   #pass(): void {
     if (!this.#isDraining) return;
-    const { clock, metadata } = this.#options;
+    const { clock, metadata, session } = this.#options;
+    if (session.isFresh) this.#heardMs = clock.monotonicMs();
     const hasWaited = clock.monotonicMs() - this.#sinceMs >= SEGMENTS_MS_MAX;
-    if (metadata.isLeader && this.hasHeir && (hasWaited || this.#ledCount === 0)) {
+    if (metadata.isLeader && this.hasHeir && (hasWaited || this.#led().size === 0)) {
       void this.handOverMetadata();
     }
     this.#timer = clock.setTimer(PASS_INTERVAL_MS, () => this.#pass());

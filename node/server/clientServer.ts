@@ -28,8 +28,6 @@ import { TextCommands } from './textCommands.ts';
 import { Flusher } from './textSession.ts';
 import { TopicAdmin } from './topicAdmin.ts';
 
-/** Without a metadata leader for so long, which is longer than an election, a stopping node answers nothing any more. */
-const ALONE_MS_MAX = 3000;
 /** How often a drain looks whether everything is answered. */
 const DRAIN_CHECK_MS = 10;
 
@@ -133,15 +131,11 @@ export class ClientServer {
    * nobody who could confirm what is under way.
    */
   async drain(withinMs: number): Promise<void> {
-    const { clock } = this.#context;
+    const { clock, parts } = this.#context;
     for (const connection of this.#connections) connection.finish();
-    let freshAtMs = clock.monotonicMs();
     const deadlineMs = clock.monotonicMs() + withinMs;
-    while (
-      !this.#isIdle() &&
-      clock.monotonicMs() < Math.min(deadlineMs, freshAtMs + ALONE_MS_MAX)
-    ) {
-      if (this.#context.parts.session.isFresh) freshAtMs = clock.monotonicMs();
+    const mayBeConfirmed = (): boolean => !parts.drain.isLeaderless;
+    while (!this.#isIdle() && clock.monotonicMs() < deadlineMs && mayBeConfirmed()) {
       await new Promise<void>((resolve) => clock.setTimer(DRAIN_CHECK_MS, resolve));
     }
   }

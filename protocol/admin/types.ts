@@ -142,7 +142,10 @@ export interface DrainStatus {
   readonly isDrained: boolean;
   readonly ledSegments: number;
   readonly leadsMetadata: boolean;
-  /** Another node is up and does not drain: with nobody to take over, waiting for `isDrained` is in vain. */
+  /**
+   * Another node is up and does not drain, as far as is known, over an election, too: with nobody to take over, waiting for
+   * `isDrained` is in vain.
+   */
   readonly hasHeir: boolean;
   /** Sealed segments whose only copy is here (topics with one replica): they stay, and cannot be read meanwhile. */
   readonly soleCopies: number;
