@@ -39,7 +39,7 @@ export const PASS_INTERVAL_MS = 100;
 const STALL_MS_MIN = 50;
 /** Recoveries under way at once. */
 export const RECOVERY_COUNT_MAX = 64;
-/** Heartbeats share a round of messages to the voters when they come closer than that; with few nodes each has its own. */
+/** Heartbeats that come closer together than that share a round of messages to the voters. */
 export const HEARTBEAT_ROUND_MS = 20;
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2000;

@@ -1,6 +1,7 @@
 /**
- * The metadata leader's knowledge of who is alive: volatile, from heartbeats. Nothing that matters for safety
- * depends on it: a node that is wrongly taken for dead is fenced, and goes on with other segments.
+ * The metadata leader's knowledge of who is alive: volatile, from heartbeats. No record depends on it: a node that is
+ * wrongly taken for dead is fenced, and goes on with other segments. What readers are told of a segment's end does:
+ * nobody takes a leader's place that may hold a lease and does not know of it (`mayStillLead`).
  */
 import type { Clock } from '../../base/clock.ts';
 import { nodeId } from '../../base/units.ts';
