@@ -152,6 +152,87 @@ describe('a plan', () => {
     expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
   });
 
+  test('a failure is told on while something else is under way, and while it is paused', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.badImages.add('bad');
+    cluster.isFlickering = true;
+    cluster.change({ image: 'bad' });
+    pass(cluster, 10);
+    for (const change of [{ replicas: 5 }, { paused: true }, { paused: false }]) {
+      cluster.change(change);
+      const said = Array.from({ length: 8 }, () => {
+        cluster.tick();
+        return conditionOf(cluster.pass(), 'UpgradeBlocked');
+      });
+      expect(new Set(said)).toEqual(new Set(['True NewRevisionFails']));
+    }
+    expect(pass(cluster, 2).operation).toMatchObject({ kind: 'Roll', step: 'stopped' });
+    cluster.change({ image: 'good' });
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.violations).toEqual([]);
+  });
+
+  test('the only node, and so the last of a roll, fails like any other', () => {
+    const cluster = new ModelCluster(1);
+    settle(cluster);
+    cluster.badImages.add('bad');
+    cluster.change({ image: 'bad' });
+    expect(conditionOf(pass(cluster, 20), 'UpgradeBlocked')).toBe('True NewRevisionFails');
+    cluster.change({ image: 'good' });
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+  });
+
+  test('the last of a roll is late like any other', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.change({ image: 'better' });
+    for (let i = 0; i < 60; i++) {
+      cluster.pass();
+      cluster.tick();
+      const { pods, statefulSet } = cluster.observe();
+      const old = pods.filter(({ revision }) => revision !== statefulSet?.updateRevision);
+      if (statefulSet?.updateRevision === '2' && old.length === 0) break;
+    }
+    cluster.nodes.isSlow = true;
+    pass(cluster, 5);
+    cluster.wait();
+    expect(conditionOf(pass(cluster, 2), 'UpgradeBlocked')).toBe('True CatchUpTimedOut');
+    cluster.nodes.isSlow = false;
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+  });
+
+  test('a member without a host is waited for in a change, which it is not the fault of', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.hostless.add(2);
+    cluster.losePod(2);
+    pass(cluster, 5);
+    cluster.change({ image: 'better' });
+    const last = pass(cluster, 20);
+    expect(conditionOf(last, 'UpgradeBlocked')).toBe('False NotBlocked');
+    expect(last.operation).toMatchObject({ kind: 'Roll', ordinal: 2, blockedBy: 'Unschedulable' });
+    cluster.wait();
+    expect(conditionOf(pass(cluster, 2), 'UpgradeBlocked')).toBe('True CatchUpTimedOut');
+    cluster.hostless.clear();
+    expect(conditionOf(settle(cluster), 'Ready')).toBe('True AllNodesServe');
+    expect(cluster.violations).toEqual([]);
+  });
+
+  test('a pod that never joined, and does not go, is not what a roll waits for', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.nodes.isClosed = true;
+    cluster.change({ replicas: 4 });
+    pass(cluster, 6);
+    cluster.terminating.add(4);
+    cluster.change({ image: 'better' });
+    pass(cluster, 60);
+    const revisions = new Map(cluster.observe().pods.map((pod) => [pod.ordinal, pod.revision]));
+    expect([1, 2, 3, 4].map((ordinal) => revisions.get(ordinal))).toEqual(['2', '2', '2', '1']);
+    expect(cluster.violations).toEqual([]);
+  });
+
   test('a node is late when the time is over in which it was waited for, not when it lags once after long', () => {
     const cluster = new ModelCluster(3);
     settle(cluster);

@@ -10,7 +10,7 @@ import { childWrites, foreignObjects } from './children.ts';
 import { conditionsOf } from './conditions.ts';
 import { tellOfMonitoring } from './monitoring.ts';
 import { recover } from './recovery.ts';
-import { roll } from './rolling.ts';
+import { roll, stillSaid } from './rolling.ts';
 import { scale } from './scaling.ts';
 import { situationOf } from './situation.ts';
 import type { Situation } from './situation.ts';
@@ -92,7 +92,10 @@ function planOf(situation: Situation, steps: readonly Step[]): Plan {
   return {
     writes: steps.flatMap((step) => step.writes ?? []),
     risky: risky[0] ?? null,
-    conditions: conditionsOf(situation, operation, findings),
+    conditions: conditionsOf(situation, operation, [
+      ...findings,
+      ...stillSaid(situation, findings),
+    ]),
     operation,
     events: tellOfMonitoring(situation),
     eventsOfRisky: steps.flatMap((step) => step.events ?? []),

@@ -6,11 +6,13 @@
 import { durationMs } from '../desired/duration.ts';
 import {
   failingPlace,
+  failureOf,
   homelessPlace,
   isPaused,
   isRevisionKnown,
   isUnschedulable,
   lastFailure,
+  stillFailing,
 } from './situation.ts';
 import type { Place, Situation } from './situation.ts';
 import { POLL_MS } from './step.ts';
@@ -23,7 +25,7 @@ const OF_WHICH_WAITS_ARE_PART = ['Roll', 'Bootstrap', 'ScaleOut'] as const;
 export function roll(situation: Situation): Step | null {
   if (!isRevisionKnown(situation)) return takingUp(situation);
   const outdated = situation.places.filter(({ pod, isCurrent }) => pod !== null && !isCurrent);
-  if (outdated.length === 0) return comingUp(situation, false);
+  if (outdated.length === 0) return last(situation);
   if (isPaused(situation)) {
     const message = `${outdated.length} nodes wait for a change: spec.upgrade.strategy is Paused`;
     return blocked(null, { type: 'UpgradeBlocked', reason: 'StrategyPaused', message });
@@ -34,6 +36,12 @@ export function roll(situation: Situation): Step | null {
     comingUp(situation, true) ??
     next(situation, outdated)
   );
+}
+
+/** No pod is old any more. The last one that a roll restarted is part of it until it is whole. */
+function last(situation: Situation): Step | null {
+  const isRolling = wasRolling(situation) || lastFailure(situation.observed) !== null;
+  return (isRolling ? newRevisionFails(situation) : null) ?? comingUp(situation, isRolling);
 }
 
 /** Another change on the way: nobody knows yet whom it concerns, and the roll is not over. */
@@ -78,7 +86,8 @@ function comingUp(situation: Situation, isRolling: boolean): Step | null {
   const down = situation.places.find(({ isWhole, member }) => member !== null && !isWhole);
   if (down === undefined) return null;
   if (isRolling && down.isCurrent && isLate(situation, down)) {
-    const message = `Node ${down.ordinal} has not caught up within ${timeoutOf(situation)}: the roll waits until it has`;
+    const trouble = down.pod === null || down.pod.trouble === null ? '' : ` (${down.pod.trouble})`;
+    const message = `Node ${down.ordinal} has not caught up within ${timeoutOf(situation)}${trouble}: the roll waits until it has`;
     return blocked(down.ordinal, { type: 'UpgradeBlocked', reason: 'CatchUpTimedOut', message });
   }
   return {
@@ -115,17 +124,24 @@ function kindOf({ observed }: Situation, ordinal: number | null): Operation['kin
 /** A pod of the new revision that does not run. */
 function newRevisionFails(situation: Situation): Step | null {
   const failing = failingPlace(situation);
-  if (failing === null) return null;
+  if (failing?.pod === undefined || failing.pod === null) return null;
   const { ordinal, pod } = failing;
-  const last = lastFailure(situation.observed);
-  const what = `${pod?.name} of the new revision does not run (${pod?.trouble})`;
-  const advice =
-    pod !== null && isUnschedulable(pod)
-      ? 'Give it a host, that of its volume if it has one, or mend the placement'
-      : 'Revert the change, or mend it';
+  const what = failureOf(pod);
+  const said = lastFailure(situation.observed);
   // Its trouble changes with each crash; what is said of it does not.
-  const message = last?.ordinal === ordinal ? last.message : `${what}: the roll stops. ${advice}`;
+  const message =
+    said?.startsWith(what) === true
+      ? said
+      : `${what} (${pod.trouble}): the roll stops. Revert the change, or mend it`;
   return blocked(ordinal, { type: 'UpgradeBlocked', reason: 'NewRevisionFails', message });
+}
+
+/** In a pass that comes to no judgement: what was said of a pod that has not become ready since. */
+export function stillSaid(situation: Situation, findings: readonly Finding[]): readonly Finding[] {
+  const message = lastFailure(situation.observed);
+  if (message === null || stillFailing(situation) === null) return [];
+  if (findings.some(({ type }) => type === 'UpgradeBlocked')) return [];
+  return [{ type: 'UpgradeBlocked', reason: 'NewRevisionFails', message }];
 }
 
 function wasRolling({ observed }: Situation): boolean {
@@ -159,10 +175,13 @@ function unready(situation: Situation, outdated: readonly Place[]): Step | null 
   return place?.canRestart?.isAllowed === true ? restart(situation, place) : null;
 }
 
-/** All members are whole: the next one. */
-function next(situation: Situation, outdated: readonly Place[]): Step {
-  const others = outdated.filter(({ ordinal }) => ordinal !== situation.leader);
-  return restart(situation, others.at(-1) ?? outdated[0]);
+/** All members are whole: the next one. Who never was one is not waited for: it is made anew once it is known to serve nothing. */
+function next(situation: Situation, outdated: readonly Place[]): Step | null {
+  const isKnown = situation.observed.admin.cluster !== null;
+  const members = outdated.filter(({ member }) => member !== null);
+  if (isKnown && members.length === 0) return null;
+  const others = members.filter(({ ordinal }) => ordinal !== situation.leader);
+  return restart(situation, others.at(-1) ?? members[0]);
 }
 
 function restart(situation: Situation, place: Place | undefined): Step {

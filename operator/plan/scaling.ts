@@ -46,7 +46,7 @@ function grow(situation: Situation, statefulSet: StatefulSetView, wanted: number
   }
   if (wanted === replicas) return null;
   const missing = places.find(({ isWhole }) => !isWhole);
-  if (missing !== undefined) return waitingFor(missing, 'to serve');
+  if (missing !== undefined) return { ...waitingFor(missing, 'to serve'), isAside: true };
   return to(statefulSet, replicas + 1);
 }
 

@@ -120,29 +120,30 @@ export function homelessPlace(situation: Situation): Place | null {
 
 /** A pod of the new revision that does not run; null: none is known. */
 export function failingPlace(situation: Situation): Place | null {
-  const { places, observed } = situation;
-  const isFailing = ({ isCurrent, pod, member }: Place): boolean => {
+  const isFailing = ({ isCurrent, pod }: Place): boolean => {
     if (!isCurrent || pod === null || pod.trouble === null || pod.isReady) return false;
-    // One that finds no host, and never was a member, says nothing about the revision of the others.
-    const isExtra = observed.admin.cluster !== null && member === null && isUnschedulable(pod);
-    return !isExtra;
+    // One that finds no host says nothing about what it is made of: it is waited for.
+    return !isUnschedulable(pod);
   };
-  return places.find(isFailing) ?? stillFailing(situation);
+  return situation.places.find(isFailing) ?? stillFailing(situation);
 }
 
 /** Between two crashes its container runs for a moment: it fails until it is ready, or another template is wanted. */
-function stillFailing({ places, observed }: Situation): Place | null {
-  const failure = lastFailure(observed);
-  const isStill = ({ ordinal, pod, isCurrent }: Place): boolean =>
-    ordinal === failure?.ordinal && isCurrent && pod?.isReady === false;
+export function stillFailing({ places, observed }: Situation): Place | null {
+  const said = lastFailure(observed);
+  const isStill = ({ pod, isCurrent }: Place): boolean =>
+    isCurrent && pod?.isReady === false && said?.startsWith(failureOf(pod)) === true;
   return places.find(isStill) ?? null;
 }
 
+/** How what is said of it begins: by that it is known again, whatever else was told meanwhile. */
+export function failureOf({ name }: PodView): string {
+  return `${name} of the new revision does not run`;
+}
+
 /** What was said last of a revision that does not run. */
-export function lastFailure({ cluster }: Observed): { ordinal: number; message: string } | null {
-  const { operation, conditions = [] } = cluster.status ?? {};
-  const blocked = conditions.find(({ type }) => type === 'UpgradeBlocked');
-  if (blocked?.status !== 'True' || blocked.reason !== 'NewRevisionFails') return null;
-  if (operation?.kind !== 'Roll' || operation.ordinal === undefined) return null;
-  return { ordinal: operation.ordinal, message: blocked.message };
+export function lastFailure({ cluster }: Observed): string | null {
+  const blocked = cluster.status?.conditions.find(({ type }) => type === 'UpgradeBlocked');
+  const isFailure = blocked?.status === 'True' && blocked.reason === 'NewRevisionFails';
+  return isFailure ? blocked.message : null;
 }

@@ -126,9 +126,8 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     changes: [
       {
         file: 'operator/plan/situation.ts',
-        find: 'return places.find(isFailing) ?? stillFailing(situation);',
-        replace:
-          'return places.find(isFailing) ?? (typeof stillFailing === "function" ? null : null);',
+        find: 'return places.find(isStill) ?? null;',
+        replace: 'return places.find(isStill) === undefined ? null : null;',
       },
     ],
   },
@@ -439,8 +438,8 @@ export const OPERATOR_BUGS: readonly OperatorBug[] = [
     changes: [
       {
         file: 'operator/plan/scaling.ts',
-        find: 'if (missing !== undefined) return waitingFor(missing,',
-        replace: 'if (missing?.ordinal === -1) return waitingFor(missing,',
+        find: 'if (missing !== undefined) return {',
+        replace: 'if (missing?.ordinal === -1) return {',
       },
     ],
   },

@@ -44,6 +44,8 @@ export class ModelCluster {
   isFlickering = false;
   /** Images whose containers run and do nothing: in no trouble, and never a node. */
   readonly hangingImages = new Set<string>();
+  /** Places whose pods are deleted, on hosts that are gone: nobody ends them, nor answers. */
+  readonly terminating = new Set<number>();
   /** Places whose hosts cannot pull any image: what stops there does not start. */
   readonly unpulled = new Set<number>();
   /** Kinds that the API server does not have, and why. */
@@ -217,7 +219,7 @@ export class ModelCluster {
 
   observe(): Observed {
     const pods = [...this.#pods.values()];
-    const asked = this.isCutOff ? [] : pods;
+    const asked = this.isCutOff ? [] : pods.filter((pod) => !this.terminating.has(pod.ordinal));
     const statuses = asked.map(({ ordinal }) => this.#nodes.nodeStatus(ordinal));
     const nodes = new Map(
       statuses.flatMap((status) => (status === null ? [] : [[status.nodeId, status] as const])),
@@ -263,7 +265,7 @@ export class ModelCluster {
       revision: pod.revision,
       phase: pod.isStarted ? 'Running' : 'Pending',
       isReady: this.#isReady(pod),
-      isDeleting: false,
+      isDeleting: this.terminating.has(pod.ordinal),
       nodeName: pod.isStarted ? `host-${pod.ordinal}` : null,
       ip: null,
       trouble: this.#troubleOf(pod),
