@@ -54,7 +54,7 @@ export const CONDITION_REASONS = {
   UpgradeBlocked: {
     NotBlocked: 'No change of the pods waits.',
     RestartRefused:
-      'The nodes say that the next one cannot be restarted now; the message says why. It goes on by itself.',
+      'The nodes, a PodDisruptionBudget or the API server do not let the next one be restarted now; the message says why. It is tried again, and goes on by itself once that is mended.',
     NewRevisionFails:
       'A pod of the new revision does not run: the change stops there. Mend it or revert it; a reverted pod is made anew.',
     NodeWithoutHost:

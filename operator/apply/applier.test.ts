@@ -7,6 +7,7 @@ import { API_VERSION, KIND } from '../api/walrusCluster.ts';
 import type { WalrusCluster, WalrusClusterStatus } from '../api/walrusCluster.ts';
 import type { KubernetesObject } from '../desired/types.ts';
 import { KubeError } from '../kube/api.ts';
+import type { StatusDetails } from '../kube/api.ts';
 import { Deposed } from '../kube/lease.ts';
 import { FakeApiServer } from '../kube/testing/fakeApiServer.ts';
 import { FakeClient } from '../kube/testing/fakeClient.ts';
@@ -186,6 +187,37 @@ describe('the applier', () => {
     expect(await act(restart(uids[1] ?? ''))).toBe('done');
     expect(server.asked.filter(({ verb }) => verb === 'delete')).toHaveLength(1);
     expect(server.find('Pod', NAMESPACE, 'sea-2')?.metadata['deletionTimestamp']).toBeDefined();
+  });
+
+  test.each([400, 403, 422, 500])(
+    'takes an eviction that is answered with %i for refused, not for a failure of the pass',
+    async (status) => {
+      const metadata = { namespace: NAMESPACE, name: 'sea-2' };
+      const { uid } = server.put({ kind: 'Pod', metadata, spec: {} }).metadata;
+      const why = 'This pod has more than one PodDisruptionBudget';
+      server.onRequest = ({ resource }) => {
+        if (resource === 'pods/eviction') throw new KubeError(status, '', why);
+      };
+      const refused = await act(restart(uid));
+      expect(refused).toBeInstanceOf(AdminRefusal);
+      expect(refused).toMatchObject({ reason: 'Refused', message: why });
+    },
+  );
+
+  test.each<[string, StatusDetails]>([
+    ['has too much to do', {}],
+    [
+      'computes the budget',
+      { causes: [{ reason: 'DisruptionBudget', message: 'm' }], retryAfterSeconds: 10 },
+    ],
+  ])('takes no No of a budget for it while the API server %s', async (_, details) => {
+    const metadata = { namespace: NAMESPACE, name: 'sea-2' };
+    const { uid } = server.put({ kind: 'Pod', metadata, spec: {} }).metadata;
+    server.onRequest = ({ resource }) => {
+      if (resource === 'pods/eviction')
+        throw new KubeError(429, 'TooManyRequests', 'm', { details });
+    };
+    expect(await act(restart(uid))).toMatchObject({ name: 'AdminRefusal', reason: 'Busy' });
   });
 
   test('asks the leader once more before a restart, and takes No and silence for No', async () => {

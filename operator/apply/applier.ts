@@ -7,8 +7,8 @@ import { API_VERSION, BOOTSTRAP_DISK_ANNOTATION, KIND } from '../api/walrusClust
 import type { WalrusCluster, WalrusClusterStatus } from '../api/walrusCluster.ts';
 import { claimName, namesOf } from '../desired/names.ts';
 import type { KubernetesObject } from '../desired/types.ts';
-import { APPLY, MERGE, isKubeError } from '../kube/api.ts';
-import type { Json, KubeApi } from '../kube/api.ts';
+import { APPLY, MERGE, isKubeError, isRefusal } from '../kube/api.ts';
+import type { Json, KubeApi, KubeError } from '../kube/api.ts';
 import { assertHeld } from '../kube/lease.ts';
 import type { Term } from '../kube/lease.ts';
 import { kindOf, objectPath } from '../kube/paths.ts';
@@ -16,6 +16,7 @@ import { isIdle } from '../observe/types.ts';
 import { AdminRefusal } from '../observe/adminClient.ts';
 import type { AdminClient } from '../observe/adminClient.ts';
 import type { Observed } from '../observe/types.ts';
+import { BUSY } from '../plan/refusedAction.ts';
 import type { RiskyAction, Write } from '../plan/types.ts';
 
 export const FIELD_MANAGER = 'walrus-operator';
@@ -77,26 +78,38 @@ export class Applier {
     }
   }
 
-  /** @throws {KubeError}, {AdminRefusal}, {Deposed} */
+  /**
+   * @throws {AdminRefusal} a node or the API server says No: it is tried again, and the cluster's other passes go on
+   * @throws {KubeError}, {Deposed}
+   */
   async act(observed: Observed, action: RiskyAction): Promise<void> {
     assertHeld(this.#options.term);
+    try {
+      await this.#act(observed, action);
+    } catch (error) {
+      throw isRefusal(error) ? new AdminRefusal('Refused', error.message, error) : error;
+    }
+  }
+
+  /** What is done is a line in the log, and nothing that was refused. */
+  async #act(observed: Observed, action: RiskyAction): Promise<void> {
     switch (action.type) {
       case 'Bootstrap': {
         const { ordinal, clusterId, diskId } = action;
-        this.#log('beginning the cluster', { ordinal, clusterId, diskId });
         await this.#options.admin.bootstrap(hostOf(observed, ordinal), { clusterId, diskId });
+        this.#log('the cluster has begun', { ordinal, clusterId, diskId });
         break;
       }
       case 'TransferLeadership': {
         const { from, epoch } = action;
-        this.#log('moving the metadata leadership', { from, epoch });
         await this.#options.admin.transferLeadership(hostOf(observed, from), { to: null, epoch });
+        this.#log('moved the metadata leadership', { from, epoch });
         break;
       }
       case 'SetVoters': {
         const { leader, metadataVoters, epoch } = action;
-        this.#log('changing the number of metadata voters', { metadataVoters, epoch });
         await this.#options.admin.setVoters(hostOf(observed, leader), { metadataVoters, epoch });
+        this.#log('changed the number of metadata voters', { metadataVoters, epoch });
         break;
       }
       case 'Scale':
@@ -147,9 +160,9 @@ export class Applier {
     // What was said when the pass began may be old by now: writes may take long, and who waited to join may have joined.
     if (isGated) await this.#askAgain(observed, ordinal);
     else await this.#askWhetherItServes(observed, ordinal);
-    this.#log('restarting a pod', { pod: name, why });
     if (isWithinBudget) await this.#evict({ namespace, name }, uid);
     else await this.#delete(objectPath(kindOf('Pod'), namespace, name), uid);
+    this.#log('restarted a pod', { pod: name, why });
   }
 
   /** As a drain of a host does it: of two at once, the PodDisruptionBudget lets one through. */
@@ -166,8 +179,10 @@ export class Applier {
         },
       });
     } catch (error) {
-      if (!isKubeError(error, 404, 429)) throw error;
-      if (error.status === 429) throw new AdminRefusal('DisruptionBudget', error.message, error);
+      if (isKubeError(error, 404)) return;
+      if (!isKubeError(error, 429)) throw error;
+      const reason = isBudgetUsedUp(error) ? 'DisruptionBudget' : BUSY;
+      throw new AdminRefusal(reason, error.message, error);
     }
   }
 
@@ -192,7 +207,6 @@ export class Applier {
     const { namespace } = cluster.metadata;
     const name = namesOf(cluster).statefulSet;
     if (to < from) await this.#askWhetherItIsUnused(cluster, from);
-    this.#log('changing the number of pods', { from, to });
     await this.#request({
       method: 'PUT',
       path: `${objectPath(kindOf('StatefulSet'), namespace, name)}/scale`,
@@ -204,6 +218,7 @@ export class Applier {
         spec: { replicas: to },
       },
     });
+    this.#log('changed the number of pods', { from, to });
   }
 
   /** What the watches have told may be old: a pod that has found a host by now starts once its claim has a volume. */
@@ -242,6 +257,12 @@ export class Applier {
   #log(message: string, fields: Readonly<Record<string, string | number>>): void {
     this.#options.logger.log('info', message, fields);
   }
+}
+
+/** Other answers of that status ask for a little time: the budget is still being computed, or the server has too much to do. */
+function isBudgetUsedUp({ details }: KubeError): boolean {
+  const isOfBudget = (details.causes ?? []).some(({ reason }) => reason === 'DisruptionBudget');
+  return isOfBudget && (details.retryAfterSeconds ?? 0) === 0;
 }
 
 function hostOf({ pods }: Observed, ordinal: number): string {

@@ -9,21 +9,26 @@ import type { EventRecorder } from '../apply/events.ts';
 import { desired } from '../desired/desired.ts';
 import { isMonitoring } from '../desired/monitoring.ts';
 import type { OperatorDefaults } from '../desired/types.ts';
-import { isKubeError } from '../kube/api.ts';
+import { isKubeError, isRefusal } from '../kube/api.ts';
 import type { KubeError } from '../kube/api.ts';
 import { AdminRefusal } from '../observe/adminClient.ts';
 import type { Observer } from '../observe/observer.ts';
 import type { Observed } from '../observe/types.ts';
 import { refusal } from '../plan/children.ts';
 import { plan } from '../plan/plan.ts';
+import { BUSY } from '../plan/refusedAction.ts';
+import type { RefusedAction } from '../plan/refusedAction.ts';
 import { statusOf } from '../plan/status.ts';
 import type { Finding } from '../plan/step.ts';
 import { transitions } from '../plan/transitions.ts';
 import type { Plan, RiskyAction, Write } from '../plan/types.ts';
 
 const CLUSTER_ID_BYTES = 16;
-/** Answers about the object itself: malformed (also 500, from server-side apply), forbidden, over a quota, invalid, too large. */
-const REFUSALS: ReadonlySet<number> = new Set([400, 403, 413, 422, 500]);
+
+/** Until somebody mends something: a hook, permissions, a second budget. */
+const LASTING: ReadonlySet<string> = new Set(['Refused']);
+/** Clusters that are gone are not forgotten one by one. */
+const REFUSED_MAX = 1000;
 
 /** A write that the API server does not take. */
 interface Refused {
@@ -39,7 +44,7 @@ export interface ReconcilerOptions {
   readonly observer: Observer;
   readonly applier: Applier;
   readonly events: EventRecorder;
-  /** Told of each risky action, for the metrics. */
+  /** Told of each risky action that was done, for the metrics. */
   readonly onAction: (action: RiskyAction) => void;
   /** Between two passes over a cluster in which nothing happens. */
   readonly resyncMs: number;
@@ -47,6 +52,8 @@ export interface ReconcilerOptions {
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
+  /** What was refused in the last pass over a cluster, by its UID. */
+  readonly #refused = new Map<string, RefusedAction>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -84,7 +91,8 @@ export class Reconciler {
     const wanted = desired(cluster, { defaults });
     const observed = await observer.observe(cluster, wanted);
     const newClusterId = randomHex(random, CLUSTER_ID_BYTES);
-    const given = { desired: wanted, observed, newClusterId };
+    const refusedAction = this.#refused.get(cluster.metadata.uid) ?? null;
+    const given = { desired: wanted, observed, newClusterId, refusedAction };
     const first = plan(given);
     const refused = await this.#writeAll(cluster, first.writes);
     const [failure] = refused;
@@ -98,8 +106,8 @@ export class Reconciler {
     for (const event of told) await events.record(cluster, event);
     if (!isDeepStrictEqual(status, cluster.status)) await applier.writeStatus(cluster, status);
     if (failure !== undefined) throw failure.error;
-    await this.#act(observed, next);
-    return Math.min(next.requeueAfterMs ?? resyncMs, resyncMs);
+    const isRefused = await this.#act(observed, next);
+    return isRefused ? resyncMs : Math.min(next.requeueAfterMs ?? resyncMs, resyncMs);
   }
 
   /** A child that is refused does not keep the others from being made. */
@@ -126,29 +134,44 @@ export class Reconciler {
         await events.record(cluster, { type: 'Warning', reason: 'MonitoringRefused', message });
         return null;
       }
-      if (!REFUSALS.has(error.status)) throw error;
+      if (!isRefusal(error)) throw error;
       return { error, finding: refusal(child, error.message) };
     }
   }
 
-  async #act(observed: Observed, { risky, eventsOfRisky }: Plan): Promise<void> {
-    if (risky === null) return;
-    this.#options.onAction(risky);
+  /** @returns Whether it was refused again, and in a way that lasts: it is tried again less often. */
+  async #act(observed: Observed, { risky, eventsOfRisky }: Plan): Promise<boolean> {
+    const { applier, events, onAction } = this.#options;
+    const { cluster } = observed;
+    const before = this.#refused.get(cluster.metadata.uid);
+    this.#refused.delete(cluster.metadata.uid);
+    if (risky === null) return false;
     try {
-      await this.#options.applier.act(observed, risky);
-      for (const event of eventsOfRisky) {
-        await this.#options.events.record(observed.cluster, event);
-      }
+      await applier.act(observed, risky);
     } catch (error) {
-      // A node's No is an answer: the next pass asks anew.
       if (!(error instanceof AdminRefusal)) throw error;
-      const message = `${risky.type} was refused (${error.reason}): ${error.message}`;
-      await this.#options.events.record(observed.cluster, {
-        type: 'Warning',
-        reason: 'ActionRefused',
-        message,
-      });
+      await this.#noteRefusal(cluster, { action: risky, error });
+      return LASTING.has(error.reason) && before?.reason === error.reason;
     }
+    onAction(risky);
+    for (const event of eventsOfRisky) await events.record(cluster, event);
+    return false;
+  }
+
+  /** A No is an answer: the next pass asks anew, and its status says what was refused. */
+  async #noteRefusal(
+    cluster: WalrusCluster,
+    { action, error }: { readonly action: RiskyAction; readonly error: AdminRefusal },
+  ): Promise<void> {
+    const { reason, message } = error;
+    if (this.#refused.size >= REFUSED_MAX) this.#refused.clear();
+    this.#refused.set(cluster.metadata.uid, { action, reason, message });
+    if (reason === BUSY) return;
+    await this.#options.events.record(cluster, {
+      type: 'Warning',
+      reason: 'ActionRefused',
+      message: `${action.type} was refused (${reason}): ${message}`,
+    });
   }
 }
 

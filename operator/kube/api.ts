@@ -22,6 +22,12 @@ export interface KubeRequest {
   readonly signal?: AbortSignal;
 }
 
+/** What the API server adds to some answers. */
+export interface StatusDetails {
+  readonly causes?: readonly { readonly reason?: string; readonly message?: string }[];
+  readonly retryAfterSeconds?: number;
+}
+
 /** An answer other than success, or none. */
 export class KubeError extends Error {
   override readonly name = 'KubeError';
@@ -29,16 +35,31 @@ export class KubeError extends Error {
   readonly status: number;
   /** Kubernetes' word for it: `NotFound`, `Conflict`, `Expired`. */
   readonly reason: string;
+  readonly details: StatusDetails;
 
-  constructor(status: number, reason: string, message: string, cause?: unknown) {
+  constructor(
+    status: number,
+    reason: string,
+    message: string,
+    { cause, details = {} }: { cause?: unknown; details?: StatusDetails } = {},
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.status = status;
     this.reason = reason;
+    this.details = details;
   }
 }
 
 export function isKubeError(error: unknown, ...statuses: readonly number[]): error is KubeError {
   return error instanceof KubeError && (statuses.length === 0 || statuses.includes(error.status));
+}
+
+/** Answers about the object itself: malformed (also 500, from server-side apply), forbidden, over a quota, invalid, too large. */
+const REFUSALS = [400, 403, 413, 422, 500] as const;
+
+/** The API server, or a hook of it, does not take it as it is: the same again has the same answer until somebody mends something. */
+export function isRefusal(error: unknown): error is KubeError {
+  return isKubeError(error, ...REFUSALS);
 }
 
 /** What the rest of the operator uses; tests put another one in its place. */
@@ -142,22 +163,29 @@ function parse(text: string, path: string): Json {
   try {
     return JSON.parse(text) as Json;
   } catch (error) {
-    throw new KubeError(0, 'Malformed', `The API server's answer to ${path} is no JSON`, error);
+    throw new KubeError(0, 'Malformed', `The API server's answer to ${path} is no JSON`, {
+      cause: error,
+    });
   }
 }
 
 function noAnswer(path: string, cause: unknown): KubeError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new KubeError(0, 'NoAnswer', `The API server does not answer (${path}): ${why}`, cause);
+  return new KubeError(0, 'NoAnswer', `The API server does not answer (${path}): ${why}`, {
+    cause,
+  });
 }
 
 function errorOf(status: number, body: string, what: string): KubeError {
-  let parsed: { reason?: string; message?: string } = {};
+  let parsed: { reason?: string; message?: string; details?: StatusDetails | null } = {};
   try {
     parsed = JSON.parse(body) as typeof parsed;
   } catch {
     // A proxy's page: the status says enough.
   }
   const message = parsed.message ?? `HTTP status ${status}`;
-  return new KubeError(status, parsed.reason ?? '', `${what}: ${message}`);
+  const details = parsed.details ?? {};
+  const why = (details.causes ?? []).flatMap((cause) => cause.message ?? []);
+  const text = [`${what}: ${message}`, ...why].join(' ');
+  return new KubeError(status, parsed.reason ?? '', text, { details });
 }

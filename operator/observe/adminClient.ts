@@ -15,7 +15,7 @@ const ASK_TIMEOUT_MS = 2000;
 const ACT_TIMEOUT_MS = 10_000;
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
-/** A node's refusal, or that it did not answer. */
+/** A No to what may hurt, of a node or of the API server, or that it did not answer. */
 export class AdminRefusal extends Error {
   override readonly name = 'AdminRefusal';
   readonly reason: string;

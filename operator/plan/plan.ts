@@ -10,6 +10,8 @@ import { childWrites, foreignObjects } from './children.ts';
 import { conditionsOf } from './conditions.ts';
 import { tellOfMonitoring } from './monitoring.ts';
 import { recover } from './recovery.ts';
+import { withRefusal } from './refusedAction.ts';
+import type { RefusedAction } from './refusedAction.ts';
 import { roll, stillSaid } from './rolling.ts';
 import { scale } from './scaling.ts';
 import { situationOf } from './situation.ts';
@@ -25,6 +27,8 @@ export interface PlanInput {
   readonly newClusterId: string;
   /** What the API server has said to the writes of this pass. */
   readonly refusals?: readonly Finding[];
+  /** Of the pass before: what it was to do, and what was said to that. */
+  readonly refusedAction?: RefusedAction | null;
 }
 
 /** What recovers comes before what can block (DESIGN, the order of a pass). */
@@ -39,7 +43,13 @@ const DELETING: Step = {
   isLast: true,
 };
 
-export function plan({ desired, observed, newClusterId, refusals = [] }: PlanInput): Plan {
+export function plan({
+  desired,
+  observed,
+  newClusterId,
+  refusals = [],
+  refusedAction = null,
+}: PlanInput): Plan {
   const writes = childWrites(desired, observed);
   const { metadata, spec } = observed.cluster;
   // Whatever of it is not applied while it is paused is not as the spec says.
@@ -51,7 +61,7 @@ export function plan({ desired, observed, newClusterId, refusals = [] }: PlanInp
   if (findings.length > 0) return planOf(situation, [{ findings, isLast: true }]);
   const identity = identify(situation, newClusterId);
   if (identity !== null) return planOf(situation, [identity]);
-  const steps = stepsOf(situation);
+  const steps = stepsOf(situation).map((step) => withRefusal(step, refusedAction));
   if (refusals.length === 0) return planOf(situation, [{ writes, isLast: false }, ...steps]);
   return planOf(situation, [{ findings: refusals, isLast: false }, ...steps.map(withoutRisk)]);
 }

@@ -93,3 +93,66 @@ test('a Service that is refused keeps no other child from being made, and pods f
   await world.settle(NAME, 5 * MINUTE_MS);
   expect(world.breaches).toEqual([]);
 });
+
+/** Begun; from now on evictions have this answer. */
+async function worldWhoseEvictionsAre(answer: { error: KubeError | null }): Promise<World> {
+  const world = new World();
+  const watch = world.server.onRequest;
+  world.server.onRequest = (asked: Asked) => {
+    watch(asked);
+    if (asked.resource === 'pods/eviction' && answer.error !== null) throw answer.error;
+  };
+  world.startOperator('first');
+  world.apply(NAME, {});
+  await world.settle(NAME, 5 * MINUTE_MS);
+  world.actions.length = 0;
+  return world;
+}
+
+function warnings(world: World): readonly unknown[] {
+  const events = world.server.all('Event').filter(({ type }) => type === 'Warning');
+  return events.map(({ reason }) => reason);
+}
+
+test.each([403, 500])(
+  'a restart that is refused with %i is told, counted only once it is done, and fails no pass',
+  async (status) => {
+    const why = 'This pod has more than one PodDisruptionBudget';
+    const answer: { error: KubeError | null } = { error: null };
+    const world = await worldWhoseEvictionsAre(answer);
+    answer.error = new KubeError(status, '', why);
+    const before = world.server.asked.length;
+    world.apply(NAME, { image: 'better' });
+    await world.run(10 * MINUTE_MS);
+    const refused = `sea-3 cannot be restarted now (Refused: ${why})`;
+    expect(condition(world, 'UpgradeBlocked')).toBe(`True RestartRefused ${refused}`);
+    expect(condition(world, 'Progressing')).toBe(`True Waiting restarting sea-3: Refused: ${why}`);
+    expect(world.actions).toEqual([]);
+    expect(warnings(world)).toEqual(['ActionRefused', 'RestartRefused']);
+    const evictions = world.server.asked
+      .slice(before)
+      .filter(({ resource }) => resource === 'pods/eviction');
+    // Not once a second: by the resync.
+    expect(evictions.length).toBeLessThan(50);
+    answer.error = null;
+    await world.settle(NAME, 5 * MINUTE_MS);
+    expect(condition(world, 'UpgradeBlocked')).toBe('False NotBlocked ');
+    expect(world.actions.filter((type) => type === 'RestartPod')).toHaveLength(3);
+    expect(world.breaches).toEqual([]);
+  },
+);
+
+test('an API server that has too much to do for an eviction is waited for, without a warning', async () => {
+  const answer: { error: KubeError | null } = { error: null };
+  const world = await worldWhoseEvictionsAre(answer);
+  answer.error = new KubeError(429, '', 'Too many requests');
+  world.apply(NAME, { image: 'better' });
+  await world.run(MINUTE_MS);
+  expect(condition(world, 'Progressing')).toBe(
+    'True Waiting restarting sea-3: Busy: Too many requests',
+  );
+  expect([warnings(world), world.actions]).toEqual([[], []]);
+  answer.error = null;
+  await world.settle(NAME, 5 * MINUTE_MS);
+  expect(world.breaches).toEqual([]);
+});

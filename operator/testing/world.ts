@@ -65,6 +65,8 @@ export class World {
   readonly #breaches: Breach[] = [];
   /** Writes of operators, to the API server and to nodes, but for their leases. */
   readonly writes: string[] = [];
+  /** Risky actions that operators have counted. */
+  readonly actions: string[] = [];
   logger: Logger = SILENT;
   /** Called after each write, the leases among them, while its answer is not there yet. */
   onWritten: (by: OperatorProcess) => void = () => undefined;
@@ -96,7 +98,7 @@ export class World {
       defaults: { imageRepository: 'walrus', version: '1.0.0' },
       ...{ namespace: null, leaseNamespace: LEASE_NAMESPACE, leaseName, identity: name },
       resyncMs: RESYNC_S * 1000,
-      onAction: () => undefined,
+      onAction: ({ type }) => void this.actions.push(type),
       onFailure: () => undefined,
       onPass: () => () => undefined,
       onBroken: (error) => this.breach('NeverBreaks', String(error)),

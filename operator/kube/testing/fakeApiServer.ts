@@ -220,7 +220,8 @@ export class FakeApiServer {
     if (entry === null) throw notFound(path);
     if (!this.mayBeEvicted(entry.object)) {
       const why = "Cannot evict pod as it would violate the pod's disruption budget.";
-      throw new KubeError(429, 'TooManyRequests', why);
+      const causes = [{ reason: 'DisruptionBudget', message: 'The disruption budget is used up' }];
+      throw new KubeError(429, 'TooManyRequests', why, { details: { causes } });
     }
     const { deleteOptions } = body as { deleteOptions?: unknown };
     return this.#deleteBy(entry, deleteOptions);
