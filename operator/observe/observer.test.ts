@@ -102,11 +102,15 @@ const NOTHING: KubeApi = {
   },
 };
 
-async function observe(nodes: Nodes, pods: readonly object[]): Promise<Observed> {
+async function observe(
+  nodes: Nodes,
+  pods: readonly object[],
+  claims: readonly object[] = [],
+): Promise<Observed> {
   const stores: Stores = {
     statefulSets: storeOf([statefulSet()]),
     pods: storeOf(pods),
-    claims: storeOf([]),
+    claims: storeOf(claims),
     others: new Map(),
   };
   const clock = new SimClock(nodes.scheduler, new SimProcess(), { offsetMs: 0 });
@@ -152,6 +156,21 @@ describe('the observer', () => {
     nodes.clusterId = 'd'.repeat(32);
     const { admin } = await observe(nodes, pods(3, 'old'));
     expect([admin.nodes.size, admin.cluster, admin.canRestart.size]).toEqual([0, null, 0]);
+  });
+});
+
+describe('a volume claim', () => {
+  const owner = { kind: 'StatefulSet', name: 'sea', uid: 's' };
+
+  test.each([
+    ['belongs to nobody', [], false],
+    ['belongs to the StatefulSet', [owner], false],
+    ['belongs to one that is gone', [{ ...owner, uid: 'earlier' }], true],
+    ['belongs to somebody else as well', [{ ...owner, uid: 'earlier' }, { uid: 'x' }], false],
+  ])('%s: is it about to be deleted?', async (_, ownerReferences, isDeleting) => {
+    const metadata = { namespace: 'ocean', name: 'data-sea-1', uid: 'c1', ownerReferences };
+    const { claims } = await observe(new Nodes(), [], [{ metadata, spec: {} }]);
+    expect(claims).toMatchObject([{ ordinal: 1, isDeleting }]);
   });
 });
 

@@ -69,7 +69,9 @@ export class Observer {
       children: await this.#children(cluster, wanted),
       unserved: this.#unserved(),
       pods,
-      claims: within(stores.claims).flatMap((claim) => claimView(claim, cluster) ?? []),
+      claims: within(stores.claims).flatMap(
+        (claim) => claimView(claim, cluster, statefulSet?.uid ?? null) ?? [],
+      ),
       admin: await this.#admin(cluster, pods, statefulSet?.updateRevision ?? null),
     };
   }

@@ -55,7 +55,7 @@ export interface ClaimView {
   readonly clusterId: string | null;
   /** Annotation `walrus.io/bootstrap-disk`, since before that cluster began; null: it had not, or with an earlier version. */
   readonly bootstrapDisk: string | null;
-  /** It is there until no pod uses it any more. */
+  /** Or about to be, with the StatefulSet that it belonged to. It is there until no pod uses it any more. */
   readonly isDeleting: boolean;
 }
 

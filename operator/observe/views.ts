@@ -1,7 +1,7 @@
 /** Objects of the API server as a plan sees them. */
 import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
-import { DATA, FIRST_ORDINAL, claimName, podName } from '../desired/names.ts';
+import { DATA, FIRST_ORDINAL, claimName, namesOf, podName } from '../desired/names.ts';
 import type { Stored } from '../kube/listWatch.ts';
 import type { ChildView, ClaimView, PodView, StatefulSetView } from './types.ts';
 
@@ -14,7 +14,12 @@ interface Meta {
   readonly deletionTimestamp?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
-  readonly ownerReferences?: readonly { readonly uid: string; readonly controller?: boolean }[];
+  readonly ownerReferences?: readonly {
+    readonly kind?: string;
+    readonly name?: string;
+    readonly uid: string;
+    readonly controller?: boolean;
+  }[];
 }
 
 function metaOf(object: Stored): Meta {
@@ -136,7 +141,14 @@ function statusView(status: PodStatus): StatusView {
   };
 }
 
-export function claimView(object: Stored, cluster: WalrusCluster): ClaimView | null {
+/**
+ * @param set - The UID of the StatefulSet; null: there is none. It owns the claims that go with it.
+ */
+export function claimView(
+  object: Stored,
+  cluster: WalrusCluster,
+  set: string | null,
+): ClaimView | null {
   const { name, uid, annotations = {}, deletionTimestamp } = metaOf(object);
   if (!name.startsWith(`${DATA}-`)) return null;
   const ordinal = ordinalOf(name, (candidate) => claimName(cluster, candidate));
@@ -153,6 +165,18 @@ export function claimView(object: Stored, cluster: WalrusCluster): ClaimView | n
     volumeName: spec.volumeName ?? null,
     clusterId: annotations[CLUSTER_ID_ANNOTATION] ?? null,
     bootstrapDisk: annotations[BOOTSTRAP_DISK_ANNOTATION] ?? null,
-    isDeleting: deletionTimestamp !== undefined,
+    isDeleting: deletionTimestamp !== undefined || isOrphan(object, cluster, set),
   };
+}
+
+/** All that it belongs to is an earlier StatefulSet, which is gone: the garbage collector only has not come to it yet. */
+function isOrphan(object: Stored, cluster: WalrusCluster, set: string | null): boolean {
+  const { ownerReferences = [] } = metaOf(object);
+  const { statefulSet } = namesOf(cluster);
+  return (
+    ownerReferences.length > 0 &&
+    ownerReferences.every(
+      ({ kind, name, uid }) => kind === 'StatefulSet' && name === statefulSet && uid !== set,
+    )
+  );
 }
