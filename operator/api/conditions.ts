@@ -78,7 +78,9 @@ export const CONDITION_REASONS = {
     NotRequested:
       'spec.monitoring asks for nothing. The pods have scrape annotations all the same.',
     Created: 'What spec.monitoring asks for is there.',
-    Pending: 'It is not there yet. If it lasts, the events say why.',
+    Pending: 'It is not there yet.',
+    Refused:
+      'The API server, a quota or an admission hook does not take it; the message says why. What is there, if anything, is of an earlier spec. It is tried again at least every ten minutes; nothing else waits for it.',
     ApiMissing:
       'The API server does not have the kinds of the Prometheus operator, or the operator may not see them. Install them; it is noticed within half a minute. Nothing else waits for it.',
     ForeignObject:

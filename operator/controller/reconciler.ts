@@ -19,9 +19,11 @@ import { plan } from '../plan/plan.ts';
 import { BUSY } from '../plan/refusedAction.ts';
 import type { RefusedAction } from '../plan/refusedAction.ts';
 import { statusOf } from '../plan/status.ts';
+import { MESSAGE_LENGTH_MAX } from '../plan/step.ts';
 import type { Finding } from '../plan/step.ts';
 import { transitions } from '../plan/transitions.ts';
 import type { Plan, RiskyAction, Write } from '../plan/types.ts';
+import { OptionalWrites } from './optionalWrites.ts';
 
 const CLUSTER_ID_BYTES = 16;
 
@@ -34,6 +36,13 @@ const REFUSED_MAX = 1000;
 interface Refused {
   readonly error: KubeError;
   readonly finding: Finding;
+}
+
+/** What came of the writes of a pass. */
+interface Written {
+  readonly refused: readonly Refused[];
+  /** On what holds up nothing. */
+  readonly remarks: readonly Finding[];
 }
 
 export interface ReconcilerOptions {
@@ -54,6 +63,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   /** What was refused in the last pass over a cluster, by its UID. */
   readonly #refused = new Map<string, RefusedAction>();
+  readonly #optional = new OptionalWrites();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -94,11 +104,12 @@ export class Reconciler {
     const refusedAction = this.#refused.get(cluster.metadata.uid) ?? null;
     const given = { desired: wanted, observed, newClusterId, refusedAction };
     const first = plan(given);
-    const refused = await this.#writeAll(cluster, first.writes);
+    const { refused, remarks } = await this.#writeAll(observed, first.writes);
     const [failure] = refused;
     // Told like everything else, before the pass fails for it.
     const refusals = refused.map(({ finding }) => finding);
-    const next = failure === undefined ? first : plan({ ...given, refusals });
+    const isTaken = refusals.length + remarks.length === 0;
+    const next = isTaken ? first : plan({ ...given, refusals, remarks });
     // Before an action that may take long; after the writes, which are by the resourceVersion that was read.
     const status = statusOf(wanted, observed, next);
     // Told before the status forgets the state before: an operator that dies in between tells the same once more.
@@ -111,31 +122,47 @@ export class Reconciler {
   }
 
   /** A child that is refused does not keep the others from being made. */
-  async #writeAll(cluster: WalrusCluster, writes: readonly Write[]): Promise<readonly Refused[]> {
+  async #writeAll(observed: Observed, writes: readonly Write[]): Promise<Written> {
     const refused: Refused[] = [];
+    const remarks: Finding[] = [];
     for (const write of writes) {
-      const answer = await this.#write(cluster, write);
-      if (answer !== null) refused.push(answer);
+      if (isOptional(write)) remarks.push(...(await this.#tryToWrite(observed, write)));
+      else refused.push(...(await this.#write(observed.cluster, write)));
     }
-    return refused;
+    return { refused, remarks };
   }
 
-  async #write(cluster: WalrusCluster, write: Write): Promise<Refused | null> {
-    const { applier, events } = this.#options;
+  async #write(cluster: WalrusCluster, write: Write): Promise<readonly Refused[]> {
     try {
-      await applier.write(cluster, write);
-      return null;
+      await this.#options.applier.write(cluster, write);
+      return [];
     } catch (error) {
       const child = childOf(write);
-      if (child === null || !isKubeError(error)) throw error;
-      // What only helps people to look holds up nothing.
-      if (isMonitoring(child)) {
-        const message = `${child.kind} was not written: ${error.message}`;
-        await events.record(cluster, { type: 'Warning', reason: 'MonitoringRefused', message });
-        return null;
-      }
-      if (!isRefusal(error)) throw error;
-      return { error, finding: refusal(child, error.message) };
+      if (child === null || !isRefusal(error)) throw error;
+      return [{ error, finding: refusal(child, error.message) }];
+    }
+  }
+
+  async #tryToWrite(
+    { cluster, nowMs }: Observed,
+    write: OptionalWrite,
+  ): Promise<readonly Finding[]> {
+    const { applier, events } = this.#options;
+    const { kind, name } = childOf(write);
+    const key = `${cluster.metadata.uid} ${kind}/${name}`;
+    const said = this.#optional.refusal(key, write, nowMs);
+    if (said !== null) return remarksOf(write, said);
+    try {
+      await applier.write(cluster, write);
+      this.#optional.done(key);
+      return [];
+    } catch (error) {
+      if (!isKubeError(error)) throw error;
+      const message = `${kind} ${name} was not written: ${error.message}`;
+      const reason = isMonitoring({ kind }) ? 'MonitoringRefused' : 'NoteRefused';
+      this.#optional.refused(key, { write, message, nowMs });
+      await events.record(cluster, { type: 'Warning', reason, message });
+      return remarksOf(write, message);
     }
   }
 
@@ -175,7 +202,28 @@ export class Reconciler {
   }
 }
 
-function childOf(write: Write): { readonly kind: string; readonly name: string } | null {
+type OptionalWrite = Exclude<Write, { type: 'Annotate' }>;
+
+/** What only helps people to look, and what is for a cluster's next life. */
+function isOptional(write: Write): write is OptionalWrite {
+  if (write.type === 'NoteClaim') return write.isPrecaution;
+  const child = childOf(write);
+  return child !== null && isMonitoring(child);
+}
+
+function remarksOf(write: OptionalWrite, why: string): readonly Finding[] {
+  const message = why.slice(0, MESSAGE_LENGTH_MAX);
+  return write.type === 'NoteClaim' ? [] : [{ type: 'Monitored', reason: 'Refused', message }];
+}
+
+interface Child {
+  readonly kind: string;
+  readonly name: string;
+}
+
+function childOf(write: OptionalWrite): Child;
+function childOf(write: Write): Child | null;
+function childOf(write: Write): Child | null {
   if (write.type === 'Apply') return { kind: write.object.kind, name: write.object.metadata.name };
   if (write.type === 'NoteClaim') return { kind: 'PersistentVolumeClaim', name: write.name };
   return write.type === 'Delete' ? write : null;

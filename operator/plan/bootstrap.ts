@@ -74,18 +74,21 @@ function waitingToGo(leaving: readonly ClaimView[]): Step {
 }
 
 /** Those that do not say yet that their cluster has begun. */
-function notes({ observed, clusterId, bootstrapDisk }: Situation): readonly Write[] {
+function notes(
+  { observed, clusterId, bootstrapDisk }: Situation,
+  isPrecaution: boolean,
+): readonly Write[] {
   if (bootstrapDisk === null) return [];
   return observed.claims
     .filter((claim) => claim.clusterId === clusterId && claim.bootstrapDisk === null)
     .filter(({ isDeleting }) => !isDeleting)
-    .map(({ name, uid }) => ({ type: 'NoteClaim', name, uid, bootstrapDisk }));
+    .map(({ name, uid }) => ({ type: 'NoteClaim', name, uid, bootstrapDisk, isPrecaution }));
 }
 
 /** Of later nodes, and of clusters that began with an earlier version: what says so to whoever makes the cluster again. */
 export function noteBegun(situation: Situation): Step | null {
   if (situation.bootstrapDisk === null) return isProven(situation) ? notingAgain(situation) : null;
-  const writes = hasBegun(situation) ? notes(situation) : [];
+  const writes = hasBegun(situation) ? notes(situation, true) : [];
   return writes.length === 0 ? null : { writes, isLast: false };
 }
 
@@ -129,7 +132,7 @@ function onOther(situation: Situation, noted: string, found: string): Step {
 }
 
 function begin(situation: Situation, clusterId: string, diskId: string): Step {
-  const writes = notes(situation);
+  const writes = notes(situation, false);
   // Before it begins: whatever happens then, these volumes are never again taken for fresh ones.
   if (writes.length > 0) {
     const step = 'noting on the volume claims that it begins';

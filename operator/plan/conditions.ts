@@ -32,7 +32,7 @@ export function conditionsOf(
     Degraded: degraded(situation),
     UpgradeBlocked: found(findings, 'UpgradeBlocked', 'True') ?? ['False', 'NotBlocked', ''],
     ConfigurationValid: found(findings, 'ConfigurationValid', 'False') ?? ['True', 'Valid', ''],
-    Monitored: monitored(situation),
+    Monitored: found(findings, 'Monitored', 'False') ?? monitored(situation),
     Paused: situation.observed.cluster.spec.paused
       ? ['True', 'SpecPaused', 'spec.paused is set: nothing is done']
       : ['False', 'NotPaused', ''],
@@ -62,7 +62,9 @@ function ready(
   if (metadata.deletionTimestamp !== undefined) return ['False', 'Deleting', ''];
   const unready = notServing(situation);
   if (unready !== null) return unready;
-  const isDone = operation === null && findings.length === 0 && isAsSpecified(situation);
+  // What Prometheus reads holds up nothing.
+  const isHeldUp = findings.some(({ type }) => type !== 'Monitored');
+  const isDone = operation === null && !isHeldUp && isAsSpecified(situation);
   if (isDone) return ['True', 'AllNodesServe', ''];
   const judgement = heldUp(situation, findings);
   if (judgement !== null) return judgement;

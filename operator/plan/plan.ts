@@ -27,6 +27,8 @@ export interface PlanInput {
   readonly newClusterId: string;
   /** What the API server has said to the writes of this pass. */
   readonly refusals?: readonly Finding[];
+  /** Told, and holds up nothing. */
+  readonly remarks?: readonly Finding[];
   /** Of the pass before: what it was to do, and what was said to that. */
   readonly refusedAction?: RefusedAction | null;
 }
@@ -48,6 +50,7 @@ export function plan({
   observed,
   newClusterId,
   refusals = [],
+  remarks = [],
   refusedAction = null,
 }: PlanInput): Plan {
   const writes = childWrites(desired, observed);
@@ -61,7 +64,10 @@ export function plan({
   if (findings.length > 0) return planOf(situation, [{ findings, isLast: true }]);
   const identity = identify(situation, newClusterId);
   if (identity !== null) return planOf(situation, [identity]);
-  const steps = stepsOf(situation).map((step) => withRefusal(step, refusedAction));
+  const steps = [
+    { findings: remarks, isLast: false },
+    ...stepsOf(situation).map((step) => withRefusal(step, refusedAction)),
+  ];
   if (refusals.length === 0) return planOf(situation, [{ writes, isLast: false }, ...steps]);
   return planOf(situation, [{ findings: refusals, isLast: false }, ...steps.map(withoutRisk)]);
 }

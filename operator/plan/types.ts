@@ -30,6 +30,8 @@ export type Write =
       readonly name: string;
       readonly uid: string;
       readonly bootstrapDisk: string;
+      /** It has begun: the note is for its next life, and whoever refuses it holds up nothing. */
+      readonly isPrecaution: boolean;
     }
   /** Durable intent on the WalrusCluster, by the resourceVersion that was read. */
   | {

@@ -88,7 +88,7 @@ describe('an operator', () => {
 
   test.each([
     ['they may not be seen', 403, 'False ApiMissing', (): boolean => true],
-    ['they are refused', 422, 'False Pending', ({ verb }: Asked): boolean => verb === 'patch'],
+    ['they are refused', 422, 'False Refused', ({ verb }: Asked): boolean => verb === 'patch'],
   ])('begins and rolls a cluster where %s', async (_, status, condition, isRefused) => {
     const world = worldWith((asked) =>
       isRefused(asked) ? new KubeError(status, 'Refused', 'a hook says no') : null,
@@ -98,7 +98,31 @@ describe('an operator', () => {
     await world.settle(NAME, 20 * MINUTE_MS);
     expect(world.breaches).toEqual([]);
     expect(monitored(world)).toBe(condition);
+    const patches = world.server.asked.length;
+    await world.run(10 * MINUTE_MS);
+    const again = world.server.asked
+      .slice(patches)
+      .filter(({ verb, group }) => verb === 'patch' && group === 'monitoring.coreos.com');
+    // Not with each resync.
+    expect(again.length).toBeLessThanOrEqual(8);
     const told = status === 403 ? 'MonitoringApiMissing' : 'MonitoringRefused';
     expect(reasons(world)).toContain(told);
+  });
+
+  test('says that what is there is of an earlier spec, when a change of it is refused', async () => {
+    let isRefused = false;
+    const world = worldWith(({ verb }) =>
+      isRefused && verb === 'patch' ? new KubeError(422, 'Refused', 'a hook says no') : null,
+    );
+    await world.settle(NAME, 10 * MINUTE_MS);
+    expect(monitored(world)).toBe('True Created');
+    isRefused = true;
+    world.apply(NAME, { monitoring: { ...BOTH, labels: { release: 'prometheus' } } });
+    await world.run(MINUTE_MS);
+    expect(monitored(world)).toBe('False Refused');
+    expect(world.isSettled(NAME)).toBe(true); // Ready all the same
+    isRefused = false;
+    await world.run(10 * MINUTE_MS);
+    expect(monitored(world)).toBe('True Created');
   });
 });

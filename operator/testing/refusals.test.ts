@@ -1,5 +1,6 @@
 /** Whole operators whose children the API server does not take: people are told, the others are made, and nothing is risked. */
 import { expect, test } from '@jest/globals';
+import { BOOTSTRAP_DISK_ANNOTATION } from '../api/walrusCluster.ts';
 import { KubeError } from '../kube/api.ts';
 import type { Asked } from '../kube/testing/fakeApiServer.ts';
 import { NAMESPACE, World } from './world.ts';
@@ -153,6 +154,37 @@ test('an API server that has too much to do for an eviction is waited for, witho
   );
   expect([warnings(world), world.actions]).toEqual([[], []]);
   answer.error = null;
+  await world.settle(NAME, 5 * MINUTE_MS);
+  expect(world.breaches).toEqual([]);
+});
+
+test('a note on a claim that is refused holds up nothing of a cluster that has begun', async () => {
+  const hook: Hook = { resource: null };
+  const world = worldWith(hook, 403);
+  world.apply(NAME, {});
+  await world.settle(NAME, 5 * MINUTE_MS);
+  hook.resource = 'persistentvolumeclaims';
+  world.apply(NAME, { replicas: 4, image: 'better' });
+  await world.settle(NAME, 10 * MINUTE_MS);
+  expect(condition(world, 'ConfigurationValid')).toBe('True Valid ');
+  expect(warnings(world)).toEqual(['NoteRefused']);
+  const claim = (): unknown =>
+    world.server.find('PersistentVolumeClaim', NAMESPACE, 'data-sea-4')?.metadata['annotations'];
+  expect(claim()).not.toHaveProperty([BOOTSTRAP_DISK_ANNOTATION]);
+  hook.resource = null;
+  await world.run(11 * MINUTE_MS);
+  expect(claim()).toHaveProperty([BOOTSTRAP_DISK_ANNOTATION]);
+  expect(world.breaches).toEqual([]);
+});
+
+test('a note on a claim that is refused is waited for before a cluster begins', async () => {
+  const hook: Hook = { resource: 'persistentvolumeclaims' };
+  const world = worldWith(hook, 403);
+  world.apply(NAME, {});
+  await world.run(3 * MINUTE_MS);
+  expect(condition(world, 'ConfigurationValid')).toMatch(/^False Refused PersistentVolumeClaim/);
+  expect(world.actions).toEqual([]);
+  hook.resource = null;
   await world.settle(NAME, 5 * MINUTE_MS);
   expect(world.breaches).toEqual([]);
 });
