@@ -27,8 +27,8 @@ import { OptionalWrites } from './optionalWrites.ts';
 
 const CLUSTER_ID_BYTES = 16;
 
-/** Until somebody mends something: a hook, permissions, a second budget. */
-const LASTING: ReadonlySet<string> = new Set(['Refused']);
+/** Until somebody mends something: a hook, permissions, a second budget, nodes of an earlier version. */
+const LASTING: ReadonlySet<string> = new Set(['Refused', 'NotSupported']);
 /** Clusters that are gone are not forgotten one by one. */
 const REFUSED_MAX = 1000;
 

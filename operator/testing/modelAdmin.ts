@@ -33,6 +33,8 @@ export class ModelAdmin implements AdminClient {
   readonly #options: ModelAdminOptions;
   /** When each was last said to be safe to restart. */
   readonly #allowedAtMs = new Map<string, number>();
+  /** What nodes of an earlier version do not know, and how often they were asked for it. */
+  readonly unknown = new Map<string, number>();
   /** Called when a node has done what it was asked for, before the answer is on its way. */
   onActed: () => void = () => undefined;
 
@@ -109,6 +111,11 @@ export class ModelAdmin implements AdminClient {
     const place = kubernetes.at(host);
     const isRunning = place?.nodes.nodeStatus(place.ordinal) ?? null;
     if (place === null || isRunning === null) throw new AdminRefusal('NoAnswer', 'no answer');
+    const count = this.unknown.get(what);
+    if (count !== undefined) {
+      this.unknown.set(what, count + 1);
+      throw new AdminRefusal('NotSupported', `POST /admin/v1/${what} is not known`);
+    }
     onAct(what, place.nodes);
     const refusal = action(place);
     this.onActed();

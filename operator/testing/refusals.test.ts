@@ -188,3 +188,21 @@ test('a note on a claim that is refused is waited for before a cluster begins', 
   await world.settle(NAME, 5 * MINUTE_MS);
   expect(world.breaches).toEqual([]);
 });
+
+test('nodes that do not know how to change their voters are told of, and asked again with the resync', async () => {
+  const world = new World();
+  const { admin } = world.startOperator('first');
+  world.apply(NAME, { replicas: 5 });
+  await world.settle(NAME, 10 * MINUTE_MS);
+  admin.unknown.set('voters', 0);
+  world.apply(NAME, { metadataVoters: 5 });
+  await world.run(10 * MINUTE_MS);
+  expect(condition(world, 'Progressing')).toBe(
+    'True Waiting asking for 5 metadata voters: NotSupported: POST /admin/v1/voters is not known',
+  );
+  expect(admin.unknown.get('voters')).toBeLessThan(50);
+  expect(warnings(world)).toEqual(['ActionRefused']);
+  admin.unknown.clear();
+  await world.settle(NAME, 5 * MINUTE_MS);
+  expect(world.breaches).toEqual([]);
+});
