@@ -8,6 +8,7 @@ import type { WalrusCluster, WalrusClusterStatus } from '../api/walrusCluster.ts
 import type { KubernetesObject } from '../desired/types.ts';
 import { KubeError } from '../kube/api.ts';
 import type { StatusDetails } from '../kube/api.ts';
+import type { Stored } from '../kube/listWatch.ts';
 import { Deposed } from '../kube/lease.ts';
 import { FakeApiServer } from '../kube/testing/fakeApiServer.ts';
 import { FakeClient } from '../kube/testing/fakeClient.ts';
@@ -26,6 +27,8 @@ let server: FakeApiServer;
 let client: FakeClient;
 let term: { isHeld: boolean; signal: AbortSignal };
 let verdict: Verdict | null;
+/** Pods as the watch has told of them. */
+let seen: { ordinal: number; uid: string; resourceVersion: string }[];
 /** What nodes were asked to do, or about. */
 let asked: string[];
 
@@ -48,6 +51,7 @@ beforeEach(() => {
   term = { isHeld: true, signal: new AbortController().signal };
   verdict = ALLOWED;
   asked = [];
+  seen = [];
 });
 
 function cluster(): WalrusCluster {
@@ -87,7 +91,7 @@ function write(given: Write): Promise<unknown> {
 }
 
 function act(action: RiskyAction): Promise<unknown> {
-  const pods = [{ ordinal: 1, ip: '10.0.0.1' }];
+  const pods = [{ ordinal: 1, ip: '10.0.0.1' }, ...seen];
   const observed = { cluster: cluster(), pods, admin: { cluster: { leader: { nodeId: 1 } } } };
   return outcome((applier) => applier.act(observed as unknown as Observed, action));
 }
@@ -166,6 +170,40 @@ describe('the applier', () => {
     expect(server.find('Pod', NAMESPACE, 'sea-2')?.metadata['deletionTimestamp']).toBeDefined();
     server.remove('Pod', NAMESPACE, 'sea-2');
     expect(await act(restart(uid))).toBe('done');
+  });
+
+  test('deletes a pod that serves nothing only as it was seen: it may serve by now', async () => {
+    const metadata = { namespace: NAMESPACE, name: 'sea-2' };
+    const { uid, resourceVersion } = server.put({ kind: 'Pod', metadata, spec: {} }).metadata;
+    const ungated = { ...restart(uid), isGated: false, isWithinBudget: false } as RiskyAction;
+    seen = [{ ordinal: 2, uid, resourceVersion }];
+    server.put({ kind: 'Pod', metadata, status: { phase: 'Running' } });
+    expect(await act(ungated)).toMatchObject({ status: 409 });
+    const pod = (): Stored['metadata'] | undefined =>
+      server.find('Pod', NAMESPACE, 'sea-2')?.metadata;
+    expect(pod()?.['deletionTimestamp']).toBeUndefined();
+    seen = [{ ordinal: 2, uid, resourceVersion: pod()?.resourceVersion ?? '' }];
+    expect(await act(ungated)).toBe('done');
+    expect(pod()?.['deletionTimestamp']).toBeDefined();
+  });
+
+  test('takes no place back whose volume is there, or being made', async () => {
+    await write({ type: 'Apply', object: statefulSet('one') });
+    await act(scale(5));
+    const metadata = { namespace: NAMESPACE, name: 'data-sea-5' };
+    const kind = 'PersistentVolumeClaim';
+    const takenBack = (): RiskyAction => ({ ...scale(4), from: 5 }) as RiskyAction;
+    const chosen = { 'volume.kubernetes.io/selected-node': 'host-1' };
+    for (const [annotations, spec] of [
+      [chosen, {}],
+      [{}, { volumeName: 'v' }],
+    ]) {
+      const claimed = { ...metadata, annotations };
+      server.put({ kind, metadata: claimed, spec });
+      expect(await act(takenBack())).toMatchObject({ reason: 'HasVolume' });
+    }
+    server.put({ kind, metadata, spec: {} });
+    expect(await act(takenBack())).toBe('done');
   });
 
   test('restarts by eviction, and takes the No of a PodDisruptionBudget for No', async () => {

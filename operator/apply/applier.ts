@@ -2,6 +2,7 @@
  * Does what a plan says, and nothing else. Each write is conditional on what the plan was made of: an object that has
  * changed since refuses it, and the next pass sees why.
  */
+import { assert } from '../../base/assert.ts';
 import type { Logger } from '../../base/log.ts';
 import { API_VERSION, BOOTSTRAP_DISK_ANNOTATION, KIND } from '../api/walrusCluster.ts';
 import type { WalrusCluster, WalrusClusterStatus } from '../api/walrusCluster.ts';
@@ -20,7 +21,15 @@ import { BUSY } from '../plan/refusedAction.ts';
 import type { RiskyAction, Write } from '../plan/types.ts';
 
 export const FIELD_MANAGER = 'walrus-operator';
+/** Its pod has found a host, and a volume is being made for it: while that takes, neither is told of the other. */
+const SELECTED_NODE = 'volume.kubernetes.io/selected-node';
 const SCALE_MANAGER = `${FIELD_MANAGER}-scale`;
+
+/** Of a deletion. */
+interface Preconditions {
+  readonly uid: string;
+  readonly resourceVersion?: string;
+}
 
 export interface ApplierOptions {
   readonly api: KubeApi;
@@ -49,7 +58,9 @@ export class Applier {
       }
       case 'Delete':
         this.#log('deleting a child', { kind: write.kind, name: write.name });
-        await this.#delete(objectPath(kindOf(write.kind), namespace, write.name), write.uid);
+        await this.#delete(objectPath(kindOf(write.kind), namespace, write.name), {
+          uid: write.uid,
+        });
         break;
       case 'NoteClaim': {
         const annotations = { [BOOTSTRAP_DISK_ANNOTATION]: write.bootstrapDisk };
@@ -161,7 +172,7 @@ export class Applier {
     if (isGated) await this.#askAgain(observed, ordinal);
     else await this.#askWhetherItServes(observed, ordinal);
     if (isWithinBudget) await this.#evict({ namespace, name }, uid);
-    else await this.#delete(objectPath(kindOf('Pod'), namespace, name), uid);
+    else await this.#delete(objectPath(kindOf('Pod'), namespace, name), asSeen(observed, uid));
     this.#log('restarted a pod', { pod: name, why });
   }
 
@@ -226,22 +237,24 @@ export class Applier {
     const name = claimName(cluster, ordinal);
     const path = objectPath(kindOf('PersistentVolumeClaim'), cluster.metadata.namespace, name);
     try {
-      const { spec } = await this.#request({ method: 'GET', path });
-      if ((spec as { volumeName?: string }).volumeName === undefined) return;
+      const { metadata, spec } = await this.#request({ method: 'GET', path });
+      const isWaiting = (spec as { volumeName?: string }).volumeName === undefined;
+      const { annotations = {} } = metadata as { annotations?: Record<string, string> };
+      if (isWaiting && annotations[SELECTED_NODE] === undefined) return;
     } catch (error) {
       if (isKubeError(error, 404)) return;
       throw error;
     }
-    throw new AdminRefusal('HasVolume', `node ${ordinal} has a volume by now`);
+    throw new AdminRefusal('HasVolume', `node ${ordinal} has a volume by now, or is getting one`);
   }
 
   /** By UID: never another object that has taken the name meanwhile. */
-  async #delete(path: string, uid: string): Promise<void> {
+  async #delete(path: string, preconditions: Preconditions): Promise<void> {
     try {
       await this.#request({
         method: 'DELETE',
         path,
-        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } },
+        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions },
       });
     } catch (error) {
       if (!isKubeError(error, 404)) throw error;
@@ -257,6 +270,13 @@ export class Applier {
   #log(message: string, fields: Readonly<Record<string, string | number>>): void {
     this.#options.logger.log('info', message, fields);
   }
+}
+
+/** It serves nothing by what was seen of it, which may be old: one that has come up since is looked at again. */
+function asSeen({ pods }: Observed, uid: string): Preconditions {
+  const pod = pods.find((candidate) => candidate.uid === uid);
+  assert(pod !== undefined, 'a pod that is restarted was seen');
+  return { uid, resourceVersion: pod.resourceVersion };
 }
 
 /** Other answers of that status ask for a little time: the budget is still being computed, or the server has too much to do. */

@@ -31,6 +31,7 @@ export interface PodView {
   readonly ordinal: number;
   readonly name: string;
   readonly uid: string;
+  readonly resourceVersion: string;
   readonly revision: string;
   readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
   readonly isReady: boolean;

@@ -104,7 +104,8 @@ function troubleOf({ containerStatuses, conditions }: PodStatus): string | null 
 }
 
 export function podView(object: Stored, cluster: WalrusCluster): PodView | null {
-  const { name, uid, labels, creationTimestamp, deletionTimestamp } = metaOf(object);
+  const { name, uid, resourceVersion, labels, creationTimestamp, deletionTimestamp } =
+    metaOf(object);
   const ordinal = ordinalOf(name, (candidate) => podName(cluster, candidate));
   if (ordinal === null) return null;
   const { spec, status = {} } = object as unknown as {
@@ -115,6 +116,7 @@ export function podView(object: Stored, cluster: WalrusCluster): PodView | null 
     ordinal,
     name,
     uid,
+    resourceVersion,
     revision: labels?.['controller-revision-hash'] ?? '',
     isDeleting: deletionTimestamp !== undefined,
     nodeName: spec.nodeName ?? null,

@@ -241,8 +241,10 @@ export class World {
     const isEviction = resource === 'pods/eviction';
     if (pod === null || (isEviction && !this.server.mayBeEvicted(pod))) return;
     // What is refused, or under way anyhow, is no restart.
-    const uid = wantedUid(isEviction, body) ?? pod.metadata.uid;
-    if (pod.metadata.uid !== uid || pod.metadata['deletionTimestamp'] !== undefined) return;
+    const { uid, resourceVersion } = { ...pod.metadata, ...preconditionsOf(isEviction, body) };
+    const isSeen = pod.metadata.resourceVersion === resourceVersion;
+    if (pod.metadata.uid !== uid || !isSeen || pod.metadata['deletionTimestamp'] !== undefined)
+      return;
     const place = this.kubernetes.placeOf(pod);
     this.#checkOthers(pod, place);
     const isAsked = this.#operators.get(user)?.admin.isAllowed(place) === true;
@@ -285,10 +287,13 @@ export class World {
   }
 }
 
-/** Of the pod that is to go; undefined: whatever has the name. */
-function wantedUid(isEviction: boolean, body: unknown): string | undefined {
+/** Of the pod that is to go; nothing: whatever has the name. */
+function preconditionsOf(
+  isEviction: boolean,
+  body: unknown,
+): { uid?: string; resourceVersion?: string } {
   const options = isEviction ? (body as { deleteOptions?: unknown }).deleteOptions : body;
-  return (options as { preconditions?: { uid?: string } } | undefined)?.preconditions?.uid;
+  return (options as { preconditions?: object } | undefined)?.preconditions ?? {};
 }
 
 const DEFAULT_SPEC: WalrusCluster['spec'] = {

@@ -228,8 +228,11 @@ export class FakeApiServer {
   }
 
   #deleteBy(entry: Entry, options: unknown): Json {
-    const { preconditions = {} } = (options ?? {}) as { preconditions?: { uid?: string } };
+    const { preconditions = {} } = (options ?? {}) as {
+      preconditions?: { uid?: string; resourceVersion?: string };
+    };
     const { uid } = entry.object.metadata;
+    checkVersion(entry, preconditions.resourceVersion);
     if (preconditions.uid !== undefined && preconditions.uid !== uid) {
       throw new KubeError(409, 'Conflict', `the UID is ${uid}, not ${preconditions.uid}`);
     }

@@ -262,6 +262,7 @@ export class ModelCluster {
       ordinal: pod.ordinal,
       name: podName(this.#cluster, pod.ordinal),
       uid: pod.uid,
+      resourceVersion: '1',
       revision: pod.revision,
       phase: pod.isStarted ? 'Running' : 'Pending',
       isReady: this.#isReady(pod),
