@@ -43,5 +43,6 @@ export interface WalrusCluster {
 
 /** null: nobody looks after it yet. */
 export function operatorOf({ metadata }: WalrusCluster): string | null {
-  return metadata.annotations?.[OPERATOR_ANNOTATION] ?? null;
+  const operator = metadata.annotations?.[OPERATOR_ANNOTATION] ?? '';
+  return operator === '' ? null : operator;
 }

@@ -1,6 +1,6 @@
 /** One pass over one cluster: observe, desired, plan, apply, status. Everything is seen anew each time. */
 import { isDeepStrictEqual } from 'node:util';
-import { randomHex } from '../../base/random.ts';
+import { between, randomHex } from '../../base/random.ts';
 import type { Random } from '../../base/random.ts';
 import { OPERATOR_ANNOTATION, operatorOf } from '../api/walrusCluster.ts';
 import type { WalrusCluster } from '../api/walrusCluster.ts';
@@ -26,6 +26,8 @@ import type { Plan, RiskyAction, Write } from '../plan/types.ts';
 import { OptionalWrites } from './optionalWrites.ts';
 
 const CLUSTER_ID_BYTES = 16;
+/** Of the longest time between two passes. */
+const RESYNC_SHARE_MIN = 0.8;
 
 /** Until somebody mends something: a hook, permissions, a second budget, nodes of an earlier version. */
 const LASTING: ReadonlySet<string> = new Set(['Refused', 'NotSupported']);
@@ -55,7 +57,7 @@ export interface ReconcilerOptions {
   readonly events: EventRecorder;
   /** Told of each risky action that was done, for the metrics. */
   readonly onAction: (action: RiskyAction) => void;
-  /** Between two passes over a cluster in which nothing happens. */
+  /** At most, between two passes over a cluster in which nothing happens. */
   readonly resyncMs: number;
 }
 
@@ -118,7 +120,9 @@ export class Reconciler {
     if (!isDeepStrictEqual(status, cluster.status)) await applier.writeStatus(cluster, status);
     if (failure !== undefined) throw failure.error;
     const isRefused = await this.#act(observed, next);
-    return isRefused ? resyncMs : Math.min(next.requeueAfterMs ?? resyncMs, resyncMs);
+    // Clusters that came at the same moment (another operator leads) do not come together for ever.
+    const idleMs = between(random, Math.ceil(resyncMs * RESYNC_SHARE_MIN), resyncMs);
+    return isRefused ? idleMs : Math.min(next.requeueAfterMs ?? idleMs, resyncMs);
   }
 
   /** A child that is refused does not keep the others from being made. */

@@ -36,6 +36,29 @@ test('what no object tells is in the status soon, and is looked for without a re
   expect(world.breaches).toEqual([]);
 });
 
+test('clusters that a new leader looked at together do not come together for ever, and none later than it should', async () => {
+  const names = ['sea', 'lake', 'pond', 'bay'];
+  const world = new World();
+  const first = world.startOperator('a');
+  for (const name of names) world.apply(name, { replicas: 1 });
+  for (const name of names) await world.settle(name, SETTLE_MS);
+  world.kill(first);
+  world.startOperator('b');
+  await world.run(IDLE_MS);
+  world.passes.length = 0;
+  await world.run(IDLE_MS);
+  const timesOf = (name: string): readonly number[] =>
+    world.passes.flatMap((pass) => (pass.name === name ? [pass.atMs] : []));
+  for (const name of names) {
+    const times = timesOf(name);
+    expect(times.length).toBeGreaterThanOrEqual(Math.floor(IDLE_MS / (AGE_MS_MAX + 1000)));
+    expect(times.length).toBeLessThanOrEqual(Math.ceil(IDLE_MS / (RESYNC_S * 800)));
+  }
+  const firsts = names.map((name) => timesOf(name)[0] ?? 0);
+  expect(Math.max(...firsts) - Math.min(...firsts)).toBeGreaterThan(1000);
+  expect(world.breaches).toEqual([]);
+});
+
 test('the command and the chart have the same in mind', () => {
   const manifest = fs.readFileSync('helm/walrus-operator.yaml', 'utf8');
   expect(manifest).toContain(`--resync=${RESYNC_S}\n`);

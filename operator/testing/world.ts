@@ -67,6 +67,8 @@ export class World {
   readonly writes: string[] = [];
   /** Risky actions that operators have counted. */
   readonly actions: string[] = [];
+  /** When operators began to look at a cluster. */
+  readonly passes: { readonly name: string; readonly atMs: number }[] = [];
   logger: Logger = SILENT;
   /** Called after each write, the leases among them, while its answer is not there yet. */
   onWritten: (by: OperatorProcess) => void = () => undefined;
@@ -100,7 +102,10 @@ export class World {
       resyncMs: RESYNC_S * 1000,
       onAction: ({ type }) => void this.actions.push(type),
       onFailure: () => undefined,
-      onPass: () => () => undefined,
+      onPass: ({ metadata }) => {
+        this.passes.push({ name: metadata.name, atMs: scheduler.nowMs });
+        return () => undefined;
+      },
       onBroken: (error) => this.breach('NeverBreaks', String(error)),
     });
     const started = { name, leaseName, process, operator, client, admin };
