@@ -41,13 +41,13 @@ export class OperatorMetrics {
     const registers = [registry];
     this.#actions = new Counter({
       name: 'walrus_operator_actions_total',
-      help: 'Risky actions: one at most in a pass',
+      help: 'Risky actions that were done: one at most in a pass',
       labelNames: ['action'],
       registers,
     });
     this.#failures = new Counter({
       name: 'walrus_operator_failures_total',
-      help: 'Passes that did not come to their end; conflicts are looked at again at once',
+      help: 'Passes that did not come to their end, and are tried again; conflict: something had changed meanwhile',
       labelNames: ['kind'],
       registers,
     });
