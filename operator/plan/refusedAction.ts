@@ -22,7 +22,9 @@ export function withRefusal(step: Step, refused: RefusedAction | null): Step {
   if (!isSame(risky, refused.action)) return step;
   const blockedBy = `${refused.reason}: ${refused.message}`.slice(0, BLOCKED_BY_LENGTH_MAX);
   const waiting = { ...step, operation: { ...operation, blockedBy } };
-  if (risky.type !== 'RestartPod' || refused.reason === BUSY) return waiting;
+  // One that mends a broken pod is no roll: what is said of a revision that fails stays said.
+  const isOfRoll = risky.type === 'RestartPod' && risky.isGated;
+  if (!isOfRoll || refused.reason === BUSY) return waiting;
   const message = `${risky.name} cannot be restarted now (${blockedBy})`;
   return {
     ...waiting,
