@@ -11,9 +11,6 @@ import type { Operation, Write } from './types.ts';
 /** Instead of a disk: the volumes held a cluster already, so that none is begun here. */
 export const ON_EXISTING_VOLUMES = 'existing-volumes';
 
-/** As a condition has it, with the step before it. */
-const BLOCKED_BY_LENGTH_MAX = 900;
-
 function operation(step: string, blockedBy: string | null = null): Operation {
   return { kind: 'Bootstrap', ordinal: FIRST_ORDINAL, step, blockedBy };
 }
@@ -65,7 +62,7 @@ function begunOn(claims: readonly ClaimView[]): string {
 /** What is on them is lost, and new pods could not have them: neither taken over nor begun upon. */
 function waitingToGo(leaving: readonly ClaimView[]): Step {
   const names = leaving.map(({ name }) => name).join(', ');
-  const blockedBy = `being deleted: ${names}`.slice(0, BLOCKED_BY_LENGTH_MAX);
+  const blockedBy = `being deleted: ${names}`;
   return {
     operation: operation('waiting until the old volume claims are gone', blockedBy),
     requeueAfterMs: POLL_MS,
@@ -167,7 +164,7 @@ function unproven(situation: Situation, diskId: string): Step {
   );
   if (silent.length === 0) return beginningOn(situation, diskId);
   const names = silent.map(({ name }) => name).join(', ');
-  const blockedBy = `the nodes of ${names} cannot be asked`.slice(0, BLOCKED_BY_LENGTH_MAX);
+  const blockedBy = `the nodes of ${names} cannot be asked`;
   return {
     operation: operation(
       'finding out whether a cluster began on the volumes that existed',

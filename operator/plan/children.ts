@@ -7,7 +7,6 @@ import type { Desired, KubernetesObject } from '../desired/types.ts';
 import { placesHeld } from '../observe/types.ts';
 import type { ChildView, Observed } from '../observe/types.ts';
 import { contains } from './containment.ts';
-import { MESSAGE_LENGTH_MAX } from './step.ts';
 import type { Finding } from './step.ts';
 import type { Write } from './types.ts';
 
@@ -49,7 +48,7 @@ export function refusal(
   { kind, name }: { readonly kind: string; readonly name: string },
   why: string,
 ): Finding {
-  const message = `${kind} ${name} is refused: ${why}`.slice(0, MESSAGE_LENGTH_MAX);
+  const message = `${kind} ${name} is refused: ${why}`;
   return { type: 'ConfigurationValid', reason: 'Refused', message };
 }
 

@@ -40,7 +40,8 @@ export function conditionsOf(
   const { generation: observedGeneration } = situation.observed.cluster.metadata;
   return CONDITION_TYPES.map((type) => {
     const [status, reason, message] = judgements[type];
-    return { type, status, reason, message, observedGeneration };
+    const cut = message.slice(0, MESSAGE_LENGTH_MAX);
+    return { type, status, reason, message: cut, observedGeneration };
   });
 }
 
@@ -96,7 +97,7 @@ function heldUp({ observed }: Situation, findings: readonly Finding[]): Judgemen
   const invalid = findings.find(({ type }) => type === 'ConfigurationValid');
   if (invalid === undefined) return null;
   const message = `See ConfigurationValid (${invalid.reason}): ${invalid.message}`;
-  return ['False', 'ConfigurationInvalid', message.slice(0, MESSAGE_LENGTH_MAX)];
+  return ['False', 'ConfigurationInvalid', message];
 }
 
 function available({ observed, bootstrapDisk, leader }: Situation): Judgement<'Available'> {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { BOOTSTRAP_DISK_ANNOTATION, CLUSTER_ID_ANNOTATION } from '../api/walrusCluster.ts';
+import { desired } from '../desired/desired.ts';
+import { plan } from './plan.ts';
 import { ModelCluster } from './testing/model.ts';
 import { transitions } from './transitions.ts';
 import type { Plan } from './types.ts';
@@ -468,6 +470,31 @@ describe('a plan', () => {
     expect(last.operation).toMatchObject({ kind: 'Delete' });
     expect(conditionOf(last, 'Progressing')).toBe('True Deleting');
     expect(conditionOf(last, 'Ready')).toBe('False Deleting');
+  });
+
+  test('while something is refused it is said that the next restart waits for it, as long as the status takes', () => {
+    const cluster = new ModelCluster(3);
+    settle(cluster);
+    cluster.change({ image: 'better' });
+    let observed = cluster.observe();
+    for (let i = 0; i < 5 && cluster.pass().risky === null; i++) {
+      cluster.tick();
+      observed = cluster.observe();
+    }
+    const defaults = { imageRepository: 'walrus', version: '1.0.0' };
+    const refused = plan({
+      desired: desired(observed.cluster, { defaults }),
+      observed,
+      newClusterId: '',
+      refusals: [
+        { type: 'ConfigurationValid', reason: 'Refused', message: 'no'.repeat(1000) },
+        { type: 'UpgradeBlocked', reason: 'RestartRefused', message: 'no'.repeat(1000) },
+      ],
+    });
+    expect(refused.risky).toBeNull();
+    expect(refused.operation).toMatchObject({ kind: 'Roll', blockedBy: 'Refused' });
+    const lengths = refused.conditions.map(({ message }) => message.length);
+    expect(Math.max(...lengths)).toBe(1024);
   });
 
   test('paused: looks, and does nothing', () => {

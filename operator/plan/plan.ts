@@ -16,8 +16,9 @@ import { roll, stillSaid } from './rolling.ts';
 import { scale } from './scaling.ts';
 import { situationOf } from './situation.ts';
 import type { Situation } from './situation.ts';
+import { MESSAGE_LENGTH_MAX, STEP_LENGTH_MAX } from './step.ts';
 import type { Finding, Step } from './step.ts';
-import type { Plan, Write } from './types.ts';
+import type { Operation, Plan, Write } from './types.ts';
 import { changeVoters } from './voters.ts';
 
 export interface PlanInput {
@@ -77,7 +78,7 @@ function withoutRisk(step: Step): Step {
   if (step.risky === undefined) return step;
   const { operation, findings, isLast } = step;
   return {
-    ...(operation === undefined ? {} : { operation }),
+    ...(operation === undefined ? {} : { operation: { ...operation, blockedBy: 'Refused' } }),
     ...(findings === undefined ? {} : { findings }),
     isLast,
   };
@@ -103,7 +104,7 @@ function planOf(situation: Situation, steps: readonly Step[]): Plan {
   assert(risky.length <= 1, 'one risky action in a pass');
   const findings = steps.flatMap((step) => step.findings ?? []);
   const told = steps.filter((step) => step.operation !== undefined);
-  const operation = (told.find(({ isAside }) => isAside !== true) ?? told[0])?.operation ?? null;
+  const operation = cut((told.find(({ isAside }) => isAside !== true) ?? told[0])?.operation);
   const delays = steps.flatMap(({ requeueAfterMs: ms }) => (ms === undefined ? [] : [ms]));
   return {
     writes: steps.flatMap((step) => step.writes ?? []),
@@ -116,5 +117,16 @@ function planOf(situation: Situation, steps: readonly Step[]): Plan {
     events: tellOfMonitoring(situation),
     eventsOfRisky: steps.flatMap((step) => step.events ?? []),
     requeueAfterMs: delays.length === 0 ? null : Math.min(...delays),
+  };
+}
+
+/** As the status takes it. */
+function cut(operation: Operation | undefined): Operation | null {
+  if (operation === undefined) return null;
+  const { step, blockedBy } = operation;
+  return {
+    ...operation,
+    step: step.slice(0, STEP_LENGTH_MAX),
+    blockedBy: blockedBy?.slice(0, MESSAGE_LENGTH_MAX) ?? null,
   };
 }

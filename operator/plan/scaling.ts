@@ -24,7 +24,8 @@ export function scale(situation: Situation): Step | null {
   }
   if (wanted < replicas && isTakenBack(situation)) return takingBack(statefulSet);
   if (wanted < Math.max(replicas, held)) {
-    return { findings: [refusal(Math.max(replicas, held), wanted)], isLast: false };
+    const finding = refusal(Math.max(replicas, held), wanted, bootstrapDisk !== null);
+    return { findings: [finding], isLast: false };
   }
   return grow(situation, statefulSet, wanted);
 }
@@ -56,7 +57,8 @@ function grow(situation: Situation, statefulSet: StatefulSetView, wanted: number
  */
 function isTakenBack({ observed, places, leader, bootstrapDisk }: Situation): boolean {
   const last = places.at(-1);
-  if (last === undefined || bootstrapDisk === null || leader === null) return false;
+  // Before the cluster has begun nobody joins.
+  if (last === undefined || (bootstrapDisk !== null && leader === null)) return false;
   const { ordinal, pod, node, member } = last;
   const isUnknown = member === null && node === null && ordinal > placesHeld(observed);
   return isUnknown && (pod === null || isUnschedulable(pod));
@@ -115,9 +117,12 @@ function waitingFor(
   };
 }
 
-function refusal(from: number, wanted: number): Finding {
+function refusal(from: number, wanted: number, hasBegun = true): Finding {
+  const what = hasBegun
+    ? `The cluster has ${from} nodes`
+    : `There are pods with hosts, or volumes, of ${from} nodes, though the cluster has not begun`;
   const message =
-    `The cluster has ${from} nodes, and taking nodes away is not supported by this version: nothing is done. ` +
+    `${what}, and taking nodes away is not supported by this version: nothing is done. ` +
     `Set spec.replicas to ${from} (it is ${wanted})`;
   return { type: 'ConfigurationValid', reason: 'ScaleInNotSupported', message };
 }

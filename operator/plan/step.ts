@@ -31,3 +31,5 @@ export interface Step {
 
 /** How soon the nodes are asked again while something is under way. */
 export const POLL_MS = 1000;
+/** Of an operation's step. */
+export const STEP_LENGTH_MAX = 256;

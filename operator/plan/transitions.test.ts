@@ -24,6 +24,8 @@ function condition(type: string, status: 'True' | 'False', reason: string): Stat
   return { ...CALM, conditions: [{ type, status, reason, message: 'why', ...times }] };
 }
 
+const READY = condition('Ready', 'True', 'AllNodesServe');
+
 function blocked(reason: string, type = 'UpgradeBlocked'): Status {
   return condition(type, type === 'UpgradeBlocked' ? 'True' : 'False', reason);
 }
@@ -45,7 +47,8 @@ describe('transitions()', () => {
   test('tells when a roll begins and ends, once each', () => {
     expect(reasons(CALM, busy('Roll'))).toEqual(['Normal RollStarted']);
     expect(reasons(busy('Roll'), busy('Roll', 'another'))).toEqual([]);
-    expect(reasons(busy('Roll'), CALM)).toEqual(['Normal RollFinished']);
+    expect(reasons(busy('Roll'), READY)).toEqual(['Normal RollFinished']);
+    expect(reasons(busy('Roll'), condition('Ready', 'False', 'Paused'))).toEqual([]);
   });
 
   test('tells of nodes that are down and are back, but for the one that a roll restarts', () => {
@@ -59,7 +62,8 @@ describe('transitions()', () => {
     const beginning = { ...busy('Bootstrap'), conditions: down.conditions };
     expect(reasons(CALM, beginning)).toEqual([]);
     expect(reasons(beginning, whole)).toEqual([]);
-    expect(reasons(rolling, whole)).toEqual(['Normal RollFinished']);
+    const done = { ...CALM, conditions: [...whole.conditions, ...READY.conditions] };
+    expect(reasons(rolling, done)).toEqual(['Normal RollFinished']);
   });
 
   test('tells that the lost are back only of those that it had told of, and when none of them is down', () => {

@@ -35,7 +35,8 @@ function rolls(last: Status | undefined, next: Status): readonly Event[] {
     const to = targetVersion === undefined ? '' : `, to version ${targetVersion}`;
     return [normal('RollStarted', `A change reaches the pods${to}`)];
   }
-  const isOver = wasRolling && next.operation === undefined;
+  // Without an operation it may as well have been paused, or be held up by something else.
+  const isOver = wasRolling && find(next, 'Ready', 'True') !== undefined;
   return isOver ? [normal('RollFinished', 'All pods run what the spec says')] : [];
 }
 

@@ -84,6 +84,16 @@ export function checkFewer(): void {
   passes(cluster);
   cluster.change({ replicas: 5 });
   checkEnd(cluster);
+
+  // Before it has begun the same.
+  const fresh = new ModelCluster(9);
+  for (const ordinal of [1, 4, 5, 6, 7, 8, 9]) fresh.hostless.add(ordinal);
+  passes(fresh);
+  fresh.change({ replicas: 2 });
+  passes(fresh);
+  fresh.hostless.clear();
+  fresh.change({ replicas: 3 });
+  checkEnd(fresh);
 }
 
 /**
